@@ -1,0 +1,3 @@
+//! Chunks: the immutable records of one metric in one window.
+
+pub mod codec;

@@ -1,0 +1,1 @@
+//! Codecs of a chunk's two columns: times and values.

@@ -1,0 +1,1 @@
+//! The fleet data set: made from a seed, for measurement.

@@ -1,0 +1,3 @@
+//! The `chronolith` binary.
+
+fn main() {}
