@@ -1,3 +1,14 @@
 //! Chunks: the immutable records of one metric in one window.
+//!
+//! A chunk is a header and a body. The body is the encoded records; the header, canonical
+//! DAG-CBOR, names the body by its content id and says what the records are. The header's own
+//! content id is the chunk's identity to the world. On the local disk the header is kept as a few
+//! bytes of a segment's footer and rebuilt byte for byte when it is asked for.
 
+pub(crate) mod body;
 pub mod codec;
+pub(crate) mod header;
+pub(crate) mod statistics;
+
+pub use header::{ChunkHeader, ChunkKey, HeaderError, Shown};
+pub use statistics::{Statistics, Sum};

@@ -1,8 +1,72 @@
 //! An embeddable time-series store whose sealed chunks are provable.
+//!
+//! A program opens a directory, writes batches of records, and reads them back by metric and
+//! time. Nothing else is needed: no server, no runtime, no configuration.
+//!
+//! ```
+//! use chronolith_engine::{Db, Durability, Kind, Metric, Options};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("fleet.db");
+//! let db = Db::open(path, Options::default())?;
+//! let speed = db.metric(Metric::new("car-17", "speed").tag("class", "fleet"), Kind::F64)?;
+//! let mut batch = db.batch();
+//! batch.push(speed, 1_767_225_600_000_000_000, 61.2)?;
+//! batch.push(speed, 1_767_225_601_000_000_000, 60.9)?;
+//! db.write(&batch, Durability::Synced)?; // returns when the records are on disk
+//! for block in db.scan(speed, ..)? {
+//!     assert_eq!(block?.len(), 2);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The way of a record: [`Batch`] → write-ahead log → memtable → run (when memory is full) →
+//! sealed chunk (when its window closes) in a segment. `docs/architecture.md` draws it.
 
 #![forbid(unsafe_code)]
 
+mod aggregate;
+mod background;
+mod batch;
+mod blob;
+mod block;
 pub mod chunk;
+mod civil;
+mod db;
+mod encoding;
+mod error;
+mod keys;
+mod latest;
+mod layers;
+mod manifest;
+mod memtable;
 mod model;
+mod options;
+mod protect;
+mod record;
+mod registry;
+mod run;
+mod scan;
+mod segment;
+mod sum;
+mod view;
+mod wal;
 
+pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, combine};
+pub use batch::Batch;
+pub use block::Block;
+pub use db::{
+    Change, ChangeKind, Changes, CodecStatistics, CompactReport, Db, DbStatistics,
+    MetricStatistics, SealReport, SealScope, SealedBatch, Snapshot,
+};
+pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
+pub use manifest::RetentionRule;
 pub use model::*;
+pub use options::{Clock, Durability, Maintenance, Options, SystemClock};
+pub use protect::{Clear, Protect, ProtectError, Protection, Purpose};
+pub use registry::{Match, Selector};
+pub use scan::Scan;
+pub use wal::{Sequence, Ticket};
+pub use wal::recovery::TornTail;

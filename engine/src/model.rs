@@ -12,4 +12,4 @@ pub use kind::Kind;
 pub use limits::Limits;
 pub use metric::{Definition, DefinitionError, Level, Metric, MetricId, Place};
 pub use value::{BlobRef, Value, ValueRef};
-pub use window::{Window, floor_to_window, window_start};
+pub use window::{Window, floor_to_window, window_end, window_start};

@@ -40,6 +40,11 @@ pub trait Disk: Send + Sync {
     /// Creates a file, or opens it where it exists, for reading and writing.
     fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Like [`Disk::open`], for a file that only the owner may read.
+    fn open_private(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.open(path)
+    }
+
     /// Opens an existing file for reading only.
     fn open_read(&self, path: &str) -> io::Result<Box<dyn DiskFile>>;
 

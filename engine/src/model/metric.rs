@@ -5,15 +5,28 @@ use std::fmt;
 
 use super::{Kind, Limits};
 
-/// The dense number of a metric in one database.
+/// A handle to a metric of one open database: its dense number and its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MetricId(pub(crate) u32);
+pub struct MetricId {
+    index: u32,
+    kind: Kind,
+}
 
 impl MetricId {
-    /// The number itself: metrics are numbered from 0 in the order of their creation.
+    pub(crate) const fn new(index: u32, kind: Kind) -> Self {
+        Self { index, kind }
+    }
+
+    /// The number: metrics are numbered from 0 in the order of their creation.
     #[must_use]
     pub const fn index(self) -> u32 {
-        self.0
+        self.index
+    }
+
+    /// The kind of the metric's values.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        self.kind
     }
 }
 

@@ -14,3 +14,13 @@ pub const fn floor_to_window(time_ns: i64, window_ns: i64) -> Window {
 pub const fn window_start(window: Window, window_ns: i64) -> i64 {
     window.saturating_mul(window_ns)
 }
+
+/// The last nanosecond of a window.
+#[must_use]
+pub const fn window_end(window: Window, window_ns: i64) -> i64 {
+    match window.saturating_add(1).checked_mul(window_ns) {
+        Some(next) => next.saturating_sub(1),
+        None if window < 0 => i64::MIN,
+        None => i64::MAX,
+    }
+}

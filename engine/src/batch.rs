@@ -1,0 +1,185 @@
+//! Batches: records that are written together or not at all.
+
+use crate::encoding::{Malformed, Reader, put_varint};
+use crate::error::WriteError;
+use crate::model::{BlobRef, Kind, Limits, MetricId, ValueRef};
+
+/// Records, and changes of state, that become visible and durable together.
+///
+/// Columns over the records: the metric, the time and 64 bits of value. For text and bytes the
+/// bits say where the value stands in a buffer of the batch.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub(crate) metrics: Vec<u32>,
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) times: Vec<i64>,
+    pub(crate) bits: Vec<u64>,
+    pub(crate) data: Vec<u8>,
+    pub(crate) state: Vec<StateChange>,
+    value_bytes_max: usize,
+}
+
+/// One change of key-value state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateChange {
+    pub(crate) namespace: String,
+    pub(crate) key: Vec<u8>,
+    /// `None` removes the key.
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+/// The bits of a value of fixed size.
+pub(crate) fn value_bits(value: ValueRef<'_>) -> Option<u64> {
+    match value {
+        ValueRef::F64(value) => Some(value.to_bits()),
+        ValueRef::I64(value) => Some(value as u64),
+        ValueRef::U64(value) => Some(value),
+        ValueRef::Bool(value) => Some(value.into()),
+        ValueRef::Text(_) | ValueRef::Bytes(_) | ValueRef::Blob(_) => None,
+    }
+}
+
+/// The value of 64 bits; `None` for kinds of varying size.
+pub(crate) fn bits_value(kind: Kind, bits: u64) -> Option<ValueRef<'static>> {
+    match kind {
+        Kind::F64 => Some(ValueRef::F64(f64::from_bits(bits))),
+        Kind::I64 => Some(ValueRef::I64(bits as i64)),
+        Kind::U64 => Some(ValueRef::U64(bits)),
+        Kind::Bool => Some(ValueRef::Bool(bits != 0)),
+        Kind::Text | Kind::Bytes => None,
+    }
+}
+
+const INLINE: u8 = 0;
+const BLOB: u8 = 1;
+
+/// Appends a value of varying size to a buffer.
+pub(crate) fn put_value(data: &mut Vec<u8>, value: ValueRef<'_>) {
+    let bytes = match value {
+        ValueRef::Text(text) => text.as_bytes(),
+        ValueRef::Bytes(bytes) => bytes,
+        ValueRef::Blob(blob) => {
+            data.push(BLOB);
+            let cid = blob.cid.to_bytes();
+            put_varint(data, cid.len() as u64);
+            data.extend_from_slice(&cid);
+            put_varint(data, blob.len_bytes);
+            return;
+        }
+        ValueRef::F64(_) | ValueRef::I64(_) | ValueRef::U64(_) | ValueRef::Bool(_) => &[],
+    };
+    data.push(INLINE);
+    put_varint(data, bytes.len() as u64);
+    data.extend_from_slice(bytes);
+}
+
+/// Reads a value of varying size.
+pub(crate) fn read_value<'a>(
+    reader: &mut Reader<'a>,
+    kind: Kind,
+) -> Result<ValueRef<'a>, Malformed> {
+    match (reader.u8()?, kind) {
+        (INLINE, Kind::Text) => Ok(ValueRef::Text(reader.text()?)),
+        (INLINE, Kind::Bytes) => Ok(ValueRef::Bytes(reader.sized()?)),
+        (BLOB, Kind::Bytes) => {
+            let cid = cid::Cid::try_from(reader.sized()?);
+            let cid = cid.map_err(|_| reader.malformed("a blob without a content id"))?;
+            Ok(ValueRef::Blob(BlobRef { cid, len_bytes: reader.varint()? }))
+        }
+        _ => Err(reader.malformed("neither a value nor a blob")),
+    }
+}
+
+impl Batch {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { value_bytes_max: limits.value_bytes, ..Self::default() }
+    }
+
+    /// Adds a record at a time in nanoseconds since the epoch. A refused record is not in the
+    /// batch, and the batch stays as it was.
+    pub fn push<'a>(
+        &mut self,
+        metric: MetricId,
+        time_ns: i64,
+        value: impl Into<ValueRef<'a>>,
+    ) -> Result<(), WriteError> {
+        let value = value.into();
+        if value.kind() != metric.kind() {
+            return Err(WriteError::Kind {
+                position: self.len(),
+                metric: format!("number {}", metric.index()),
+                expected: metric.kind(),
+                found: value.kind(),
+            });
+        }
+        let bits = match value_bits(value) {
+            Some(bits) => bits,
+            None => self.push_data(value)?,
+        };
+        self.metrics.push(metric.index());
+        self.kinds.push(metric.kind());
+        self.times.push(time_ns);
+        self.bits.push(bits);
+        Ok(())
+    }
+
+    fn push_data(&mut self, value: ValueRef<'_>) -> Result<u64, WriteError> {
+        let size = match value {
+            ValueRef::Text(text) => text.len(),
+            ValueRef::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let limit = self.value_bytes_max;
+        if size > limit {
+            return Err(WriteError::ValueTooLong { position: self.len(), size, limit });
+        }
+        let bits = self.data.len() as u64;
+        put_value(&mut self.data, value);
+        Ok(bits)
+    }
+
+    /// Sets a key of the key-value state (for example the position of a reader of changes)
+    /// together with the records.
+    pub fn put_state(&mut self, namespace: impl Into<String>, key: &[u8], value: &[u8]) {
+        let (namespace, key) = (namespace.into(), key.to_vec());
+        self.state.push(StateChange { namespace, key, value: Some(value.to_vec()) });
+    }
+
+    /// Removes a key of the key-value state together with the records.
+    pub fn remove_state(&mut self, namespace: impl Into<String>, key: &[u8]) {
+        let (namespace, key) = (namespace.into(), key.to_vec());
+        self.state.push(StateChange { namespace, key, value: None });
+    }
+
+    /// How many records the batch holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether it holds neither records nor changes of state.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty() && self.state.is_empty()
+    }
+
+    /// What the batch counts as against [`Limits::batch_bytes`]: bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let state = self.state.iter();
+        let state = state.map(|change| {
+            change.namespace.len() + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+        });
+        self.times.len() * 20 + self.data.len() + state.sum::<usize>()
+    }
+
+    /// Empties the batch and keeps its memory.
+    pub fn clear(&mut self) {
+        self.metrics.clear();
+        self.kinds.clear();
+        self.times.clear();
+        self.bits.clear();
+        self.data.clear();
+        self.state.clear();
+    }
+}

@@ -1,0 +1,350 @@
+//! Headers: what the world sees of a chunk, as canonical DAG-CBOR.
+//!
+//! Metrics of level 3 and 4 are named openly. For level 1 and 2 the header shows the window, the
+//! kind, the level and a pseudonym; names, tags, times, count and codec stand in an inner header
+//! inside the body, where the encryption of the body will cover them.
+
+use std::collections::BTreeMap;
+
+use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
+use cid::Cid;
+use ipld_core::ipld::Ipld;
+
+use crate::model::{Definition, Kind, Level, Place, Window};
+
+/// The version of headers that this program writes.
+const VERSION: i128 = 1;
+
+/// Which chunk of a metric it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChunkKey {
+    /// The metric's number in this database.
+    pub metric: u32,
+    /// The window it covers.
+    pub window: Window,
+    /// 0 for the first chunk of a window; each later chunk that amends it has the next number.
+    pub generation: u32,
+    /// 0, or the number of the part where a window needs several bodies.
+    pub part: u32,
+}
+
+/// What a header shows of the records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shown {
+    /// The device.
+    pub device: String,
+    /// The metric's name.
+    pub name: String,
+    /// The metric's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The unit of the values; empty where unknown.
+    pub unit: String,
+    /// Coarse place of production.
+    pub place: Option<Place>,
+    /// What the producer says of the metric.
+    pub metadata: BTreeMap<String, String>,
+    /// Time of the first record, nanoseconds since the epoch.
+    pub first_ns: i64,
+    /// Time of the last record, nanoseconds since the epoch.
+    pub last_ns: i64,
+    /// How many records there are.
+    pub count: u64,
+    /// The codecs of times and values, `times/values`.
+    pub codec: String,
+}
+
+/// A chunk's header.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkHeader {
+    /// The kind of the values.
+    pub kind: Kind,
+    /// How private the metric is.
+    pub level: Level,
+    /// The length of windows in nanoseconds.
+    pub window_ns: i64,
+    /// The number of the window.
+    pub window: Window,
+    /// The generation; see [`ChunkKey::generation`].
+    pub generation: u32,
+    /// The part; see [`ChunkKey::part`].
+    pub part: u32,
+    /// The last generation whose records this chunk replaces, where it does.
+    pub supersedes: Option<u32>,
+    /// The body, a raw block.
+    pub body: Cid,
+    /// The length of the body in bytes.
+    pub body_bytes: u64,
+    /// The public key of the producer, ed25519.
+    pub producer: [u8; 32],
+    /// A name for the metric that says nothing of it; for level 1 and 2.
+    pub pseudonym: Option<[u8; 32]>,
+    /// What is shown of the records; `None` where it is hidden in the body.
+    pub shown: Option<Shown>,
+}
+
+/// Bytes that are not a header.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a chunk header: {0}")]
+pub struct HeaderError(String);
+
+impl Shown {
+    pub(crate) fn new(
+        definition: &Definition,
+        first_ns: i64,
+        last_ns: i64,
+        count: u64,
+        codec: (&str, &str),
+    ) -> Self {
+        Self {
+            device: definition.metric.device().to_owned(),
+            name: definition.metric.name().to_owned(),
+            tags: definition.metric.tags().iter().cloned().collect(),
+            unit: definition.unit.clone(),
+            place: definition.place,
+            metadata: definition.metadata.clone(),
+            first_ns,
+            last_ns,
+            count,
+            codec: format!("{}/{}", codec.0, codec.1),
+        }
+    }
+
+    fn fields(&self, fields: &mut BTreeMap<String, Ipld>) {
+        let text = |text: &String| Ipld::String(text.clone());
+        let texts = |texts: &BTreeMap<String, String>| {
+            Ipld::Map(texts.iter().map(|(key, value)| (key.clone(), text(value))).collect())
+        };
+        fields.insert("device".into(), text(&self.device));
+        fields.insert("name".into(), text(&self.name));
+        fields.insert("tags".into(), texts(&self.tags));
+        fields.insert("unit".into(), text(&self.unit));
+        let place = self.place.map(|place| {
+            let parts = [place.latitude_centidegrees, place.longitude_centidegrees];
+            Ipld::List(parts.map(|part| Ipld::Integer(part.into())).to_vec())
+        });
+        fields.insert("place".into(), place.unwrap_or(Ipld::Null));
+        fields.insert("metadata".into(), texts(&self.metadata));
+        fields.insert("first".into(), Ipld::Integer(self.first_ns.into()));
+        fields.insert("last".into(), Ipld::Integer(self.last_ns.into()));
+        fields.insert("count".into(), Ipld::Integer(self.count.into()));
+        fields.insert("codec".into(), text(&self.codec));
+    }
+
+    fn from_fields(fields: &mut Fields) -> Result<Self, HeaderError> {
+        Ok(Self {
+            device: fields.text("device")?,
+            name: fields.text("name")?,
+            tags: fields.texts("tags")?,
+            unit: fields.text("unit")?,
+            place: fields.place()?,
+            metadata: fields.texts("metadata")?,
+            first_ns: fields.integer("first")?,
+            last_ns: fields.integer("last")?,
+            count: fields.integer("count")?,
+            codec: fields.text("codec")?,
+        })
+    }
+
+    /// The inner header of a body whose public header hides all this.
+    pub(crate) fn to_inner(&self) -> Vec<u8> {
+        let mut fields = BTreeMap::new();
+        self.fields(&mut fields);
+        to_cbor(fields)
+    }
+
+    /// Reads an inner header.
+    pub(crate) fn from_inner(bytes: &[u8]) -> Result<Self, HeaderError> {
+        let mut fields = Fields::parse(bytes)?;
+        let shown = Self::from_fields(&mut fields)?;
+        fields.finish()?;
+        Ok(shown)
+    }
+}
+
+impl ChunkHeader {
+    /// The header of a metric's chunk as far as the definition and the key say it.
+    pub(crate) fn of(definition: &Definition, key: ChunkKey) -> Self {
+        Self {
+            kind: definition.kind,
+            level: definition.level,
+            window_ns: definition.window_ns,
+            window: key.window,
+            generation: key.generation,
+            part: key.part,
+            supersedes: None,
+            body: Cid::default(),
+            body_bytes: 0,
+            producer: [0; 32],
+            pseudonym: None,
+            shown: None,
+        }
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut fields = BTreeMap::new();
+        let integer = |value: i128| Ipld::Integer(value);
+        fields.insert("v".into(), integer(VERSION));
+        fields.insert("kind".into(), Ipld::String(self.kind.name().into()));
+        fields.insert("level".into(), integer(self.level.number().into()));
+        fields.insert("window_ns".into(), integer(self.window_ns.into()));
+        fields.insert("window".into(), integer(self.window.into()));
+        fields.insert("generation".into(), integer(self.generation.into()));
+        fields.insert("part".into(), integer(self.part.into()));
+        let supersedes = self.supersedes.map_or(Ipld::Null, |last| integer(last.into()));
+        fields.insert("supersedes".into(), supersedes);
+        // Scheme 0: in the clear. Tree, window and key commitment join it when there are keys.
+        let scheme = BTreeMap::from([("scheme".to_owned(), integer(0))]);
+        fields.insert("encryption".into(), Ipld::Map(scheme));
+        fields.insert("body".into(), Ipld::Link(self.body));
+        fields.insert("body_bytes".into(), integer(self.body_bytes.into()));
+        fields.insert("producer".into(), Ipld::Bytes(self.producer.to_vec()));
+        if let Some(pseudonym) = self.pseudonym {
+            fields.insert("pseudonym".into(), Ipld::Bytes(pseudonym.to_vec()));
+        }
+        if let Some(shown) = &self.shown {
+            shown.fields(&mut fields);
+        }
+        to_cbor(fields)
+    }
+
+    /// Reads a header; anything that [`ChunkHeader::to_bytes`] would not write is refused.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeaderError> {
+        let mut fields = Fields::parse(bytes)?;
+        let version: i128 = fields.integer("v")?;
+        if version != VERSION {
+            return Err(HeaderError(format!("version {version}; this program reads {VERSION}")));
+        }
+        let kind = fields.text("kind")?.parse::<Kind>();
+        let level = Level::from_number(fields.integer("level")?);
+        let mut encryption = match fields.take("encryption")? {
+            Ipld::Map(fields) => Fields(fields),
+            _ => return Err(HeaderError("encryption is not a map".into())),
+        };
+        if encryption.integer::<i128>("scheme")? != 0 {
+            return Err(HeaderError("an encryption scheme that this program does not know".into()));
+        }
+        encryption.finish()?;
+        let Ipld::Link(body) = fields.take("body")? else {
+            return Err(HeaderError("body is not a link".into()));
+        };
+        let supersedes = match fields.take("supersedes")? {
+            Ipld::Null => None,
+            value => Some(to_integer("supersedes", &value)?),
+        };
+        let pseudonym = match fields.0.contains_key("pseudonym") {
+            true => Some(fields.digest("pseudonym")?),
+            false => None,
+        };
+        let header = Self {
+            kind: kind.map_err(|error| HeaderError(error.to_string()))?,
+            level: level.ok_or_else(|| HeaderError("no such level".into()))?,
+            window_ns: fields.integer("window_ns")?,
+            window: fields.integer("window")?,
+            generation: fields.integer("generation")?,
+            part: fields.integer("part")?,
+            supersedes,
+            body,
+            body_bytes: fields.integer("body_bytes")?,
+            producer: fields.digest("producer")?,
+            pseudonym,
+            shown: match pseudonym {
+                Some(_) => None,
+                None => Some(Shown::from_fields(&mut fields)?),
+            },
+        };
+        fields.finish()?;
+        if header.to_bytes() != bytes {
+            return Err(HeaderError("the bytes are not canonical".into()));
+        }
+        Ok(header)
+    }
+
+    /// The chunk's identity to the world.
+    #[must_use]
+    pub fn content_id(&self, function: HashFunction) -> Cid {
+        content_id(DAG_CBOR, function, &self.to_bytes())
+    }
+}
+
+/// Canonical DAG-CBOR of a map. Writing to memory cannot fail, and no field is a float.
+fn to_cbor(fields: BTreeMap<String, Ipld>) -> Vec<u8> {
+    serde_ipld_dagcbor::to_vec(&Ipld::Map(fields)).unwrap_or_default()
+}
+
+/// The fields of a map, taken out one by one.
+struct Fields(BTreeMap<String, Ipld>);
+
+fn to_integer<T: TryFrom<i128>>(name: &str, value: &Ipld) -> Result<T, HeaderError> {
+    let Ipld::Integer(value) = value else {
+        return Err(HeaderError(format!("{name} is not an integer")));
+    };
+    T::try_from(*value).map_err(|_| HeaderError(format!("{name} is out of range: {value}")))
+}
+
+impl Fields {
+    fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
+        match serde_ipld_dagcbor::from_slice(bytes) {
+            Ok(Ipld::Map(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(HeaderError("not a map".into())),
+            Err(error) => Err(HeaderError(error.to_string())),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Result<Ipld, HeaderError> {
+        self.0.remove(name).ok_or_else(|| HeaderError(format!("{name} is missing")))
+    }
+
+    fn integer<T: TryFrom<i128>>(&mut self, name: &str) -> Result<T, HeaderError> {
+        to_integer(name, &self.take(name)?)
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, HeaderError> {
+        match self.take(name)? {
+            Ipld::String(text) => Ok(text),
+            _ => Err(HeaderError(format!("{name} is not text"))),
+        }
+    }
+
+    fn texts(&mut self, name: &str) -> Result<BTreeMap<String, String>, HeaderError> {
+        let Ipld::Map(map) = self.take(name)? else {
+            return Err(HeaderError(format!("{name} is not a map")));
+        };
+        map.into_iter()
+            .map(|(key, value)| match value {
+                Ipld::String(text) => Ok((key, text)),
+                _ => Err(HeaderError(format!("{name}.{key} is not text"))),
+            })
+            .collect()
+    }
+
+    fn digest(&mut self, name: &str) -> Result<[u8; 32], HeaderError> {
+        match self.take(name)? {
+            Ipld::Bytes(bytes) => bytes.try_into().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| HeaderError(format!("{name} is not 32 bytes")))
+    }
+
+    fn place(&mut self) -> Result<Option<Place>, HeaderError> {
+        match self.take("place")? {
+            Ipld::Null => Ok(None),
+            Ipld::List(parts) => match &parts[..] {
+                [latitude, longitude] => Ok(Some(Place {
+                    latitude_centidegrees: to_integer("place", latitude)?,
+                    longitude_centidegrees: to_integer("place", longitude)?,
+                })),
+                _ => Err(HeaderError("place has not two parts".into())),
+            },
+            _ => Err(HeaderError("place is not a list".into())),
+        }
+    }
+
+    fn finish(&self) -> Result<(), HeaderError> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(HeaderError(format!("{name} is not a field of a header"))),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The database: what a program opens, writes to and reads from.
+
+mod changes;
+mod compact;
+mod delete;
+mod flush;
+mod open;
+mod seal;
+mod state;
+mod statistics;
+mod write;
+
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use chronolith_disk::{Disk, DiskLock};
+use parking_lot::{Mutex, RwLock};
+
+use crate::aggregate::{Aggregation, Bucket, aggregate};
+use crate::background::Background;
+use crate::batch::Batch;
+use crate::error::{DiskError, MaintenanceError, ReadError};
+use crate::keys::ProducerKey;
+use crate::latest::latest;
+use crate::layers::MetricRef;
+use crate::manifest::{Manifest, RunRecord, SegmentRecord};
+use crate::model::{Definition, Metric, MetricId, Value};
+use crate::options::Options;
+use crate::registry::{Registry, Selector};
+use crate::run::{self, Run};
+use crate::scan::Scan;
+use crate::segment::{self, PageBudget, Segment};
+use crate::view::{LiveRun, LiveSegment, View};
+use crate::wal::Wal;
+use crate::wal::recovery::TornTail;
+
+pub use changes::{Change, ChangeKind, Changes};
+pub use compact::CompactReport;
+pub use seal::{SealReport, SealScope, SealedBatch};
+pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
+
+use state::State;
+
+/// An open database. Cloning is cheap and gives another handle to the same one; it is closed when
+/// the last handle is dropped, or by [`Db::close`].
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    disk: Arc<dyn Disk>,
+    options: Options,
+    registry: RwLock<Registry>,
+    /// Writers hold it for reading while they apply a batch, so that a change of view falls
+    /// between batches.
+    view: RwLock<Arc<View>>,
+    /// `None` where the database is open for reading only.
+    wal: Option<Arc<Wal>>,
+    state: Mutex<State>,
+    /// Held by whoever changes which files there are.
+    upkeep: Mutex<Upkeep>,
+    budget: Arc<PageBudget>,
+    background: Background,
+    torn: Option<TornTail>,
+    #[expect(dead_code, reason = "dropping it unlocks the database")]
+    lock: Option<Box<dyn DiskLock>>,
+}
+
+/// What only maintenance touches.
+pub(crate) struct Upkeep {
+    manifest: Manifest,
+    key: Option<ProducerKey>,
+}
+
+impl Inner {
+    fn run(&self, record: RunRecord) -> Arc<LiveRun> {
+        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
+        let name = run::file_name(record.number);
+        Arc::new(LiveRun { run: Run::new(disk, protect, name, record.size_bytes), record })
+    }
+
+    fn segment(&self, record: SegmentRecord) -> Arc<LiveSegment> {
+        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
+        let name = segment::file_name(record.partition, record.number);
+        let budget = Arc::clone(&self.budget);
+        let segment = Segment::new(disk, protect, budget, name, record.size_bytes);
+        Arc::new(LiveSegment { segment, record })
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read())
+    }
+
+    fn metric_ref(&self, metric: u32) -> Result<MetricRef, ReadError> {
+        let registry = self.registry.read();
+        let definition = registry.get(metric).ok_or(ReadError::UnknownMetric(metric))?;
+        let (kind, window_ns) = (definition.kind, definition.window_ns);
+        Ok(MetricRef { number: metric, kind, window_ns })
+    }
+
+    /// Stores the manifest; on failure the database takes no more writes, since which manifest
+    /// the disk holds is unknown.
+    fn store(&self, manifest: &Manifest) -> Result<(), DiskError> {
+        let stored = manifest.store(&*self.disk, &*self.options.protect);
+        if let (Err(error), Some(wal)) = (&stored, &self.wal) {
+            wal.poison(&error.to_string());
+        }
+        stored
+    }
+}
+
+/// What the background does without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Chore {
+    /// Flush a memtable that is over its budget.
+    Flush,
+    /// Seal the windows that have closed.
+    SealDue,
+}
+
+/// A range of times as its first and last nanosecond.
+fn first_and_last(range: &impl RangeBounds<i64>) -> Result<Option<(i64, i64)>, ReadError> {
+    use std::ops::Bound;
+    let from_ns = match range.start_bound() {
+        Bound::Included(from) => Some(*from),
+        Bound::Excluded(from) => from.checked_add(1),
+        Bound::Unbounded => Some(i64::MIN),
+    };
+    let to_ns = match range.end_bound() {
+        Bound::Included(to) => Some(*to),
+        Bound::Excluded(to) => to.checked_sub(1),
+        Bound::Unbounded => Some(i64::MAX),
+    };
+    let (Some(from_ns), Some(to_ns)) = (from_ns, to_ns) else { return Ok(None) };
+    if from_ns > to_ns.saturating_add(1) {
+        return Err(ReadError::Range { from_ns, to_ns });
+    }
+    Ok((from_ns <= to_ns).then_some((from_ns, to_ns)))
+}
+
+/// The database at one moment: what is written, sealed or deleted later does not change it.
+#[derive(Clone)]
+pub struct Snapshot {
+    inner: Arc<Inner>,
+    view: Arc<View>,
+}
+
+impl Db {
+    /// An empty batch.
+    #[must_use]
+    pub fn batch(&self) -> Batch {
+        Batch::new(&self.inner.options.limits)
+    }
+
+    /// The metric's handle, where it exists.
+    #[must_use]
+    pub fn find_metric(&self, metric: &Metric) -> Option<MetricId> {
+        self.inner.registry.read().find(metric)
+    }
+
+    /// The definition of a metric.
+    #[must_use]
+    pub fn definition(&self, metric: MetricId) -> Option<Arc<Definition>> {
+        self.inner.registry.read().get(metric.index()).cloned()
+    }
+
+    /// How many metrics there are.
+    #[must_use]
+    pub fn metric_count(&self) -> usize {
+        self.inner.registry.read().len()
+    }
+
+    /// The metrics that a selector chooses, in the order of their creation.
+    pub fn select(&self, selector: &Selector) -> Result<Vec<MetricId>, ReadError> {
+        let registry = self.inner.registry.read();
+        let chosen = registry.select(selector)?;
+        Ok(chosen.iter().filter_map(|number| registry.id(number)).collect())
+    }
+
+    /// The values of a label with the number of metrics that carry each, by value.
+    #[must_use]
+    pub fn label_values(&self, label: &str) -> Vec<(String, u64)> {
+        self.inner.registry.read().label_values(label)
+    }
+
+    /// The keys of all tags, by key.
+    #[must_use]
+    pub fn tag_keys(&self) -> Vec<String> {
+        self.inner.registry.read().tag_keys()
+    }
+
+    /// The log's end that could not be read when the database was opened, where there was one:
+    /// it had never been acknowledged as synced.
+    #[must_use]
+    pub fn torn_tail(&self) -> Option<&TornTail> {
+        self.inner.torn.as_ref()
+    }
+
+    fn latest_view(&self) -> Snapshot {
+        Snapshot { inner: Arc::clone(&self.inner), view: self.inner.view() }
+    }
+
+    /// The records of a metric in a range of time, by time.
+    pub fn scan(
+        &self,
+        metric: MetricId,
+        range: impl RangeBounds<i64>,
+    ) -> Result<Scan, ReadError> {
+        self.latest_view().scan(metric, range)
+    }
+
+    /// Aggregates each of some metrics over buckets of time. Buckets without records are left
+    /// out.
+    pub fn aggregate(
+        &self,
+        metrics: &[MetricId],
+        aggregation: &Aggregation,
+    ) -> Result<Vec<Vec<Bucket>>, ReadError> {
+        self.latest_view().aggregate(metrics, aggregation)
+    }
+
+    /// The latest record of a metric.
+    pub fn latest(&self, metric: MetricId) -> Result<Option<(i64, Value)>, ReadError> {
+        self.latest_view().latest(metric, ..)
+    }
+}
+
+impl Snapshot {
+    /// See [`Db::scan`].
+    pub fn scan(
+        &self,
+        metric: MetricId,
+        range: impl RangeBounds<i64>,
+    ) -> Result<Scan, ReadError> {
+        let metric = self.inner.metric_ref(metric.index())?;
+        // Nothing is in an empty range, and no window needs to be looked at.
+        let Some((from_ns, to_ns)) = first_and_last(&range)? else {
+            return Ok(Scan::empty(Arc::clone(&self.view), metric));
+        };
+        Scan::new(Arc::clone(&self.view), metric, from_ns, to_ns)
+    }
+
+    /// See [`Db::aggregate`].
+    pub fn aggregate(
+        &self,
+        metrics: &[MetricId],
+        aggregation: &Aggregation,
+    ) -> Result<Vec<Vec<Bucket>>, ReadError> {
+        aggregation.every.check()?;
+        let (from_ns, to_ns) = (aggregation.from_ns, aggregation.to_ns);
+        if from_ns > to_ns {
+            return Err(ReadError::Range { from_ns, to_ns });
+        }
+        let one = |metric: &MetricId| {
+            let reference = self.inner.metric_ref(metric.index())?;
+            let kind = reference.kind;
+            let missing = aggregation.functions.iter().find(|f| !f.applies_to(kind));
+            if let Some(function) = missing {
+                let definition = self.inner.registry.read().get(metric.index()).cloned();
+                let metric = definition.map_or(String::new(), |d| d.metric.to_string());
+                return Err(ReadError::Function { metric, kind, function: function.name() });
+            }
+            aggregate(&self.view, reference, aggregation)
+        };
+        metrics.iter().map(one).collect()
+    }
+
+    /// The latest record of a metric at or before the end of a range that is unbounded below.
+    pub fn latest(
+        &self,
+        metric: MetricId,
+        until: impl RangeBounds<i64>,
+    ) -> Result<Option<(i64, Value)>, ReadError> {
+        let metric = self.inner.metric_ref(metric.index())?;
+        match first_and_last(&until)? {
+            Some((_, to_ns)) => latest(&self.view, metric, to_ns),
+            None => Ok(None),
+        }
+    }
+}
+
+/// What maintenance may end with.
+type Maintained<T> = Result<T, MaintenanceError>;

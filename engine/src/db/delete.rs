@@ -1,0 +1,157 @@
+//! Deleting: hidden at once, gone with the next compaction.
+
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use regex::Regex;
+
+use crate::batch::Batch;
+use crate::db::{Db, Inner, Maintained, Upkeep, first_and_last};
+use crate::error::{MaintenanceError, ReadError};
+use crate::layers::{self};
+use crate::manifest::{RetentionRule, Tombstone};
+use crate::model::MetricId;
+use crate::view::View;
+use crate::wal::payload::{Deletion, encode};
+use crate::wal::{Sequence, Wal};
+
+use super::flush::FROZEN_MAX;
+
+impl Db {
+    /// Deletes the records of some metrics in a range of time. They are invisible when this
+    /// returns, and their bytes are gone after the next compaction; what is written afterwards
+    /// stays. Returns when the deletion is on stable storage.
+    pub fn delete(
+        &self,
+        metrics: &[MetricId],
+        range: impl RangeBounds<i64>,
+    ) -> Maintained<()> {
+        let Some((from_ns, to_ns)) = first_and_last(&range)? else { return Ok(()) };
+        let registry = self.inner.registry.read();
+        let unknown = metrics.iter().find(|metric| registry.get(metric.index()).is_none());
+        if let Some(metric) = unknown {
+            return Err(ReadError::UnknownMetric(metric.index()).into());
+        }
+        drop(registry);
+        let deletion = |metric: &MetricId| Deletion { metric: metric.index(), from_ns, to_ns };
+        let deletions: Vec<Deletion> = metrics.iter().map(deletion).collect();
+        let mut upkeep = self.inner.upkeep.lock();
+        self.inner.delete_with(&mut upkeep, &deletions)
+    }
+
+    /// Sets how long records are kept. The last rule that fits a metric holds; compaction deletes
+    /// what is older.
+    pub fn set_retention(&self, rules: Vec<RetentionRule>) -> Maintained<()> {
+        for rule in &rules {
+            for pattern in [&rule.device, &rule.name] {
+                whole(pattern)?;
+            }
+            if rule.keep_ns < 0 {
+                let what = format!("records cannot be kept for {} ns", rule.keep_ns);
+                return Err(MaintenanceError::Refused(what));
+            }
+        }
+        self.inner.log()?;
+        let mut upkeep = self.inner.upkeep.lock();
+        let mut manifest = upkeep.manifest.clone();
+        manifest.retention = rules;
+        self.inner.store(&manifest)?;
+        upkeep.manifest = manifest;
+        Ok(())
+    }
+
+    /// How long records are kept.
+    #[must_use]
+    pub fn retention(&self) -> Vec<RetentionRule> {
+        self.inner.upkeep.lock().manifest.retention.clone()
+    }
+}
+
+/// A pattern that must match all of a text.
+fn whole(pattern: &str) -> Result<Regex, ReadError> {
+    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| ReadError::Pattern {
+        label: "retention".to_owned(),
+        pattern: pattern.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+impl Inner {
+    pub(super) fn delete_with(
+        &self,
+        upkeep: &mut Upkeep,
+        deletions: &[Deletion],
+    ) -> Maintained<()> {
+        if deletions.is_empty() {
+            return Ok(());
+        }
+        let wal = self.log()?;
+        let frame = self.frame(&encode(&[], deletions, &Batch::default()));
+        let sequence = {
+            // Between two batches: everything before is frozen and hidden, everything later is
+            // in another memtable.
+            let mut guard = self.view.write();
+            let last = wal.last();
+            let sequence = wal.append(frame)?;
+            *guard = Arc::new(with_deletions(&guard, last, sequence, deletions));
+            sequence
+        };
+        let tombstone = |deletion: &Deletion| Tombstone { deletion: *deletion, sequence };
+        upkeep.manifest.tombstones.extend(deletions.iter().map(tombstone));
+        Wal::sync_to(wal, sequence)?;
+        if self.view.read().frozen.len() > FROZEN_MAX {
+            self.flush_with(upkeep)?;
+        }
+        Ok(())
+    }
+
+    /// What the retention rules want deleted at this time.
+    pub(super) fn expired(&self, rules: &[RetentionRule]) -> Result<Vec<Deletion>, ReadError> {
+        let mut patterns = Vec::new();
+        for rule in rules {
+            patterns.push((whole(&rule.device)?, whole(&rule.name)?, rule.keep_ns));
+        }
+        let now_ns = self.options.clock.now_ns();
+        let (registry, view) = (self.registry.read(), self.view());
+        let mut deletions = Vec::new();
+        for metric in 0..registry.len() as u32 {
+            let Some(definition) = registry.get(metric) else { continue };
+            let fits = |(device, name, _): &&(Regex, Regex, i64)| {
+                device.is_match(definition.metric.device()) && name.is_match(definition.metric.name())
+            };
+            let Some((.., keep_ns)) = patterns.iter().rev().find(fits) else { continue };
+            let to_ns = now_ns.saturating_sub(*keep_ns);
+            if *keep_ns == 0 || view.tombstones.of(metric).iter().any(|t| t.deletion.to_ns >= to_ns) {
+                continue;
+            }
+            let reference = layers::MetricRef {
+                number: metric,
+                kind: definition.kind,
+                window_ns: definition.window_ns,
+            };
+            let (first, last) = reference.windows(i64::MIN, to_ns);
+            let has_older = layers::find(&view, reference, first, last)?
+                .iter()
+                .flat_map(|window| &window.layers)
+                .any(|layer| layer.span().is_none_or(|(first_ns, _)| first_ns <= to_ns));
+            if has_older {
+                deletions.push(Deletion { metric, from_ns: i64::MIN, to_ns });
+            }
+        }
+        Ok(deletions)
+    }
+}
+
+/// The view after deletions that have this sequence; `last` is the one before.
+pub(super) fn with_deletions(
+    view: &View,
+    last: Sequence,
+    sequence: Sequence,
+    deletions: &[Deletion],
+) -> View {
+    let tombstones: Vec<Tombstone> =
+        deletions.iter().map(|deletion| Tombstone { deletion: *deletion, sequence }).collect();
+    let mut changed = view.rotated(last);
+    changed.tombstones = Arc::new(view.tombstones.with(&tombstones));
+    changed
+}

@@ -1,0 +1,371 @@
+//! Opening, creating and closing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chronolith_disk::{Disk, RealDisk};
+use parking_lot::{Mutex, RwLock};
+
+use crate::background::Background;
+use crate::db::delete::with_deletions;
+use crate::db::write::shape_of;
+use crate::db::{Chore, Db, Inner, SealScope, Upkeep, state};
+use crate::error::{DiskContext, OpenError, ReadError};
+use crate::keys::{self, ProducerKey};
+use crate::manifest::{self, Manifest, Tombstone};
+use crate::memtable::Memtable;
+use crate::options::Options;
+use crate::registry::{self, Registry};
+use crate::run;
+use crate::segment::{self, PageBudget};
+use crate::view::{Tombstones, View};
+use crate::wal::payload::Payload;
+use crate::wal::recovery::{self, Recovered};
+use crate::wal::{self, Sequence, Wal};
+
+/// The name of the lock file.
+const LOCK: &str = "LOCK";
+/// The folders of a database.
+const FOLDERS: [&str; 6] =
+    [wal::DIR, run::DIR, segment::DIR, crate::blob::DIR, keys::DIR, state::DIR];
+/// A log that holds more than this when the database is closed is flushed, so that the next
+/// opening is quick: bytes.
+const CLOSE_LOG_BYTES: usize = 256 * 1024;
+
+impl Db {
+    /// Opens the database in a directory, or makes one where there is none.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let disk = if options.create { RealDisk::create(path) } else { RealDisk::existing(path) };
+        let disk = match disk {
+            Ok(disk) => disk,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Missing(path.display().to_string()));
+            }
+            Err(source) => {
+                let (action, file) = ("open", path.display().to_string());
+                return Err(crate::DiskError { action, file, source }.into());
+            }
+        };
+        Self::open_on(Arc::new(disk), options)
+    }
+
+    /// Opens or makes a database on any disk.
+    pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
+        let lock = if options.read_only {
+            None
+        } else {
+            if !options.create && !exists(&*disk, manifest::FILE)? {
+                return Err(OpenError::Missing(disk.describe("")));
+            }
+            match disk.lock(LOCK) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    return Err(OpenError::Locked(disk.describe("")));
+                }
+                lock => Some(lock.at(&*disk, "lock", LOCK)?),
+            }
+        };
+        if !exists(&*disk, manifest::FILE)? {
+            if options.read_only || !options.create {
+                return Err(OpenError::Missing(disk.describe("")));
+            }
+            create(&*disk, &options)?;
+        }
+        let manifest = Manifest::load(&*disk, &*options.protect)?;
+        let mut registry = Registry::default();
+        registry::log::load(&*disk, &*options.protect, manifest.metrics_bytes, &mut registry)?;
+        let state = match manifest.state {
+            Some(number) => state::State::load(&*disk, &*options.protect, number)?,
+            None => state::State::default(),
+        };
+        let key = match options.read_only {
+            true => None,
+            false => Some(ProducerKey::load(&*disk)?),
+        };
+        let view = View {
+            active: Arc::new(Memtable::new(manifest.flushed)),
+            frozen: Vec::new(),
+            runs: Vec::new(),
+            segments: Vec::new(),
+            tombstones: Arc::new(Tombstones::new(&manifest.tombstones)),
+        };
+        let mut inner = Inner {
+            budget: Arc::new(PageBudget::new(options.page_cache_bytes)),
+            disk,
+            options,
+            registry: RwLock::new(registry),
+            view: RwLock::new(Arc::new(view)),
+            wal: None,
+            state: Mutex::new(state),
+            upkeep: Mutex::new(Upkeep { manifest, key }),
+            background: Background::default(),
+            torn: None,
+            lock,
+        };
+        inner.show_files();
+        inner.recover()?;
+        let inner = Arc::new(inner);
+        inner.background.start(&inner);
+        Ok(Self { inner })
+    }
+
+    /// Closes the database: everything is on stable storage and the next opening is quick. The
+    /// other handles cannot write any more.
+    pub fn close(self) -> Result<(), crate::MaintenanceError> {
+        self.inner.background.stop();
+        self.inner.settle()?;
+        if let Some(wal) = &self.inner.wal {
+            wal.poison("the database was closed");
+        }
+        Ok(())
+    }
+}
+
+fn exists(disk: &dyn Disk, path: &str) -> Result<bool, ReadError> {
+    Ok(disk.exists(path).at(disk, "look for", path)?)
+}
+
+/// Makes an empty database; the manifest comes last, so that a database is there wholly or not.
+fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
+    for name in disk.list("").at(disk, "list", "")? {
+        let is_ours = name == LOCK
+            || name == "manifest.new"
+            || name.strip_suffix('/').is_some_and(|name| FOLDERS.contains(&name));
+        if !is_ours {
+            let place = disk.describe("");
+            let what = format!("{place} is no database and holds {name}; choose an empty directory");
+            return Err(OpenError::Options(what));
+        }
+    }
+    for folder in FOLDERS {
+        disk.create_dir_all(folder).at(disk, "create", folder)?;
+    }
+    let mut random = |bytes: &mut [u8]| {
+        getrandom::fill(bytes).map_err(std::io::Error::other).at(disk, "get random bytes for", "")
+    };
+    let mut secret = [0; 32];
+    match options.producer_secret {
+        Some(given) => secret = given,
+        None => random(&mut secret)?,
+    }
+    ProducerKey::from_secret(&secret).store(disk)?;
+    let mut database = vec![0; 16];
+    match options.producer_secret {
+        // What is to be reproducible is so in all its bytes.
+        Some(given) => database.copy_from_slice(&blake3::hash(&given).as_bytes()[..16]),
+        None => random(&mut database)?,
+    }
+    let manifest = Manifest { database, first_log: 1, ..Manifest::default() };
+    Ok(manifest.store(disk, &*options.protect)?)
+}
+
+impl Inner {
+    /// Puts the manifest's runs and segments into the view.
+    fn show_files(&mut self) {
+        let manifest = &self.upkeep.get_mut().manifest;
+        let (runs, segments) = (manifest.runs.clone(), manifest.segments.clone());
+        let mut view = View::clone(&self.view.read());
+        view.runs = runs.into_iter().map(|record| self.run(record)).collect();
+        view.segments = segments.into_iter().map(|record| self.segment(record)).collect();
+        *self.view.get_mut() = Arc::new(view);
+    }
+
+    /// Reads the log back and goes on behind it.
+    fn recover(&mut self) -> Result<(), OpenError> {
+        let (first_log, flushed, clean_end) = {
+            let manifest = &self.upkeep.get_mut().manifest;
+            (manifest.first_log, manifest.flushed, manifest.clean_end)
+        };
+        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
+        let mut replayed = 0;
+        let recovered = recovery::replay(
+            &*disk,
+            &*protect,
+            first_log,
+            flushed,
+            clean_end,
+            &mut |sequence, payload| {
+                replayed += 1;
+                self.replay(sequence, payload)
+            },
+        )?;
+        self.torn = recovered.torn.clone();
+        if self.options.read_only {
+            return Ok(());
+        }
+        self.mend_log(&recovered)?;
+        self.remove_orphans(first_log)?;
+        let last_log = recovered.files.last().copied().unwrap_or(first_log - 1);
+        let number = last_log.max(recovered.end.file).max(first_log - 1) + 1;
+        let prepared = wal::prepare_file(&*disk, number)?;
+        self.wal = Some(Arc::new(Wal::start(Arc::clone(&disk), prepared, recovered.last_sequence)));
+        Ok(())
+    }
+
+    /// Applies one frame of the log.
+    fn replay(&self, sequence: Sequence, payload: Payload) -> Result<(), ReadError> {
+        let mut registry = self.registry.write();
+        payload.definitions.into_iter().for_each(|defined| registry.define(defined));
+        if !payload.deletions.is_empty() {
+            let mut view = self.view.write();
+            let changed = with_deletions(&view, sequence - 1, sequence, &payload.deletions);
+            *view = Arc::new(changed);
+            let tombstone = |deletion| Tombstone { deletion, sequence };
+            let mut upkeep = self.upkeep.lock();
+            upkeep.manifest.tombstones.extend(payload.deletions.into_iter().map(tombstone));
+        }
+        let mut state = self.state.lock();
+        payload.batch.state.iter().for_each(|change| state.apply(change, sequence));
+        for metric in &payload.batch.metrics {
+            registry.get(*metric).ok_or(ReadError::UnknownMetric(*metric))?;
+        }
+        let view = self.view.read();
+        let mut shards = view.active.lock(&payload.batch.metrics);
+        shards.apply(&payload.batch, |metric| shape_of(registry.get(metric).map(|d| &**d)));
+        Ok(())
+    }
+
+    /// Cuts off what is torn, and makes sure that what was read is on stable storage: a process
+    /// that was killed may have left it with the operating system only.
+    fn mend_log(&self, recovered: &Recovered) -> Result<(), OpenError> {
+        let disk = &*self.disk;
+        for number in &recovered.files {
+            let name = wal::file_name(*number);
+            let is_torn = recovered.torn.is_some();
+            if is_torn
+                && (*number > recovered.end.file
+                    || (*number == recovered.end.file && recovered.end.offset == 0))
+            {
+                disk.remove(&name).at(disk, "remove", &name)?;
+                continue;
+            }
+            let file = disk.open(&name).at(disk, "open", &name)?;
+            if is_torn && *number == recovered.end.file {
+                file.set_len(recovered.end.offset).at(disk, "cut", &name)?;
+            }
+            file.sync().at(disk, "sync", &name)?;
+        }
+        disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
+        Ok(())
+    }
+
+    /// Removes files that a crash left behind: those the manifest does not name.
+    fn remove_orphans(&mut self, first_log: u64) -> Result<(), OpenError> {
+        let manifest = self.upkeep.get_mut().manifest.clone();
+        let disk = &*self.disk;
+        let remove = |path: &str| disk.remove(path).at(disk, "remove", path);
+        let list = |folder: &str| disk.list(folder).at(disk, "list", folder);
+        if exists(disk, "manifest.new")? {
+            remove("manifest.new")?;
+        }
+        for name in list(wal::DIR)? {
+            if wal::file_number(&name).is_some_and(|number| number < first_log) {
+                remove(&format!("{}/{name}", wal::DIR))?;
+            }
+        }
+        let runs: Vec<String> =
+            manifest.runs.iter().map(|record| run::file_name(record.number)).collect();
+        for name in list(run::DIR)? {
+            let path = format!("{}/{name}", run::DIR);
+            if name.ends_with(".run") && !runs.contains(&path) {
+                remove(&path)?;
+            }
+        }
+        for name in list(state::DIR)? {
+            let path = format!("{}/{name}", state::DIR);
+            if name.ends_with(".state") && manifest.state.map(state::file_name) != Some(path.clone()) {
+                remove(&path)?;
+            }
+        }
+        let segments: Vec<String> = manifest
+            .segments
+            .iter()
+            .map(|record| segment::file_name(record.partition, record.number))
+            .collect();
+        for folder in list(segment::DIR)? {
+            let Some(folder) = folder.strip_suffix('/') else { continue };
+            let folder = format!("{}/{folder}", segment::DIR);
+            for name in list(&folder)? {
+                let path = format!("{folder}/{name}");
+                if name.ends_with(".seg") && !segments.contains(&path) {
+                    remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts everything on stable storage, so that the next opening has little to do.
+    fn settle(&self) -> Result<(), crate::MaintenanceError> {
+        let Some(wal) = &self.wal else { return Ok(()) };
+        let mut upkeep = self.upkeep.lock();
+        if self.view.read().memtables().map(|table| table.size_bytes()).sum::<usize>()
+            > CLOSE_LOG_BYTES
+        {
+            self.flush_with(&mut upkeep)?;
+        }
+        wal.sync_to(wal.last())?;
+        let end = Some(wal.end());
+        if upkeep.manifest.clean_end != end {
+            let mut manifest = upkeep.manifest.clone();
+            manifest.clean_end = end;
+            self.store(&manifest)?;
+            upkeep.manifest = manifest;
+        }
+        Ok(())
+    }
+
+    /// Does a chore of the background; a failure refuses later writes, whose writers are told.
+    pub(crate) fn maintain(&self, chore: Chore) {
+        let done = match chore {
+            Chore::Flush => {
+                let budget = self.options.memtable_bytes;
+                self.flush_if(|inner| inner.view.read().active.size_bytes() > budget)
+            }
+            Chore::SealDue => self.seal_due(),
+        };
+        if let (Err(error), Some(wal)) = (done, &self.wal) {
+            wal.poison(&error.to_string());
+        }
+    }
+
+    /// Seals the windows that have closed, and compacts where files have piled up.
+    fn seal_due(&self) -> Result<(), crate::MaintenanceError> {
+        let now_ns = self.options.clock.now_ns();
+        let mut upkeep = self.upkeep.lock();
+        if self.has_due(now_ns)? {
+            self.seal_with(&mut upkeep, SealScope::ClosedAt(now_ns))?;
+        }
+        if upkeep.manifest.runs.len() > RUNS_MAX
+            || small_segments(&upkeep.manifest, self.options.segment_bytes) > SMALL_SEGMENTS_MAX
+        {
+            self.compact_with(&mut upkeep)?;
+        }
+        Ok(())
+    }
+}
+
+/// The background compacts when there are more runs than this.
+const RUNS_MAX: usize = 8;
+/// The background compacts when some partition has more small segments than this.
+const SMALL_SEGMENTS_MAX: usize = 8;
+
+/// The most small segments that one partition has.
+fn small_segments(manifest: &Manifest, segment_bytes: u64) -> usize {
+    let mut partitions: Vec<i64> = manifest
+        .segments
+        .iter()
+        .filter(|record| record.size_bytes < segment_bytes / 2)
+        .map(|record| record.partition)
+        .collect();
+    partitions.sort_unstable();
+    partitions.chunk_by(|a, b| a == b).map(<[i64]>::len).max().unwrap_or(0)
+}
+
+impl Drop for Inner {
+    /// What was acknowledged is safe without this; it spares the next opening some work.
+    fn drop(&mut self) {
+        self.background.stop();
+        let _ = self.settle();
+    }
+}

@@ -1,0 +1,517 @@
+//! Sealing: everything that is known of a closed window becomes immutable chunks.
+//!
+//! The order that must hold: the segment is on stable storage, then the manifest names it, then
+//! the log may be cut and the runs may go.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::thread;
+
+use chronolith_merkle::{RAW, Tree, content_id, leaf_hash};
+
+use crate::block::Block;
+use crate::chunk::body::{self, BODY_BYTES_MAX, BodyView, encode_columns};
+use crate::chunk::codec::Policy;
+use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
+use crate::db::flush::Cut;
+use crate::db::{Db, Inner, Maintained, Upkeep};
+use crate::error::{DiskContext, Fault, MaintenanceError, ReadError};
+use crate::keys::{self, ProducerKey};
+use crate::layers::{self, MetricRef, Source};
+use crate::manifest::{Manifest, SegmentRecord};
+use crate::model::{Column, Definition, Window, window_end, window_start};
+use crate::registry::codec::metric_bytes;
+use crate::run;
+use crate::segment::{
+    self, Body, ChunkEntry, ChunkSource, SealRecord, SegmentWriter, partition_of,
+};
+use crate::view::{LiveRun, View};
+use crate::wal::Sequence;
+
+/// Windows are encoded in groups of this many, side by side on all processors.
+const GROUP_LEN: usize = 512;
+
+/// Which windows are sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealScope {
+    /// Every window that holds unsealed records, also one that is not over.
+    All,
+    /// The windows whose end, and the lateness allowance after it, are past at this time:
+    /// nanoseconds since the epoch.
+    ClosedAt(i64),
+}
+
+/// Chunks that were sealed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedBatch {
+    /// The batch's number in this database.
+    pub number: u64,
+    /// The Merkle root over the header ids in the order of metric, window, generation and part.
+    pub root: [u8; 32],
+    /// How many chunks there are.
+    pub chunks: u64,
+    /// The producer's public key.
+    pub producer: [u8; 32],
+    /// The producer's signature over number, count and root.
+    pub signature: [u8; 64],
+}
+
+/// What sealing did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SealReport {
+    /// The batches, one for each partition that was touched.
+    pub batches: Vec<SealedBatch>,
+    /// How many chunks were sealed.
+    pub chunks: u64,
+    /// How many records they hold.
+    pub records: u64,
+}
+
+/// The bytes that a producer signs for a seal batch.
+pub(crate) fn statement(number: u64, count: u64, root: &[u8; 32]) -> Vec<u8> {
+    let mut statement = b"chronolith seal batch v1\0".to_vec();
+    statement.extend_from_slice(&number.to_le_bytes());
+    statement.extend_from_slice(&count.to_le_bytes());
+    statement.extend_from_slice(root);
+    statement
+}
+
+/// Whether the producer signed a batch.
+pub(crate) fn signature_holds(seal: &SealRecord) -> bool {
+    let statement = statement(seal.number, seal.count, &seal.root);
+    keys::verify(&seal.producer, &statement, &seal.signature)
+}
+
+/// One window of one metric that is to be sealed.
+#[derive(Debug, Clone, Copy)]
+struct Job {
+    metric: MetricRef,
+    window: Window,
+}
+
+/// A chunk that is encoded but not in a segment yet.
+pub(super) struct NewChunk {
+    pub(super) entry: ChunkEntry,
+    pub(super) digest: [u8; 32],
+    pub(super) body: Vec<u8>,
+}
+
+/// Everything that making a chunk takes.
+pub(super) struct Sealer<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) key: &'a ProducerKey,
+    pub(super) policy: Policy,
+}
+
+impl Db {
+    /// Seals windows. What arrives for a sealed window later becomes a late chunk that amends it.
+    pub fn seal(&self, scope: SealScope) -> Maintained<SealReport> {
+        let mut upkeep = self.inner.upkeep.lock();
+        self.inner.seal_with(&mut upkeep, scope)
+    }
+}
+
+impl Inner {
+    pub(super) fn seal_with(&self, upkeep: &mut Upkeep, scope: SealScope) -> Maintained<SealReport> {
+        let cut = self.cut()?;
+        let jobs = self.jobs(&cut, scope)?;
+        let mut manifest = upkeep.manifest.clone();
+        let first_sequence = first_sequence(&cut);
+        let key = upkeep.key.as_ref().ok_or_else(no_key)?;
+        let sealer = Sealer { inner: self, key, policy: self.options.seal_policy };
+        let mut report = SealReport::default();
+        let mut segments = Vec::new();
+        for jobs in jobs.chunk_by(|a, b| a.0 == b.0) {
+            let partition = jobs[0].0;
+            let mut output = SegmentOutput::new(self, partition, &mut manifest, &sealer)?;
+            for group in jobs.chunks(GROUP_LEN) {
+                for chunks in sealer.encode_all(&cut, group)? {
+                    for chunk in chunks {
+                        report.records += chunk.entry.body.map_or(0, |body| body.count.into());
+                        output.push_new(chunk)?;
+                    }
+                }
+            }
+            let (records, batch) = output.finish(&mut manifest, first_sequence, cut.last)?;
+            segments.extend(records);
+            report.chunks += batch.as_ref().map_or(0, |batch| batch.chunks);
+            report.batches.extend(batch);
+        }
+        let sealed: HashSet<(u32, Window)> =
+            jobs.iter().map(|(_, job)| (job.metric.number, job.window)).collect();
+        let gone = self.drop_runs(&cut, &sealed, &mut manifest)?;
+        let rest = self.write_run(&mut manifest, &cut, &|metric, window| {
+            !sealed.contains(&(metric.number, window))
+        })?;
+        manifest.runs.extend(rest.clone());
+        manifest.segments.extend(segments.iter().cloned());
+        let rest = rest.map(|record| self.run(record));
+        self.publish(upkeep, manifest, &cut, |view| {
+            view.runs.retain(|live| !gone.contains(&live.record.number));
+            view.runs.extend(rest);
+            view.segments.extend(segments.into_iter().map(|record| self.segment(record)));
+        })?;
+        self.remove_runs(&gone);
+        Ok(report)
+    }
+
+    /// Whether some window has closed and holds unsealed records.
+    pub(super) fn has_due(&self, now_ns: i64) -> Result<bool, ReadError> {
+        let view = self.view();
+        for (metric, window) in unsealed(&view)? {
+            if self.is_closed(self.metric_ref(metric)?, window, now_ns) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_closed(&self, metric: MetricRef, window: Window, now_ns: i64) -> bool {
+        let lateness_ns = i64::try_from(self.options.lateness.as_nanos()).unwrap_or(i64::MAX);
+        window_end(window, metric.window_ns).saturating_add(lateness_ns) < now_ns
+    }
+
+    /// The windows to seal with their partitions, in the order of partition, metric and window.
+    fn jobs(&self, cut: &Cut, scope: SealScope) -> Result<Vec<(i64, Job)>, ReadError> {
+        let mut jobs = Vec::new();
+        for (metric, window) in unsealed(&cut.view)? {
+            let metric = self.metric_ref(metric)?;
+            let is_due = match scope {
+                SealScope::All => true,
+                SealScope::ClosedAt(now_ns) => self.is_closed(metric, window, now_ns),
+            };
+            if is_due {
+                let partition = partition_of(window_start(window, metric.window_ns));
+                jobs.push((partition, Job { metric, window }));
+            }
+        }
+        jobs.sort_by_key(|(partition, _)| *partition);
+        Ok(jobs)
+    }
+
+    /// Takes the runs that hold nothing but sealed windows out of the manifest; their numbers.
+    pub(super) fn drop_runs(
+        &self,
+        cut: &Cut,
+        sealed: &HashSet<(u32, Window)>,
+        manifest: &mut Manifest,
+    ) -> Result<Vec<u64>, ReadError> {
+        let is_done = |live: &Arc<LiveRun>| -> Result<bool, ReadError> {
+            Ok(live.run.sections()?.all(|s| sealed.contains(&(s.metric, s.window))))
+        };
+        let mut gone = Vec::new();
+        for live in &cut.view.runs {
+            if is_done(live)? {
+                gone.push(live.record.number);
+            }
+        }
+        manifest.runs.retain(|record| !gone.contains(&record.number));
+        Ok(gone)
+    }
+
+    /// Removes files that the manifest does not name any more. What fails here is removed by the
+    /// next opening.
+    pub(super) fn remove_runs(&self, numbers: &[u64]) {
+        for number in numbers {
+            let _ = self.disk.remove(&run::file_name(*number));
+        }
+    }
+}
+
+/// The metrics and windows that hold unsealed records, in order.
+pub(super) fn unsealed(view: &View) -> Result<Vec<(u32, Window)>, ReadError> {
+    let mut found: Vec<(u32, Window)> = Vec::new();
+    for table in view.memtables() {
+        for metric in table.metrics() {
+            found.extend(table.windows(metric).into_iter().map(|(window, _)| (metric, window)));
+        }
+    }
+    for live in &view.runs {
+        found.extend(live.run.sections()?.map(|section| (section.metric, section.window)));
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The first sequence that any unsealed record may have come in.
+pub(super) fn first_sequence(cut: &Cut) -> Sequence {
+    let runs = cut.view.runs.iter().map(|live| live.record.first_sequence);
+    let tables = cut.view.frozen.iter().map(|table| table.after() + 1);
+    runs.chain(tables).min().unwrap_or(cut.last).min(cut.last)
+}
+
+pub(super) fn no_key() -> MaintenanceError {
+    MaintenanceError::Refused(format!("there is no signing key at {}", keys::FILE))
+}
+
+impl Sealer<'_> {
+    /// The chunks of some windows, side by side on all processors.
+    fn encode_all(&self, cut: &Cut, jobs: &[(i64, Job)]) -> Result<Vec<Vec<NewChunk>>, ReadError> {
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+        if workers <= 1 {
+            return jobs.iter().map(|(_, job)| self.encode(cut, *job)).collect();
+        }
+        let share = jobs.len().div_ceil(workers);
+        thread::scope(|scope| {
+            let encode = |jobs: &[(i64, Job)]| -> Result<Vec<Vec<NewChunk>>, ReadError> {
+                jobs.iter().map(|(_, job)| self.encode(cut, *job)).collect()
+            };
+            let threads: Vec<_> =
+                jobs.chunks(share).map(|jobs| scope.spawn(move || encode(jobs))).collect();
+            let mut all = Vec::with_capacity(jobs.len());
+            for thread in threads {
+                match thread.join() {
+                    Ok(chunks) => all.extend(chunks?),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            Ok(all)
+        })
+    }
+
+    /// The chunks of what is unsealed of a window: none where all of it was deleted.
+    fn encode(&self, cut: &Cut, job: Job) -> Result<Vec<NewChunk>, ReadError> {
+        let tombstones = cut.view.tombstones.of(job.metric.number);
+        let mut chunks = Vec::new();
+        for window in layers::find(&cut.view, job.metric, job.window, job.window)? {
+            let mut block = Block::new(job.metric.kind);
+            for layer in &window.layers {
+                if !matches!(layer.source, Source::Chunk(..)) {
+                    block = Block::merge(block, layer.decode(job.metric, tombstones)?);
+                }
+            }
+            let generation = window.generation.map_or(0, |highest| highest + 1);
+            chunks.extend(self.chunks(job.metric, job.window, generation, None, &block)?);
+        }
+        Ok(chunks)
+    }
+
+    /// The chunks that hold a block: one, or as many parts as its size needs.
+    pub(super) fn chunks(
+        &self,
+        metric: MetricRef,
+        window: Window,
+        generation: u32,
+        supersedes: Option<u32>,
+        block: &Block,
+    ) -> Result<Vec<NewChunk>, ReadError> {
+        let registry = self.inner.registry.read();
+        let version = registry.newest_version(metric.number);
+        let definition = registry.version(metric.number, version);
+        let definition = Arc::clone(definition.ok_or(ReadError::UnknownMetric(metric.number))?);
+        drop(registry);
+        let mut parts = Vec::new();
+        split(block, self.policy, &mut parts);
+        let mut chunks = Vec::with_capacity(parts.len());
+        for (part, (block, columns)) in parts.into_iter().enumerate() {
+            let key = ChunkKey { metric: metric.number, window, generation, part: part as u32 };
+            let fault = |problem: String| Fault::new("(a new chunk)", 0, problem);
+            let codec = BodyView::parse_columns(&columns, block.len())
+                .and_then(|view| view.codec_names())
+                .map_err(|error| fault(error.to_string()))?;
+            let (first_ns, last_ns) =
+                (block.first_time().unwrap_or(0), block.last_time().unwrap_or(0));
+            let shown = Shown::new(&definition, first_ns, last_ns, block.len() as u64, codec);
+            let is_hidden = definition.level.hides_metric();
+            let inner = if is_hidden { shown.to_inner() } else { Vec::new() };
+            let body = body::assemble(&inner, &columns);
+            let function = self.inner.options.hash_function;
+            let header = ChunkHeader {
+                body: content_id(RAW, function, &body),
+                body_bytes: body.len() as u64,
+                shown: (!is_hidden).then_some(shown),
+                pseudonym: is_hidden.then(|| self.pseudonym(&definition)),
+                supersedes,
+                producer: self.key.public(),
+                ..ChunkHeader::of(&definition, key)
+            };
+            let entry = ChunkEntry {
+                key,
+                kind: metric.kind,
+                supersedes,
+                definition: version,
+                batch: 0,
+                function,
+                body: Some(Body {
+                    offset: 0,
+                    size: 0,
+                    count: block.len() as u32,
+                    first_ns,
+                    last_ns,
+                    has_blobs: matches!(block.values(), Column::Bytes(v) if !v.blobs().is_empty()),
+                    statistics: Statistics::of(block.values()),
+                }),
+            };
+            let digest = function.digest(&header.to_bytes());
+            chunks.push(NewChunk { entry, digest, body });
+        }
+        Ok(chunks)
+    }
+
+    fn pseudonym(&self, definition: &Definition) -> [u8; 32] {
+        self.key.pseudonym(&metric_bytes(&definition.metric))
+    }
+}
+
+/// Encodes a block in as few parts as fit into bodies; none for no records.
+fn split(block: &Block, policy: Policy, parts: &mut Vec<(Block, Vec<u8>)>) {
+    if block.is_empty() {
+        return;
+    }
+    if block.len() <= body::RECORDS_MAX {
+        let columns = encode_columns(block, policy);
+        if columns.len() <= BODY_BYTES_MAX || block.len() == 1 {
+            parts.push((block.clone(), columns));
+            return;
+        }
+    }
+    let middle = block.len() / 2;
+    split(&block.part(0..middle), policy, parts);
+    split(&block.part(middle..block.len()), policy, parts);
+}
+
+/// Segments of one partition on their way, and the seal batch of the new chunks in them.
+pub(super) struct SegmentOutput<'a> {
+    inner: &'a Inner,
+    sealer: &'a Sealer<'a>,
+    partition: i64,
+    number: u64,
+    writer: SegmentWriter<'a>,
+    /// The place of the new chunks' batch in the segment's list, from the first of them on.
+    batch: Option<u32>,
+    /// The new chunks: keys and leaf hashes of their header ids.
+    leaves: Vec<(ChunkKey, [u8; 32])>,
+    span: Span,
+}
+
+/// What the chunks of a segment span.
+struct Span {
+    first_ns: i64,
+    last_ns: i64,
+    first_metric: u32,
+    last_metric: u32,
+}
+
+impl<'a> SegmentOutput<'a> {
+    pub(super) fn new(
+        inner: &'a Inner,
+        partition: i64,
+        manifest: &mut Manifest,
+        sealer: &'a Sealer<'a>,
+    ) -> Maintained<Self> {
+        let number = manifest.take_number();
+        let folder = segment::folder(partition);
+        let disk = &*inner.disk;
+        disk.create_dir_all(&folder).at(disk, "create", &folder)?;
+        disk.sync_dir(segment::DIR).at(disk, "sync", segment::DIR)?;
+        let name = segment::file_name(partition, number);
+        let writer = SegmentWriter::create(disk, &*inner.options.protect, name)?;
+        let span =
+            Span { first_ns: i64::MAX, last_ns: i64::MIN, first_metric: u32::MAX, last_metric: 0 };
+        Ok(Self { inner, sealer, partition, number, writer, batch: None, leaves: Vec::new(), span })
+    }
+
+    pub(super) fn push_new(&mut self, chunk: NewChunk) -> Maintained<()> {
+        let NewChunk { mut entry, digest, body } = chunk;
+        // The batch is filled in when all of its chunks are known.
+        entry.batch = *self.batch.get_or_insert_with(|| self.writer.seal(&SealRecord::UNSIGNED));
+        let id = entry.function.content_id_of_digest(chronolith_merkle::DAG_CBOR, &digest);
+        self.leaves.push((entry.key, leaf_hash(&id.to_bytes())));
+        self.push(entry, digest, ChunkSource::Body(&body))
+    }
+
+    /// Copies a chunk of another segment.
+    pub(super) fn copy(
+        &mut self,
+        mut entry: ChunkEntry,
+        seal: &SealRecord,
+        digest: [u8; 32],
+        source: ChunkSource<'_>,
+    ) -> Maintained<()> {
+        entry.batch = self.writer.seal(seal);
+        self.push(entry, digest, source)
+    }
+
+    fn push(
+        &mut self,
+        entry: ChunkEntry,
+        digest: [u8; 32],
+        source: ChunkSource<'_>,
+    ) -> Maintained<()> {
+        let metric = self.inner.metric_ref(entry.key.metric)?;
+        let (window, span) = (entry.key.window, &mut self.span);
+        span.first_ns = span.first_ns.min(window_start(window, metric.window_ns));
+        span.last_ns = span.last_ns.max(window_end(window, metric.window_ns));
+        span.first_metric = span.first_metric.min(metric.number);
+        span.last_metric = span.last_metric.max(metric.number);
+        Ok(self.writer.push(entry, digest, source)?)
+    }
+
+    /// How long the segment is so far: bytes.
+    pub(super) const fn len(&self) -> u64 {
+        self.writer.len()
+    }
+
+    /// Signs the batch of the new chunks and finishes the segment: nothing where there were no
+    /// chunks at all.
+    pub(super) fn finish(
+        mut self,
+        manifest: &mut Manifest,
+        first_sequence: Sequence,
+        last_sequence: Sequence,
+    ) -> Maintained<(Option<SegmentRecord>, Option<SealedBatch>)> {
+        let disk = &*self.inner.disk;
+        let name = segment::file_name(self.partition, self.number);
+        if self.writer.is_empty() {
+            drop(self.writer);
+            disk.remove(&name).at(disk, "remove", &name)?;
+            return Ok((None, None));
+        }
+        let batch = self.batch.map(|place| {
+            let seal = self.sign(manifest, first_sequence, last_sequence);
+            self.writer.fill_seal(place, &seal);
+            let SealRecord { number, root, count: chunks, producer, signature, .. } = seal;
+            SealedBatch { number, root, chunks, producer, signature }
+        });
+        let written = self.writer.finish()?;
+        let folder = segment::folder(self.partition);
+        disk.sync_dir(&folder).at(disk, "sync", &folder)?;
+        let record = SegmentRecord {
+            number: self.number,
+            partition: self.partition,
+            size_bytes: written.size_bytes,
+            chunks: written.chunks,
+            first_sequence: written.first_sequence,
+            last_sequence: written.last_sequence,
+            first_ns: self.span.first_ns,
+            last_ns: self.span.last_ns,
+            first_metric: self.span.first_metric,
+            last_metric: self.span.last_metric,
+        };
+        Ok((Some(record), batch))
+    }
+
+    fn sign(
+        &mut self,
+        manifest: &mut Manifest,
+        first_sequence: Sequence,
+        last_sequence: Sequence,
+    ) -> SealRecord {
+        self.leaves.sort_unstable();
+        let leaves: Vec<[u8; 32]> = self.leaves.iter().map(|(_, leaf)| *leaf).collect();
+        let (root, count) = (Tree::from_leaf_hashes(&leaves).root(), leaves.len() as u64);
+        manifest.last_batch += 1;
+        let number = manifest.last_batch;
+        SealRecord {
+            number,
+            first_sequence,
+            last_sequence,
+            count,
+            root,
+            producer: self.sealer.key.public(),
+            signature: self.sealer.key.sign(&statement(number, count, &root)),
+            sealed_ns: self.inner.options.clock.now_ns(),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Writing: check, log, apply, wait.
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::db::{Db, Inner};
+use crate::error::WriteError;
+use crate::memtable::MetricShape;
+use crate::model::{Definition, Kind, Metric, MetricId};
+use crate::options::Durability;
+use crate::protect::Purpose;
+use crate::registry::Defined;
+use crate::wal::frame::Frame;
+use crate::wal::payload::encode;
+use crate::wal::{Sequence, Ticket, Wal};
+
+impl Db {
+    /// The metric's handle; the metric is made where it does not exist, with the default window,
+    /// no unit and level 4. A metric of another kind is an error that names both.
+    pub fn metric(&self, metric: Metric, kind: Kind) -> Result<MetricId, WriteError> {
+        match self.find_metric(&metric) {
+            Some(id) if id.kind() == kind => Ok(id),
+            Some(id) => Err(WriteError::Redefined {
+                metric: metric.to_string(),
+                expected: id.kind(),
+                found: kind,
+            }),
+            None => {
+                let window_ns = self.inner.options.default_window_ns;
+                self.define(Definition::new(metric, kind).window_ns(window_ns))
+            }
+        }
+    }
+
+    /// Makes a metric, or amends the unit, level, place or metadata of one that exists. The
+    /// window is fixed for ever, and the level may only become stricter.
+    pub fn define(&self, definition: Definition) -> Result<MetricId, WriteError> {
+        let wal = self.inner.log()?;
+        let mut registry = self.inner.registry.write();
+        let number = match registry.check(&definition, &self.inner.options.limits)? {
+            Some(number) => number,
+            None => {
+                let unchanged = registry.find(&definition.metric);
+                return unchanged.ok_or(WriteError::TooManyMetrics(registry.len()));
+            }
+        };
+        let id = MetricId::new(number, definition.kind);
+        let defined = Defined { metric: number, definition: Arc::new(definition) };
+        let payload = encode(std::slice::from_ref(&defined), &[], &Batch::default());
+        wal.append(self.inner.frame(&payload))?;
+        registry.define(defined);
+        Ok(id)
+    }
+
+    /// Writes a batch, all of it or nothing, and returns when it is as durable as asked for.
+    pub fn write(&self, batch: &Batch, durability: Durability) -> Result<Sequence, WriteError> {
+        let wal = self.inner.log()?;
+        let sequence = self.inner.apply(wal, batch)?;
+        match durability {
+            Durability::Synced => wal.sync_to(sequence)?,
+            Durability::Within(time) => self.inner.background.sync_within(&self.inner, time),
+            Durability::Buffered => self.inner.background.hand_over_soon(&self.inner),
+        }
+        Inner::make_room(&self.inner);
+        Ok(sequence)
+    }
+
+    /// Writes a batch without waiting: it is visible at once, and the ticket says when it is on
+    /// stable storage. Tickets that are waited for share syncs.
+    pub fn submit(&self, batch: &Batch) -> Result<Ticket, WriteError> {
+        let wal = self.inner.log()?;
+        let sequence = self.inner.apply(wal, batch)?;
+        Inner::make_room(&self.inner);
+        Ok(Ticket::new(Arc::clone(wal), sequence))
+    }
+
+    /// Returns when everything written so far is on stable storage.
+    pub fn sync(&self) -> Result<(), WriteError> {
+        let wal = self.inner.log()?;
+        wal.sync_to(wal.last())
+    }
+
+    /// Calls `then` from another thread when the batch of a ticket is on stable storage, or with
+    /// the reason why it will not be.
+    pub fn when_durable(
+        &self,
+        ticket: &Ticket,
+        then: impl FnOnce(Result<(), WriteError>) + Send + 'static,
+    ) {
+        self.inner.background.when_durable(&self.inner, ticket.sequence(), Box::new(then));
+    }
+}
+
+impl Inner {
+    pub(crate) fn log(&self) -> Result<&Arc<Wal>, WriteError> {
+        self.wal.as_ref().ok_or(WriteError::ReadOnly)
+    }
+
+    pub(crate) fn frame(&self, payload: &[u8]) -> Frame {
+        let (protection, bytes) = self.options.protect.protect(Purpose::Wal, payload);
+        Frame::new(protection, &bytes)
+    }
+
+    /// Checks a batch, puts it into the log's buffer and makes it visible.
+    fn apply(&self, wal: &Wal, batch: &Batch) -> Result<Sequence, WriteError> {
+        let limit = self.options.limits.batch_bytes;
+        if batch.size_bytes() > limit {
+            return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
+        }
+        let frame = self.frame(&encode(&[], &[], batch));
+        let registry = self.registry.read();
+        for (position, (metric, kind)) in batch.metrics.iter().zip(&batch.kinds).enumerate() {
+            let Some(expected) = registry.kind(*metric) else {
+                return Err(WriteError::UnknownMetric { position, metric: *metric });
+            };
+            if expected != *kind {
+                let metric = registry.get(*metric).map(|definition| definition.metric.to_string());
+                let metric = metric.unwrap_or_default();
+                return Err(WriteError::Kind { position, metric, expected, found: *kind });
+            }
+        }
+        let shape = |metric: u32| shape_of(registry.get(metric).map(|definition| &**definition));
+        let view = self.view.read();
+        // From here on the order of the log is the order in the memtable and in the state.
+        let mut shards = view.active.lock(&batch.metrics);
+        let mut state = (!batch.state.is_empty()).then(|| self.state.lock());
+        let sequence = wal.append(frame)?;
+        shards.apply(batch, shape);
+        if let Some(state) = &mut state {
+            batch.state.iter().for_each(|change| state.apply(change, sequence));
+        }
+        Ok(sequence)
+    }
+
+    /// Flushes a memtable that is over its budget, here where the background does not. The batch
+    /// that filled it is written whatever becomes of that: a failure refuses the next one.
+    fn make_room(inner: &Arc<Self>) {
+        let size = inner.view.read().active.size_bytes();
+        let budget = inner.options.memtable_bytes;
+        if size <= budget || (size <= 2 * budget && inner.background.flush_soon(inner)) {
+            return;
+        }
+        let flushed = inner.flush_if(|inner| inner.view.read().active.size_bytes() > budget);
+        if let (Err(error), Some(wal)) = (flushed, &inner.wal) {
+            wal.poison(&error.to_string());
+        }
+    }
+}
+
+/// What the memtable must know of a metric. Every metric of a checked batch has a definition.
+pub(crate) fn shape_of(definition: Option<&Definition>) -> MetricShape {
+    definition.map_or(
+        MetricShape { kind: Kind::Bytes, window_ns: Definition::DEFAULT_WINDOW_NS },
+        |definition| MetricShape { kind: definition.kind, window_ns: definition.window_ns },
+    )
+}

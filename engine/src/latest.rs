@@ -1,0 +1,86 @@
+//! The latest record of a metric: from statistics and open chunks where nothing else is needed.
+
+use crate::batch::bits_value;
+use crate::error::ReadError;
+use crate::layers::{self, Layer, MetricRef, Source, WindowLayers};
+use crate::manifest::Tombstone;
+use crate::model::{Value, Window, floor_to_window};
+use crate::view::View;
+
+/// The record with the highest time at or before `to_ns`.
+pub(crate) fn latest(
+    view: &View,
+    metric: MetricRef,
+    to_ns: i64,
+) -> Result<Option<(i64, Value)>, ReadError> {
+    let tombstones = view.tombstones.of(metric.number);
+    let mut limit = floor_to_window(to_ns, metric.window_ns);
+    while let Some(window) = last_window(view, metric, limit)? {
+        for layers in layers::find(view, metric, window, window)? {
+            if let Some(record) = shortcut(&layers, metric, tombstones, to_ns) {
+                return Ok(Some(record));
+            }
+            let mut block = layers.decode(metric, tombstones)?;
+            block.clip(i64::MIN, to_ns);
+            let last = block.values().get(block.len().wrapping_sub(1));
+            if let (Some(time_ns), Some(value)) = (block.last_time(), last) {
+                return Ok(Some((time_ns, value.to_value())));
+            }
+        }
+        let Some(before) = window.checked_sub(1) else { break };
+        limit = before;
+    }
+    Ok(None)
+}
+
+/// The highest window at or below `limit` in which anything stands.
+fn last_window(
+    view: &View,
+    metric: MetricRef,
+    limit: Window,
+) -> Result<Option<Window>, ReadError> {
+    let mut highest: Option<Window> = None;
+    for memtable in view.memtables() {
+        let windows = memtable.windows(metric.number).into_iter().map(|(window, _)| window);
+        highest = highest.max(windows.filter(|window| *window <= limit).max());
+    }
+    for live in &view.runs {
+        let (low, high) = metric.windows(live.record.first_ns, live.record.last_ns);
+        if low <= limit && highest.is_none_or(|highest| high > highest) {
+            let sections = live.run.sections_of(metric.number, low, limit)?;
+            highest = highest.max(sections.last().map(|section| section.window));
+        }
+    }
+    for live in &view.segments {
+        let record = &live.record;
+        let (low, high) = metric.windows(record.first_ns, record.last_ns);
+        if (record.first_metric..=record.last_metric).contains(&metric.number)
+            && low <= limit
+            && highest.is_none_or(|highest| high > highest)
+        {
+            let entry = live.segment.last_at_or_before(metric.number, limit)?;
+            highest = highest.max(entry.map(|entry| entry.key.window));
+        }
+    }
+    Ok(highest)
+}
+
+/// The answer where one source holds all of the window and knows its last record.
+fn shortcut(
+    layers: &WindowLayers,
+    metric: MetricRef,
+    tombstones: &[Tombstone],
+    to_ns: i64,
+) -> Option<(i64, Value)> {
+    let (time_ns, value) = match (layers.single_chunk(tombstones), &layers.layers[..]) {
+        (Some((_, entry, body)), _) => (body.last_ns, body.statistics?.last(entry.kind)?),
+        (None, [Layer { source: Source::Open(copy), last_sequence }])
+            if tombstones.iter().all(|tombstone| tombstone.sequence < *last_sequence) =>
+        {
+            let (time_ns, bits) = copy.latest_bits()?;
+            (time_ns, bits_value(metric.kind, bits)?)
+        }
+        _ => return None,
+    };
+    (time_ns <= to_ns).then(|| (time_ns, value.to_value()))
+}

@@ -1,0 +1,227 @@
+//! Layers: everything that holds records of one metric in one window, oldest first.
+//!
+//! Per metric and window the sources have disjoint ranges of sequences: chunks by generation, then
+//! runs, then memtables. Two rules decide what counts:
+//! 1. What a chunk of the window was sealed from is in the chunk: a run or memtable whose last
+//!    sequence is not later than that of some chunk of the window is skipped.
+//! 2. A deletion hides the records of every source whose last sequence is before it; it falls
+//!    inside the range of none, because a deletion freezes the memtable.
+
+use std::sync::Arc;
+
+use crate::block::Block;
+use crate::chunk::body::BodyView;
+use crate::error::{Fault, ReadError};
+use crate::manifest::Tombstone;
+use crate::memtable::OpenCopy;
+use crate::model::{Kind, Window, floor_to_window};
+use crate::run::Section;
+use crate::segment::{Body, ChunkEntry};
+use crate::view::{LiveRun, LiveSegment, View};
+use crate::wal::Sequence;
+
+/// Which metric, and what is fixed of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MetricRef {
+    pub(crate) number: u32,
+    pub(crate) kind: Kind,
+    pub(crate) window_ns: i64,
+}
+
+impl MetricRef {
+    /// The windows that hold the times from `from_ns` to `to_ns`, both included.
+    pub(crate) const fn windows(&self, from_ns: i64, to_ns: i64) -> (Window, Window) {
+        (floor_to_window(from_ns, self.window_ns), floor_to_window(to_ns, self.window_ns))
+    }
+}
+
+/// Where some records are.
+pub(crate) enum Source {
+    Chunk(Arc<LiveSegment>, Box<ChunkEntry>, Body),
+    Section(Arc<LiveRun>, Section),
+    Open(OpenCopy),
+}
+
+/// Records of one source, and the last sequence they may have come in.
+pub(crate) struct Layer {
+    pub(crate) last_sequence: Sequence,
+    pub(crate) source: Source,
+}
+
+/// Everything of one window, oldest first.
+pub(crate) struct WindowLayers {
+    pub(crate) window: Window,
+    pub(crate) layers: Vec<Layer>,
+    /// The highest generation of the window's chunks, dropped ones included.
+    pub(crate) generation: Option<u32>,
+}
+
+/// Finds all layers of a metric's windows from `first` to `last`, by window.
+pub(crate) fn find(
+    view: &View,
+    metric: MetricRef,
+    first: Window,
+    last: Window,
+) -> Result<Vec<WindowLayers>, ReadError> {
+    let mut windows = Windows::default();
+    for live in &view.segments {
+        let record = &live.record;
+        if !(record.first_metric..=record.last_metric).contains(&metric.number) {
+            continue;
+        }
+        let (low, high) = metric.windows(record.first_ns, record.last_ns);
+        if low > last || high < first {
+            continue;
+        }
+        live.segment.for_each(metric.number, first, last, &mut |entry, seal| {
+            windows.add_chunk(live, entry, seal.last_sequence);
+        })?;
+    }
+    for live in &view.runs {
+        let (low, high) = metric.windows(live.record.first_ns, live.record.last_ns);
+        if low > last || high < first {
+            continue;
+        }
+        for section in live.run.sections_of(metric.number, first, last)? {
+            let source = Source::Section(Arc::clone(live), section);
+            windows.add(section.window, live.record.last_sequence, source);
+        }
+    }
+    for memtable in view.memtables() {
+        for copy in memtable.copies(metric.number, first, last) {
+            windows.add(copy.window(), memtable.last(), Source::Open(copy));
+        }
+    }
+    Ok(windows.finish())
+}
+
+/// Layers on their way into order.
+#[derive(Default)]
+struct Windows {
+    found: Vec<(Window, Sequence, Option<(u32, u32)>, Option<Source>, Option<u32>)>,
+}
+
+impl Windows {
+    fn add_chunk(&mut self, live: &Arc<LiveSegment>, entry: &ChunkEntry, last: Sequence) {
+        let place = Some((entry.key.generation, entry.key.part));
+        let source = entry
+            .body
+            .map(|body| Source::Chunk(Arc::clone(live), Box::new(entry.clone()), body));
+        self.found.push((entry.key.window, last, place, source, entry.supersedes));
+    }
+
+    fn add(&mut self, window: Window, last: Sequence, source: Source) {
+        self.found.push((window, last, None, Some(source), None));
+    }
+
+    fn finish(mut self) -> Vec<WindowLayers> {
+        // Chunks of a window come before everything else of it, in the order of generation and
+        // part: `None` is made the greatest.
+        let order = |place: Option<(u32, u32)>| place.map_or((1, 0, 0), |(g, p)| (0, g, p));
+        self.found.sort_by_key(|(window, last, place, ..)| (*window, order(*place), *last));
+        let mut windows: Vec<WindowLayers> = Vec::new();
+        let mut sealed: Sequence = 0;
+        for (window, last_sequence, place, source, supersedes) in self.found {
+            if windows.last().is_none_or(|current| current.window != window) {
+                windows.push(WindowLayers { window, layers: Vec::new(), generation: None });
+                sealed = 0;
+            }
+            let Some(current) = windows.last_mut() else { continue };
+            if let Some((generation, _)) = place {
+                current.generation = Some(generation);
+                sealed = sealed.max(last_sequence);
+            } else if last_sequence <= sealed {
+                continue;
+            }
+            if let Some(replaced) = supersedes {
+                current.layers.retain(|layer| match &layer.source {
+                    Source::Chunk(_, entry, _) => entry.key.generation > replaced,
+                    _ => true,
+                });
+            }
+            if let Some(source) = source {
+                current.layers.push(Layer { last_sequence, source });
+            }
+        }
+        windows
+    }
+}
+
+impl Layer {
+    /// The records of this layer that no deletion hides.
+    pub(crate) fn decode(
+        &self,
+        metric: MetricRef,
+        tombstones: &[Tombstone],
+    ) -> Result<Block, ReadError> {
+        let mut block = match &self.source {
+            Source::Chunk(live, entry, body) => decode_chunk(live, entry, body)?,
+            Source::Section(live, section) => live.run.decode(section, metric.kind)?,
+            Source::Open(copy) => copy.decode(),
+        };
+        for tombstone in tombstones {
+            if tombstone.sequence > self.last_sequence {
+                block.cut_out(tombstone.deletion.from_ns, tombstone.deletion.to_ns);
+            }
+        }
+        Ok(block)
+    }
+
+    /// The span of the records' times, where it is known without decoding.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        match &self.source {
+            Source::Chunk(_, _, body) => Some((body.first_ns, body.last_ns)),
+            Source::Section(_, section) => Some((section.first_ns, section.last_ns)),
+            Source::Open(_) => None,
+        }
+    }
+}
+
+/// The fault of a chunk's body that cannot be decoded.
+pub(crate) fn body_fault(live: &LiveSegment, body: &Body, problem: impl ToString) -> ReadError {
+    Fault::new(live.segment.name(), body.offset, problem.to_string()).into()
+}
+
+/// The records of a chunk.
+pub(crate) fn decode_chunk(
+    live: &LiveSegment,
+    entry: &ChunkEntry,
+    body: &Body,
+) -> Result<Block, ReadError> {
+    let bytes = live.segment.body(body)?;
+    let view = BodyView::parse(&bytes, body.count as usize);
+    let block = view.and_then(|view| view.decode(entry.kind));
+    block.map_err(|error| body_fault(live, body, error))
+}
+
+impl WindowLayers {
+    /// The only layer, where it is a chunk that no deletion touches.
+    pub(crate) fn single_chunk(
+        &self,
+        tombstones: &[Tombstone],
+    ) -> Option<(&Arc<LiveSegment>, &ChunkEntry, &Body)> {
+        let [Layer { last_sequence, source: Source::Chunk(live, entry, body) }] = &self.layers[..]
+        else {
+            return None;
+        };
+        let hidden = tombstones.iter().any(|tombstone| {
+            tombstone.sequence > *last_sequence
+                && tombstone.deletion.from_ns <= body.last_ns
+                && tombstone.deletion.to_ns >= body.first_ns
+        });
+        (!hidden).then_some((live, &**entry, body))
+    }
+
+    /// All records of the window, the newest of each time.
+    pub(crate) fn decode(
+        &self,
+        metric: MetricRef,
+        tombstones: &[Tombstone],
+    ) -> Result<Block, ReadError> {
+        let mut merged = Block::new(metric.kind);
+        for layer in &self.layers {
+            merged = Block::merge(merged, layer.decode(metric, tombstones)?);
+        }
+        Ok(merged)
+    }
+}

@@ -1,0 +1,153 @@
+//! The manifest: which files make up the database.
+//!
+//! One document, replaced as a whole: written beside the old one, synced, renamed over it, and the
+//! folder synced. A change of files takes effect with the rename and with nothing else, so that
+//! there is no state in between and no tail that could be torn (`docs/adr/0002`).
+//!
+//! ```text
+//! "CLMANI" · version u16 · length u32 · record { DAG-CBOR map }
+//! ```
+
+use chronolith_disk::{Disk, read_all};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{DiskContext, DiskError, Fault, OpenError};
+use crate::protect::{Protect, Purpose};
+use crate::record;
+use crate::wal::Sequence;
+use crate::wal::payload::Deletion;
+use crate::wal::recovery::LogEnd;
+
+/// The name of the file.
+pub(crate) const FILE: &str = "manifest";
+const TEMPORARY: &str = "manifest.new";
+const MAGIC: [u8; 6] = *b"CLMANI";
+const VERSION: u16 = 1;
+const HEADER_BYTES: usize = 12;
+
+/// A run that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunRecord {
+    pub(crate) number: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) first_sequence: Sequence,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) records: u64,
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+}
+
+/// A segment that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SegmentRecord {
+    pub(crate) number: u64,
+    /// The partition: a month, counted from January 1970.
+    pub(crate) partition: i64,
+    pub(crate) size_bytes: u64,
+    pub(crate) chunks: u32,
+    pub(crate) first_sequence: Sequence,
+    pub(crate) last_sequence: Sequence,
+    /// The start of the first window and the end of the last, nanoseconds since the epoch.
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+    pub(crate) first_metric: u32,
+    pub(crate) last_metric: u32,
+}
+
+/// A deletion that hides older records until they are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tombstone {
+    pub(crate) deletion: Deletion,
+    pub(crate) sequence: Sequence,
+}
+
+/// Everything that the manifest says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    /// Random bytes that name the database.
+    #[serde(with = "serde_bytes")]
+    pub(crate) database: Vec<u8>,
+    /// The last number that a file (run, segment or state) was given.
+    pub(crate) last_file: u64,
+    /// The last number that a seal batch was given.
+    pub(crate) last_batch: u64,
+    /// The first file of the log that counts.
+    pub(crate) first_log: u64,
+    /// All frames up to here are in runs or chunks.
+    pub(crate) flushed: Sequence,
+    /// Where the log ended at the last clean close.
+    pub(crate) clean_end: Option<LogEnd>,
+    /// The valid length of the definitions' file: bytes.
+    pub(crate) metrics_bytes: u64,
+    /// The file of the key-value state, where there is one.
+    pub(crate) state: Option<u64>,
+    /// Changes up to here may have been forgotten.
+    pub(crate) changes_from: Sequence,
+    pub(crate) runs: Vec<RunRecord>,
+    pub(crate) segments: Vec<SegmentRecord>,
+    pub(crate) tombstones: Vec<Tombstone>,
+    /// How long the records of a selection of metrics are kept.
+    pub(crate) retention: Vec<RetentionRule>,
+}
+
+/// How long records are kept: the last rule whose patterns fit a metric holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionRule {
+    /// Regular expression for the whole device.
+    pub device: String,
+    /// Regular expression for the whole name.
+    pub name: String,
+    /// Records older than this are deleted; 0 keeps them for ever: nanoseconds.
+    pub keep_ns: i64,
+}
+
+impl Manifest {
+    pub(crate) fn store(&self, disk: &dyn Disk, protect: &dyn Protect) -> Result<(), DiskError> {
+        let encoded = serde_ipld_dagcbor::to_vec(self).map_err(std::io::Error::other);
+        let content = encoded.at(disk, "encode", FILE)?;
+        let mut body = Vec::new();
+        record::put(&mut body, protect, Purpose::Manifest, &content);
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + body.len());
+        bytes.extend_from_slice(&MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        let file = disk.open(TEMPORARY).at(disk, "create", TEMPORARY)?;
+        file.set_len(0).at(disk, "empty", TEMPORARY)?;
+        file.append(&bytes).at(disk, "write", TEMPORARY)?;
+        file.sync().at(disk, "sync", TEMPORARY)?;
+        disk.rename(TEMPORARY, FILE).at(disk, "rename", TEMPORARY)?;
+        disk.sync_dir("").at(disk, "sync", "")
+    }
+
+    pub(crate) fn load(disk: &dyn Disk, protect: &dyn Protect) -> Result<Self, OpenError> {
+        let bytes = read_all(disk, FILE).at(disk, "read", FILE)?;
+        let fault = |offset: usize, what: &str| Fault::new(FILE, offset as u64, what);
+        let header: &[u8; HEADER_BYTES] =
+            bytes.first_chunk().ok_or_else(|| fault(bytes.len(), "the manifest is cut short"))?;
+        if header[..6] != MAGIC {
+            return Err(fault(0, "this is not a manifest").into());
+        }
+        let found = u64::from(u16::from_le_bytes([header[6], header[7]]));
+        if found != u64::from(VERSION) {
+            let (file, newest) = (disk.describe(FILE), VERSION.into());
+            return Err(OpenError::Version { file, found, newest });
+        }
+        let length = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+        let body = &bytes[HEADER_BYTES..];
+        if body.len() != length as usize {
+            return Err(fault(8, "the manifest has another length than it says").into());
+        }
+        let offset = HEADER_BYTES as u64;
+        let content = record::get(body, protect, Purpose::Manifest, FILE, offset)?;
+        let manifest = serde_ipld_dagcbor::from_slice(&content);
+        Ok(manifest.map_err(|error| Fault::new(FILE, offset, error.to_string()))?)
+    }
+
+    /// Takes the next file number.
+    pub(crate) fn take_number(&mut self) -> u64 {
+        self.last_file += 1;
+        self.last_file
+    }
+}

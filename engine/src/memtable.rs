@@ -1,0 +1,217 @@
+//! The memtable: records that are in the log and not yet in a run or a chunk.
+//!
+//! Sharded, so that two writers with different devices rarely meet. Within a shard every metric
+//! has one open chunk per window it was written to: Gorilla-encoded as it grows, with a buffer
+//! for what comes out of order. A writer holds the locks of all shards its batch touches while
+//! the log gives it its sequence number, so that per metric the order of the log is the order
+//! here.
+
+mod open_chunk;
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::batch::Batch;
+use crate::model::{Kind, Window, floor_to_window};
+use crate::wal::Sequence;
+
+pub(crate) use open_chunk::{OpenChunk, OpenCopy, column_from_bits};
+
+const SHARDS: usize = 16;
+/// Metrics of one device mostly have consecutive numbers: a block of numbers shares a shard.
+const BLOCK_BITS: u32 = 6;
+
+/// What a memtable must know of a metric when it first meets it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MetricShape {
+    pub(crate) kind: Kind,
+    pub(crate) window_ns: i64,
+}
+
+/// Records in memory, together with the range of sequences they came in.
+pub(crate) struct Memtable {
+    shards: Vec<Mutex<Shard>>,
+    size_bytes: AtomicUsize,
+    /// The last sequence before this memtable.
+    after: Sequence,
+    /// The last sequence in it; set when it takes no more.
+    last: OnceLock<Sequence>,
+}
+
+#[derive(Default)]
+struct Shard {
+    /// For each local number: the index of its series plus one, 0 where there is none.
+    slots: Vec<u32>,
+    series: Vec<Series>,
+}
+
+struct Series {
+    metric: u32,
+    window_ns: i64,
+    current: OpenChunk,
+    others: Vec<OpenChunk>,
+}
+
+const fn place(metric: u32) -> (usize, usize) {
+    let block = metric >> BLOCK_BITS;
+    let shard = block as usize % SHARDS;
+    let local = ((block as usize / SHARDS) << BLOCK_BITS) | (metric as usize & 63);
+    (shard, local)
+}
+
+/// The locks of the shards that a batch touches, taken in the order of their numbers.
+pub(crate) struct Locked<'a> {
+    memtable: &'a Memtable,
+    shards: [Option<MutexGuard<'a, Shard>>; SHARDS],
+}
+
+impl Memtable {
+    pub(crate) fn new(after: Sequence) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            size_bytes: AtomicUsize::new(0),
+            after,
+            last: OnceLock::new(),
+        }
+    }
+
+    /// About how much memory the records take: bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.size_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The last sequence before this memtable.
+    pub(crate) const fn after(&self) -> Sequence {
+        self.after
+    }
+
+    /// The last sequence in it; later than all for one that still takes records.
+    pub(crate) fn last(&self) -> Sequence {
+        self.last.get().copied().unwrap_or(Sequence::MAX)
+    }
+
+    /// Takes no more records; `last` is the last sequence it holds.
+    pub(crate) fn freeze(&self, last: Sequence) {
+        let _ = self.last.set(last);
+    }
+
+    /// Locks what a batch touches.
+    pub(crate) fn lock(&self, metrics: &[u32]) -> Locked<'_> {
+        let mut touched = [false; SHARDS];
+        for metric in metrics {
+            touched[place(*metric).0] = true;
+        }
+        let shards = std::array::from_fn(|shard| touched[shard].then(|| self.shards[shard].lock()));
+        Locked { memtable: self, shards }
+    }
+
+    /// Copies of a metric's open chunks with windows from `first` to `last`, by window.
+    pub(crate) fn copies(&self, metric: u32, first: Window, last: Window) -> Vec<OpenCopy> {
+        let (shard, local) = place(metric);
+        let shard = self.shards[shard].lock();
+        let Some(series) = shard.get(local) else { return Vec::new() };
+        let chunks = std::iter::once(&series.current).chain(&series.others);
+        let mut copies: Vec<OpenCopy> = chunks
+            .filter(|chunk| (first..=last).contains(&chunk.window()) && !chunk.is_empty())
+            .map(OpenChunk::copy)
+            .collect();
+        copies.sort_unstable_by_key(OpenCopy::window);
+        copies
+    }
+
+    /// The windows of a metric that hold records, and how many.
+    pub(crate) fn windows(&self, metric: u32) -> Vec<(Window, usize)> {
+        let (shard, local) = place(metric);
+        let shard = self.shards[shard].lock();
+        let Some(series) = shard.get(local) else { return Vec::new() };
+        let chunks = std::iter::once(&series.current).chain(&series.others);
+        chunks.filter(|chunk| !chunk.is_empty()).map(|c| (c.window(), c.len())).collect()
+    }
+
+    /// The numbers of all metrics that have records here, rising.
+    pub(crate) fn metrics(&self) -> Vec<u32> {
+        let mut metrics: Vec<u32> = Vec::new();
+        for shard in &self.shards {
+            metrics.extend(shard.lock().series.iter().map(|series| series.metric));
+        }
+        metrics.sort_unstable();
+        metrics
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().series.is_empty())
+    }
+}
+
+impl Shard {
+    fn get(&self, local: usize) -> Option<&Series> {
+        let slot = *self.slots.get(local)?;
+        self.series.get((slot as usize).checked_sub(1)?)
+    }
+
+    fn get_or_insert(
+        &mut self,
+        local: usize,
+        metric: u32,
+        time_ns: i64,
+        shape: impl FnOnce(u32) -> MetricShape,
+    ) -> &mut Series {
+        if self.slots.len() <= local {
+            self.slots.resize((local + 1).next_multiple_of(64), 0);
+        }
+        if self.slots[local] == 0 {
+            let shape = shape(metric);
+            let window = floor_to_window(time_ns, shape.window_ns);
+            self.series.push(Series {
+                metric,
+                window_ns: shape.window_ns,
+                current: OpenChunk::new(shape.kind, window, shape.window_ns),
+                others: Vec::new(),
+            });
+            self.slots[local] = self.series.len() as u32;
+        }
+        let index = self.slots[local] as usize - 1;
+        &mut self.series[index]
+    }
+}
+
+impl Series {
+    /// The open chunk for a time; the last one written to stays at hand.
+    fn chunk_for(&mut self, time_ns: i64) -> &mut OpenChunk {
+        if !self.current.covers(time_ns) {
+            let window = floor_to_window(time_ns, self.window_ns);
+            let found = self.others.iter().position(|chunk| chunk.window() == window);
+            let next = match found {
+                Some(index) => self.others.swap_remove(index),
+                None => OpenChunk::new(self.current.kind(), window, self.window_ns),
+            };
+            let before = std::mem::replace(&mut self.current, next);
+            self.others.push(before);
+        }
+        &mut self.current
+    }
+}
+
+impl Locked<'_> {
+    /// Adds the batch's records in their order.
+    pub(crate) fn apply(&mut self, batch: &Batch, shape: impl Fn(u32) -> MetricShape) {
+        let mut grown = 0;
+        for index in 0..batch.len() {
+            let (metric, time_ns) = (batch.metrics[index], batch.times[index]);
+            let (shard, local) = place(metric);
+            let Some(shard) = &mut self.shards[shard] else { continue };
+            let known = shard.slots.get(local).is_some_and(|slot| *slot != 0);
+            let series = shard.get_or_insert(local, metric, time_ns, &shape);
+            let chunk = series.chunk_for(time_ns);
+            let before = chunk.size_bytes();
+            chunk.push(time_ns, batch.bits[index], &batch.data);
+            grown += chunk.size_bytes().saturating_sub(before);
+            if !known {
+                grown += std::mem::size_of::<Series>();
+            }
+        }
+        self.memtable.size_bytes.fetch_add(grown, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,175 @@
+//! The metrics of a database: definitions, their numbers, and the labels they are found by.
+//!
+//! Metrics are numbered densely in the order of their creation. A definition may be amended
+//! (unit, level, place, metadata); every version stays known, because sealed headers were made
+//! from the version of their day and must be rebuilt byte for byte.
+
+pub(crate) mod codec;
+mod labels;
+pub(crate) mod log;
+mod selector;
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use roaring::RoaringBitmap;
+
+use crate::error::{ReadError, WriteError};
+use crate::model::{Definition, Kind, Limits, Metric, MetricId};
+
+use labels::LabelIndex;
+pub use selector::{Match, Selector};
+
+/// One version of one metric's definition, as logs record it.
+#[derive(Debug, Clone)]
+pub(crate) struct Defined {
+    pub(crate) metric: u32,
+    pub(crate) definition: Arc<Definition>,
+}
+
+/// All metrics of a database.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    /// The versions of each metric's definition, oldest first; never empty.
+    metrics: Vec<Vec<Arc<Definition>>>,
+    by_metric: HashTable<u32>,
+    labels: LabelIndex,
+    /// What has been defined since the definitions' file was last written.
+    unsaved: Vec<Defined>,
+}
+
+fn hash(metric: &Metric) -> u64 {
+    FixedState::default().hash_one(metric)
+}
+
+impl Registry {
+    pub(crate) fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
+    /// The newest definition of a metric.
+    pub(crate) fn get(&self, metric: u32) -> Option<&Arc<Definition>> {
+        self.metrics.get(metric as usize)?.last()
+    }
+
+    /// One version of a metric's definition.
+    pub(crate) fn version(&self, metric: u32, version: u32) -> Option<&Arc<Definition>> {
+        self.metrics.get(metric as usize)?.get(version as usize)
+    }
+
+    /// The number of the newest version of a metric's definition.
+    pub(crate) fn newest_version(&self, metric: u32) -> u32 {
+        let versions = self.metrics.get(metric as usize).map_or(0, Vec::len);
+        versions.saturating_sub(1) as u32
+    }
+
+    pub(crate) fn find(&self, metric: &Metric) -> Option<MetricId> {
+        let number = *self.by_metric.find(hash(metric), |number| {
+            self.get(*number).is_some_and(|definition| definition.metric == *metric)
+        })?;
+        Some(self.id(number)?)
+    }
+
+    /// The handle of a metric's number.
+    pub(crate) fn id(&self, metric: u32) -> Option<MetricId> {
+        Some(MetricId::new(metric, self.get(metric)?.kind))
+    }
+
+    pub(crate) fn kind(&self, metric: u32) -> Option<Kind> {
+        Some(self.get(metric)?.kind)
+    }
+
+    /// Checks a definition against the limits and against what exists. `Ok(None)`: the metric
+    /// exists and nothing changes.
+    pub(crate) fn check(
+        &self,
+        definition: &Definition,
+        limits: &Limits,
+    ) -> Result<Option<u32>, WriteError> {
+        definition.check(limits)?;
+        let Some(id) = self.find(&definition.metric) else {
+            if self.metrics.len() >= limits.metrics {
+                return Err(WriteError::TooManyMetrics(limits.metrics));
+            }
+            return Ok(Some(self.metrics.len() as u32));
+        };
+        let Some(existing) = self.get(id.index()) else { return Ok(None) };
+        if existing.kind != definition.kind {
+            return Err(WriteError::Redefined {
+                metric: definition.metric.to_string(),
+                expected: existing.kind,
+                found: definition.kind,
+            });
+        }
+        let refuse = |what: String| {
+            Err(WriteError::Refused(format!("metric {}: {what}", definition.metric)))
+        };
+        if existing.window_ns != definition.window_ns {
+            return refuse(format!(
+                "windows are {} ns long and cannot become {} ns",
+                existing.window_ns, definition.window_ns
+            ));
+        }
+        if definition.level > existing.level {
+            return refuse(format!(
+                "privacy level {} cannot be lowered to {}",
+                existing.level.number(),
+                definition.level.number()
+            ));
+        }
+        Ok((**existing != *definition).then_some(id.index()))
+    }
+
+    /// Records a definition that was checked, or that a log confirmed.
+    pub(crate) fn define(&mut self, defined: Defined) {
+        let number = defined.metric as usize;
+        if number == self.metrics.len() {
+            let metric = &defined.definition.metric;
+            self.labels.insert(defined.metric, metric);
+            self.metrics.push(vec![Arc::clone(&defined.definition)]);
+            let metrics = &self.metrics;
+            self.by_metric.insert_unique(hash(metric), defined.metric, |number| {
+                metrics
+                    .get(*number as usize)
+                    .and_then(|versions| versions.last())
+                    .map_or(0, |definition| hash(&definition.metric))
+            });
+        } else if let Some(versions) = self.metrics.get_mut(number) {
+            if versions.last() == Some(&defined.definition) {
+                return;
+            }
+            versions.push(Arc::clone(&defined.definition));
+        } else {
+            return;
+        }
+        self.unsaved.push(defined);
+    }
+
+    /// What was defined since the last [`Registry::saved`], oldest first.
+    pub(crate) fn unsaved(&self) -> &[Defined] {
+        &self.unsaved
+    }
+
+    /// The first `count` unsaved definitions are in the definitions' file now.
+    pub(crate) fn saved(&mut self, count: usize) {
+        self.unsaved.drain(..count.min(self.unsaved.len()));
+        self.unsaved.shrink_to(64);
+    }
+
+    /// The numbers of the metrics that a selector chooses, rising.
+    pub(crate) fn select(&self, selector: &Selector) -> Result<RoaringBitmap, ReadError> {
+        self.labels.select(selector, self.metrics.len() as u32)
+    }
+
+    /// All values of a label with the number of metrics that carry each.
+    pub(crate) fn label_values(&self, label: &str) -> Vec<(String, u64)> {
+        self.labels.values(label)
+    }
+
+    /// The keys of all tags.
+    pub(crate) fn tag_keys(&self) -> Vec<String> {
+        self.labels.tag_keys()
+    }
+}

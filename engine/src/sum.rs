@@ -1,0 +1,83 @@
+//! Sums of floats that lose nothing worth speaking of.
+
+/// A compensated sum (Neumaier, ZAMM 54, 1974): the error does not grow with the number of values.
+/// Infinities and NaNs make it what plain addition would.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct FloatSum {
+    sum: f64,
+    compensation: f64,
+}
+
+impl FloatSum {
+    pub(crate) fn add(&mut self, value: f64) {
+        let sum = self.sum + value;
+        self.compensation += if self.sum.abs() >= value.abs() {
+            (self.sum - sum) + value
+        } else {
+            (value - sum) + self.sum
+        };
+        self.sum = sum;
+    }
+
+    /// Adds many values: four sums side by side, which a processor adds at once.
+    pub(crate) fn add_all(&mut self, values: &[f64]) {
+        let (chunks, rest) = values.as_chunks::<8>();
+        let (mut sums, mut compensations) = ([0.0_f64; 8], [0.0_f64; 8]);
+        for chunk in chunks {
+            for lane in 0..8 {
+                let (before, value) = (sums[lane], chunk[lane]);
+                // Knuth's two-sum: no branch, so that all lanes go together.
+                let sum = before + value;
+                let part = sum - before;
+                compensations[lane] += (before - (sum - part)) + (value - part);
+                sums[lane] = sum;
+            }
+        }
+        for lane in 0..8 {
+            self.add(sums[lane]);
+            self.compensation += compensations[lane];
+        }
+        rest.iter().for_each(|value| self.add(*value));
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.add(other.sum);
+        self.compensation += other.compensation;
+    }
+
+    pub(crate) fn value(&self) -> f64 {
+        if self.sum.is_finite() { self.sum + self.compensation } else { self.sum }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_terms_survive_large_ones() {
+        let values = [1.0, 1e100, 1.0, -1e100];
+        let mut sum = FloatSum::default();
+        values.iter().for_each(|value| sum.add(*value));
+        assert_eq!(sum.value(), 2.0);
+        let many: Vec<f64> = values.iter().copied().cycle().take(4096).collect();
+        let mut sum = FloatSum::default();
+        sum.add_all(&many);
+        assert_eq!(sum.value(), 2048.0);
+    }
+
+    #[test]
+    fn infinities_and_nans_stay_what_they_are() {
+        for (values, check) in [
+            (vec![f64::INFINITY; 20], f64::is_infinite as fn(f64) -> bool),
+            (vec![f64::NAN; 20], f64::is_nan),
+            ([f64::INFINITY, f64::NEG_INFINITY].repeat(9), f64::is_nan),
+            (vec![f64::MAX; 20], f64::is_infinite),
+        ] {
+            let (mut one, mut all) = (FloatSum::default(), FloatSum::default());
+            values.iter().for_each(|value| one.add(*value));
+            all.add_all(&values);
+            assert!(check(one.value()) && check(all.value()), "{values:?}");
+        }
+    }
+}

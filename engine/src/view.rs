@@ -1,0 +1,91 @@
+//! Views: which files and memtables make up the database at one moment.
+//!
+//! A view is immutable and shared; whoever reads keeps one and is not disturbed by flushes, seals
+//! and compactions. Only the active memtable still takes records.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::manifest::{RunRecord, SegmentRecord, Tombstone};
+use crate::memtable::Memtable;
+use crate::run::Run;
+use crate::segment::Segment;
+use crate::wal::Sequence;
+
+/// A run and what the manifest says of it.
+pub(crate) struct LiveRun {
+    pub(crate) record: RunRecord,
+    pub(crate) run: Run,
+}
+
+/// A segment and what the manifest says of it.
+pub(crate) struct LiveSegment {
+    pub(crate) record: SegmentRecord,
+    pub(crate) segment: Segment,
+}
+
+/// The deletions that still hide records, by metric.
+#[derive(Debug, Default)]
+pub(crate) struct Tombstones {
+    by_metric: HashMap<u32, Vec<Tombstone>>,
+}
+
+impl Tombstones {
+    pub(crate) fn new(tombstones: &[Tombstone]) -> Self {
+        let mut by_metric: HashMap<u32, Vec<Tombstone>> = HashMap::new();
+        for tombstone in tombstones {
+            by_metric.entry(tombstone.deletion.metric).or_default().push(*tombstone);
+        }
+        Self { by_metric }
+    }
+
+    /// The deletions of a metric's records.
+    pub(crate) fn of(&self, metric: u32) -> &[Tombstone] {
+        self.by_metric.get(&metric).map_or(&[], Vec::as_slice)
+    }
+
+    /// The metrics that have deletions, rising.
+    pub(crate) fn metrics(&self) -> Vec<u32> {
+        let mut metrics: Vec<u32> = self.by_metric.keys().copied().collect();
+        metrics.sort_unstable();
+        metrics
+    }
+
+    /// These and more.
+    pub(crate) fn with(&self, tombstones: &[Tombstone]) -> Self {
+        let all: Vec<Tombstone> =
+            self.by_metric.values().flatten().chain(tombstones).copied().collect();
+        Self::new(&all)
+    }
+}
+
+/// The parts of the database at one moment.
+#[derive(Clone)]
+pub(crate) struct View {
+    pub(crate) active: Arc<Memtable>,
+    /// Oldest first.
+    pub(crate) frozen: Vec<Arc<Memtable>>,
+    /// Oldest first.
+    pub(crate) runs: Vec<Arc<LiveRun>>,
+    pub(crate) segments: Vec<Arc<LiveSegment>>,
+    pub(crate) tombstones: Arc<Tombstones>,
+}
+
+impl View {
+    /// The memtables, oldest first.
+    pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        self.frozen.iter().chain([&self.active])
+    }
+
+    /// The same parts with an empty memtable that begins after a sequence; the active one before
+    /// is frozen there.
+    pub(crate) fn rotated(&self, last: Sequence) -> Self {
+        self.active.freeze(last);
+        let mut rotated = self.clone();
+        if !self.active.is_empty() {
+            rotated.frozen.push(Arc::clone(&self.active));
+        }
+        rotated.active = Arc::new(Memtable::new(last));
+        rotated
+    }
+}

@@ -1,0 +1,152 @@
+//! Reading the log back: everything that is whole, in order; damage told from a torn end.
+
+use chronolith_disk::{Disk, Mapped};
+
+use crate::error::{DiskContext, Fault, ReadError};
+use crate::protect::{Protect, Purpose};
+
+use super::frame::{FILE_HEADER_BYTES, FrameView, check_file_header};
+use super::payload::{Payload, decode};
+use super::{DIR, Sequence, file_name, file_number};
+
+/// The end of the log that was never acknowledged as synced and could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TornTail {
+    /// The file, relative to the database directory.
+    pub file: String,
+    /// Where what is whole ends: bytes.
+    pub offset: u64,
+    /// How many bytes behind it are dropped, over all files.
+    pub dropped_bytes: u64,
+}
+
+/// A place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub(crate) struct LogEnd {
+    pub(crate) file: u64,
+    pub(crate) offset: u64,
+}
+
+/// What reading the log found.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// The files that are there, rising.
+    pub(crate) files: Vec<u64>,
+    /// Where what is whole ends.
+    pub(crate) end: LogEnd,
+    pub(crate) last_sequence: Sequence,
+    pub(crate) torn: Option<TornTail>,
+}
+
+/// The files of the log from `first` on, rising; fails where one in between is missing.
+pub(crate) fn files(disk: &dyn Disk, first: u64) -> Result<Vec<u64>, ReadError> {
+    let names = disk.list(DIR).at(disk, "list", DIR)?;
+    let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
+    numbers.retain(|number| *number >= first);
+    numbers.sort_unstable();
+    for (number, expected) in numbers.iter().zip(first..) {
+        if *number != expected {
+            return Err(Fault::new(&file_name(expected), 0, "this file of the log is gone").into());
+        }
+    }
+    Ok(numbers)
+}
+
+/// Hands every whole frame behind `after` to `take`, in order. `confirmed` is the end that a
+/// clean close recorded: what stands before it cannot be torn.
+pub(crate) fn replay(
+    disk: &dyn Disk,
+    protect: &dyn Protect,
+    first_file: u64,
+    after: Sequence,
+    confirmed: Option<LogEnd>,
+    take: &mut dyn FnMut(Sequence, Payload) -> Result<(), ReadError>,
+) -> Result<Recovered, ReadError> {
+    let numbers = files(disk, first_file)?;
+    if let Some(confirmed) = confirmed
+        && numbers.last().is_none_or(|last| *last < confirmed.file)
+    {
+        let name = file_name(confirmed.file);
+        return Err(Fault::new(&name, 0, "this file of the log is gone").into());
+    }
+    // The first file may begin with frames that were flushed already.
+    let mut last_sequence = None;
+    let mut end = LogEnd { file: first_file, offset: 0 };
+    let mut maps: Vec<(u64, Mapped)> = Vec::new();
+    for number in &numbers {
+        let name = file_name(*number);
+        maps.push((*number, disk.map(&name).at(disk, "read", &name)?));
+    }
+    for (index, (number, bytes)) in maps.iter().enumerate() {
+        let name = file_name(*number);
+        let mut at = 0;
+        let problem = loop {
+            if at == 0 {
+                if let Some(problem) = check_file_header(bytes, *number) {
+                    break Some(problem);
+                }
+                at = FILE_HEADER_BYTES;
+            }
+            end = LogEnd { file: *number, offset: at as u64 };
+            if at == bytes.len() {
+                break None;
+            }
+            let Some(frame) = FrameView::parse(&bytes[at..]) else {
+                break Some("a frame of the log cannot be read".to_owned());
+            };
+            let expected = last_sequence.map_or(frame.sequence.min(after + 1), |last| last + 1);
+            if frame.sequence != expected {
+                let found = frame.sequence;
+                break Some(format!("frame {found} of the log stands where {expected} should"));
+            }
+            last_sequence = Some(frame.sequence);
+            if frame.sequence <= after {
+                at += frame.len();
+                continue;
+            }
+            let fault = |what: String| Fault::new(&name, at as u64, what);
+            let payload = protect
+                .open(Purpose::Wal, frame.protection, frame.payload)
+                .map_err(|error| fault(error.to_string()))?;
+            let payload = decode(&payload).map_err(|error| fault(error.to_string()))?;
+            take(frame.sequence, payload)?;
+            at += frame.len();
+        };
+        let short = confirmed.is_some_and(|confirmed| {
+            *number == confirmed.file && (at as u64) < confirmed.offset
+        });
+        let problem = match problem {
+            None if short => "the log ends before the end that was recorded".to_owned(),
+            None => continue,
+            Some(problem) => problem,
+        };
+        let place = LogEnd { file: *number, offset: at as u64 };
+        let is_confirmed = confirmed.is_some_and(|confirmed| place < confirmed)
+            || later_frame_confirms(&maps[index..], at, last_sequence.unwrap_or(after) + 1);
+        if is_confirmed {
+            return Err(Fault::new(&name, at as u64, problem).into());
+        }
+        let behind: usize = maps[index + 1..].iter().map(|(_, bytes)| bytes.len()).sum();
+        let dropped_bytes = (bytes.len() - at + behind) as u64;
+        let last_sequence = last_sequence.unwrap_or(after).max(after);
+        let torn = TornTail { file: name, offset: at as u64, dropped_bytes };
+        return Ok(Recovered { files: numbers, end: place, last_sequence, torn: Some(torn) });
+    }
+    let last_sequence = last_sequence.unwrap_or(after).max(after);
+    Ok(Recovered { files: numbers, end, last_sequence, torn: None })
+}
+
+/// Whether some whole frame behind the place says that `sequence` had been synced before.
+fn later_frame_confirms(maps: &[(u64, Mapped)], at: usize, sequence: Sequence) -> bool {
+    let mut from = at;
+    for (_, bytes) in maps {
+        while let Some((place, frame)) = FrameView::search(bytes, from) {
+            if frame.synced >= sequence {
+                return true;
+            }
+            from = place + frame.len();
+        }
+        from = 0;
+    }
+    false
+}
