@@ -1,1 +1,94 @@
 //! From files and streams to records.
+//!
+//! [`ingest_file`] and [`ingest_reader`] read one input of a known or detected [`Format`] and hand
+//! its records, in input order, to a [`RecordSink`]. What cannot be read is put into a [`Report`]
+//! with file, line, column and reason, and never stops the rest; the [`Summary`] of the file
+//! accounts for every row and every cell.
+//!
+//! An input is streamed: what is held of it is bounded by the longest row that is allowed
+//! ([`IngestOptions::max_row_bytes`]). Gzip is unpacked on the way.
+
+mod args;
+mod can;
+mod csv;
+mod detect;
+mod error;
+mod input;
+mod intake;
+mod jsonl;
+mod line;
+mod nmea;
+mod options;
+mod report;
+mod sink;
+mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use args::{ArgsError, IngestArgs};
+pub use error::{IngestError, Reason};
+pub use options::{DbcFile, DeviceSource, Format, IngestOptions};
+pub use report::{At, Problem, Rejection, Report, Summary};
+pub use sink::{NullSink, RecordSink, Refusal, SinkMetric};
+pub use time::{TimeError, TimeFormat, TimeUnit};
+pub use value::ValueError;
+
+use input::Source;
+use intake::Intake;
+
+/// Reads one file, or standard input where the path is `-`.
+///
+/// `progress` is told how many bytes of the file have been read, as stored, about once for each
+/// MiB.
+pub fn ingest_file<S: RecordSink + ?Sized>(
+    path: &Path,
+    options: &IngestOptions,
+    sink: &mut S,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, IngestError> {
+    if path.as_os_str() == "-" {
+        return ingest_reader(io::stdin().lock(), "-", options, sink, report, progress);
+    }
+    let name = path.display().to_string();
+    let file = File::open(path)
+        .map_err(|source| IngestError::Open { file: name.clone(), source })?;
+    ingest_reader(file, &name, options, sink, report, progress)
+}
+
+/// Reads one input; `name` is what messages call it, and its ending helps to detect the format.
+pub fn ingest_reader<S: RecordSink + ?Sized>(
+    input: impl Read,
+    name: &str,
+    options: &IngestOptions,
+    sink: &mut S,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, IngestError> {
+    report.begin_file(name);
+    let mut source = Source::open(input, name, options.max_row_bytes, progress)?;
+    source.fill_to(detect::SAMPLE_BYTES)?;
+    let format = match options.format {
+        Some(format) => detect::refine(format, source.window()),
+        None => detect::format(name, source.window(), options.skip_lines)?,
+    };
+    let mut intake = Intake::new(name, format, options, sink, report);
+    let outcome = match format {
+        Format::Csv => csv::run(&mut source, &mut intake),
+        Format::Line => line::run(&mut source, &mut intake),
+        Format::Jsonl => jsonl::run(&mut source, &mut intake),
+        Format::Candump | Format::Asc | Format::Gvret => can::run(&mut source, &mut intake),
+        Format::Nmea => nmea::run(&mut source, &mut intake),
+    };
+    let mut summary = intake.finish();
+    summary.bytes = source.stored_bytes();
+    summary.detected = options.format.is_none();
+    report.end_file()?;
+    outcome.map(|()| summary)
+}

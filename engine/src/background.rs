@@ -50,10 +50,12 @@ fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 }
 
 impl Tasks {
-    fn next(&self) -> Option<Instant> {
-        if self.stop || self.flush || !self.callbacks.is_empty() {
-            return Some(Instant::now());
-        }
+    /// Whether something is to be done without waiting for a deadline.
+    fn is_urgent(&self) -> bool {
+        self.stop || self.flush || !self.callbacks.is_empty()
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
         earliest(earliest(self.sync_by, self.hand_over_by), self.seal_by)
     }
 }
@@ -66,14 +68,14 @@ fn take_due(deadline: &mut Option<Instant>, now: Instant) -> bool {
 impl Background {
     fn ask(&self, inner: &Arc<Inner>, change: impl FnOnce(&mut Tasks)) {
         let mut tasks = self.shared.tasks.lock();
-        let before = tasks.next();
+        let before = tasks.next_deadline();
         change(&mut tasks);
         if !tasks.is_running {
             let (shared, inner) = (Arc::clone(&self.shared), Arc::downgrade(inner));
             let thread = std::thread::Builder::new().name("chronolith".into());
             // Without a thread, deadlines are met by the next write that waits, and by closing.
             tasks.is_running = thread.spawn(move || work(&shared, &inner)).is_ok();
-        } else if tasks.next() != before {
+        } else if tasks.is_urgent() || tasks.next_deadline() != before {
             self.shared.wake.notify_one();
         }
     }
@@ -122,10 +124,9 @@ fn work(shared: &Shared, inner: &Weak<Inner>) {
         let (sync, hand_over, seal, flush, callbacks);
         {
             let mut tasks = shared.tasks.lock();
-            loop {
-                let now = Instant::now();
-                match tasks.next() {
-                    Some(next) if next <= now => break,
+            while !tasks.is_urgent() {
+                match tasks.next_deadline() {
+                    Some(next) if next <= Instant::now() => break,
                     Some(next) => drop(shared.wake.wait_until(&mut tasks, next)),
                     None => shared.wake.wait(&mut tasks),
                 }

@@ -5,9 +5,9 @@
 //! length nor its count: the chunk's header does.
 //!
 //! Decoders take bytes from outside. They bound every length before they allocate (at most
-//! 8 x input + 8 x count + 1 MiB), and answer anything that is not an encoding of exactly
-//! `count` records with an error; what they appended before the error is taken back. The byte
-//! layouts are in `docs/format/codecs.md`.
+//! 8 x input + 32 x count + 1 MiB, parts in between included), and answer anything that is not
+//! an encoding of exactly `count` records with an error; numbers and flags that were appended
+//! before the error are taken back. The byte layouts are in `docs/format/codecs.md`.
 //!
 //! What is behind the two columns: `times` (grid and residual), `numbers` (f64, i64, u64;
 //! `decimal` for floats that were decimals), `bools`, `var` (text and bytes). All of them reduce

@@ -193,10 +193,9 @@ impl Inner {
         if self.options.read_only {
             return Ok(());
         }
-        self.mend_log(&recovered)?;
+        let last_log = self.mend_log(&recovered)?;
         self.remove_orphans(first_log)?;
-        let last_log = recovered.files.last().copied().unwrap_or(first_log - 1);
-        let number = last_log.max(recovered.end.file).max(first_log - 1) + 1;
+        let number = last_log.map_or(first_log, |last| last + 1);
         let prepared = wal::prepare_file(&*disk, number)?;
         self.wal = Some(Arc::new(Wal::start(Arc::clone(&disk), prepared, recovered.last_sequence)));
         Ok(())
@@ -226,9 +225,10 @@ impl Inner {
     }
 
     /// Cuts off what is torn, and makes sure that what was read is on stable storage: a process
-    /// that was killed may have left it with the operating system only.
-    fn mend_log(&self, recovered: &Recovered) -> Result<(), OpenError> {
+    /// that was killed may have left it with the operating system only. The last file that stays.
+    fn mend_log(&self, recovered: &Recovered) -> Result<Option<u64>, OpenError> {
         let disk = &*self.disk;
+        let mut last = None;
         for number in &recovered.files {
             let name = wal::file_name(*number);
             let is_torn = recovered.torn.is_some();
@@ -244,9 +244,10 @@ impl Inner {
                 file.set_len(recovered.end.offset).at(disk, "cut", &name)?;
             }
             file.sync().at(disk, "sync", &name)?;
+            last = Some(*number);
         }
         disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
-        Ok(())
+        Ok(last)
     }
 
     /// Removes files that a crash left behind: those the manifest does not name.

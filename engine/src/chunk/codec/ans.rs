@@ -348,7 +348,8 @@ fn fill_narrow<const SHARED: usize>(
         let mut step = |lane: usize, state: &mut usize| {
             if lane.is_multiple_of(SHARED) {
                 let byte = (within / 8) as usize & 31;
-                let bytes = window[byte..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+                let bytes =
+                    window[byte..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
                 word = bytes >> (within % 8);
             }
             let (number, length, next) = table[*state & LAST].read(word);

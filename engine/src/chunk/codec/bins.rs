@@ -48,14 +48,24 @@ pub(super) fn choose(numbers: &[u64], max: u64) -> Option<Vec<Bin>> {
     if shift > 0 && crowded {
         let mut sorted = numbers.to_vec();
         sorted.sort_unstable();
-        let search = Search { total: numbers.len(), few: (numbers.len() >> 9).max(2) };
+        let mut search = Search { total: numbers.len(), few: (numbers.len() >> 9).clamp(2, 16) };
         search.cut(&sorted, 0, range_bits, &mut bins);
+        while !fit(&bins) && search.few < numbers.len() {
+            search.few *= 4;
+            bins.clear();
+            search.cut(&sorted, 0, range_bits, &mut bins);
+        }
     } else {
         cut_histogram(&histogram, shift, numbers.len(), &mut bins);
     }
     bins.iter_mut().for_each(|bin| bin.count = count_of_rank(rank(bin.count)));
+    fit(&bins).then_some(bins)
+}
+
+/// Whether there are not too many bins.
+fn fit(bins: &[Bin]) -> bool {
     let used = bins.iter().filter(|bin| bin.count > 0).count();
-    (used <= USED_BINS_MAX && bins.len() <= BINS_MAX).then_some(bins)
+    used <= USED_BINS_MAX && bins.len() <= BINS_MAX
 }
 
 fn leaf_bits(count: usize, total: usize, width_bits: u32) -> f32 {
@@ -199,7 +209,8 @@ pub(super) fn write(bins: &[Bin], range_bits: u32, writer: &mut BitWriter<'_>) {
             writer.write(super::bits::mask(UNARY_MAX as u32), UNARY_MAX as u32);
             writer.write(u64::from(rank), RANK_BITS);
         } else {
-            writer.write((1 << unary) - 1 | (code & 3) << (unary + 1), unary as u32 + 3);
+            let ones = (1 << unary) - 1;
+            writer.write(ones | (code & 3) << (unary + 1), unary as u32 + 3);
         }
         guess.learn(rank, width_bits);
         next = bins.next();

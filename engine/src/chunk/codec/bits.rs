@@ -135,7 +135,11 @@ impl<'a> Cursor<'a> {
     /// A number of bytes or records that must not exceed `most`.
     pub(super) fn length(&mut self, most: usize) -> Result<usize, CodecError> {
         let length = usize::try_from(self.varint()?).unwrap_or(usize::MAX);
-        if length > most { Err(CodecError::Damaged("a length is out of range")) } else { Ok(length) }
+        if length > most {
+            Err(CodecError::Damaged("a length is out of range"))
+        } else {
+            Ok(length)
+        }
     }
 
     pub(super) fn signed(&mut self) -> Result<i64, CodecError> {

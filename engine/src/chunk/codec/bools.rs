@@ -11,8 +11,7 @@ use super::{CodecError, Policy, ints, values as ids};
 /// Appends the flags.
 pub(super) fn encode(values: &[bool], policy: Policy, out: &mut Vec<u8>) {
     let first = values.first().copied().unwrap_or(false);
-    let runs: Vec<u64> =
-        values.chunk_by(|a, b| a == b).map(|run| run.len() as u64).collect();
+    let runs: Vec<u64> = values.chunk_by(|a, b| a == b).map(|run| run.len() as u64).collect();
     if runs.len() <= 1 {
         return out.extend_from_slice(&[ids::CONSTANT, u8::from(first)]);
     }
@@ -34,11 +33,7 @@ pub(super) fn encode(values: &[bool], policy: Policy, out: &mut Vec<u8>) {
 }
 
 /// Appends `count` flags.
-pub(super) fn decode(
-    bytes: &[u8],
-    count: usize,
-    values: &mut Vec<bool>,
-) -> Result<(), CodecError> {
+pub(super) fn decode(bytes: &[u8], count: usize, values: &mut Vec<bool>) -> Result<(), CodecError> {
     let mut cursor = Cursor::new(bytes);
     match cursor.byte()? {
         ids::CONSTANT => {

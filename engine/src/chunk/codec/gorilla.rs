@@ -14,7 +14,7 @@ const MS: i64 = 1_000_000;
 const US: i64 = 1_000;
 /// Bytes of the first record at the head of a stream.
 const HEAD_BYTES: usize = 16;
-/// How many values the encoder grows its stream by at least: bytes.
+/// By how much the encoder grows its stream at least.
 const GROW_BYTES: usize = 32;
 
 /// A growing Gorilla stream: records are pushed one by one, in any order of time.
@@ -126,7 +126,7 @@ impl Gorilla {
                 return self.write(0b110 << 12 | low_bits(ms, 12), 15);
             }
             if i32::try_from(ms).is_ok() {
-                return self.write(0b1110_00 << 32 | low_bits(ms, 32), 38);
+                return self.write(0b11_1000 << 32 | low_bits(ms, 32), 38);
             }
         }
         self.push_fine_time(dod);
@@ -136,11 +136,11 @@ impl Gorilla {
     fn push_fine_time(&mut self, dod: i64) {
         let us = dod / US;
         if us * US == dod && (-(1 << 19)..1 << 19).contains(&us) {
-            self.write(0b1110_01 << 20 | low_bits(us, 20), 26);
+            self.write(0b11_1001 << 20 | low_bits(us, 20), 26);
         } else if i32::try_from(dod).is_ok() {
-            self.write(0b1110_10 << 32 | low_bits(dod, 32), 38);
+            self.write(0b11_1010 << 32 | low_bits(dod, 32), 38);
         } else {
-            self.write(0b1110_11, 6);
+            self.write(0b11_1011, 6);
             self.write(dod.cast_unsigned(), 64);
         }
     }
@@ -179,7 +179,7 @@ impl Gorilla {
             let word = self.pending | bits >> over;
             if self.stream.capacity() - self.stream.len() < 8 {
                 // By a quarter and not to the double: a million open chunks must stay small.
-                self.stream.reserve_exact((self.stream.len() / 4 + 7 & !7).max(GROW_BYTES));
+                self.stream.reserve_exact(((self.stream.len() / 4 + 7) & !7).max(GROW_BYTES));
             }
             self.stream.extend_from_slice(&word.to_be_bytes());
             self.pending = if over == 0 { 0 } else { bits << (64 - over) };

@@ -98,7 +98,7 @@ pub(super) fn decode(
             cursor.finish()?;
             Coder::Same
         }
-        PACKED => Coder::Packed(pack::Decoder::new(cursor.rest())),
+        PACKED => Coder::Packed(pack::Decoder::new(cursor.rest(), low)),
         ENTROPY => Coder::Entropy(Box::new(ans::Decoder::parse(cursor.rest())?)),
         _ => return Err(CodecError::Damaged("the integer coder is unknown")),
     };
@@ -108,11 +108,19 @@ pub(super) fn decode(
     while left > 0 {
         let block = &mut buffer[..left.min(BLOCK)];
         match &mut coder {
-            Coder::Same => block.fill(0),
-            Coder::Packed(decoder) => decoder.fill(block)?,
-            Coder::Entropy(decoder) => decoder.fill(block)?,
+            Coder::Same => {
+                block.fill(low);
+                state.restore(block, 0);
+            }
+            Coder::Packed(decoder) => {
+                decoder.fill(block)?;
+                state.restore(block, 0);
+            }
+            Coder::Entropy(decoder) => {
+                decoder.fill(block)?;
+                state.restore(block, low);
+            }
         }
-        state.restore(block, low);
         sink(block);
         left -= block.len();
     }

@@ -102,6 +102,10 @@ impl Number for u64 {
 
 /// Below so many bits a value, by estimate, nothing but a run can be smaller.
 const CHEAP_BITS: f32 = 3.0;
+/// Below so many bits a value, `Fastest` does not look for repetition.
+const FAST_ENOUGH_BITS: f32 = 18.0;
+/// Above so many bits a value, everything is tried.
+const WILD_BITS: f32 = 11.5;
 
 /// Appends the values with the codec that suits them.
 pub(super) fn encode<T: Number>(values: &[T], policy: Policy, out: &mut Vec<u8>) {
@@ -111,7 +115,8 @@ pub(super) fn encode<T: Number>(values: &[T], policy: Policy, out: &mut Vec<u8>)
     let before = out.len();
     let changes = values.windows(2).filter(|pair| pair[0].bits() != pair[1].bits()).count();
     // Runs decode by filling, so under Fastest they must only be about as small as packed bits.
-    let runs_at_most = if policy == Policy::Smallest { values.len() / 3 } else { values.len() / 12 };
+    let runs_at_most =
+        if policy == Policy::Smallest { values.len() / 3 } else { values.len() / 12 };
     if changes < runs_at_most {
         encode_runs(values, changes + 1, policy, out);
         if policy == Policy::Fastest || changes < values.len() / 64 {
@@ -159,28 +164,35 @@ fn encode_each<T: Number>(values: &[T], policy: Policy, out: &mut Vec<u8>) {
     let before = out.len();
     let decimals = T::floats(values).and_then(|floats| Some((floats, decimal::find(floats)?)));
     let mut exact = true;
-    let mut estimate = f32::INFINITY;
     if let Some((floats, decimals)) = &decimals {
         out.push(ids::DECIMAL);
         decimals.encode(floats, policy, out);
         exact = decimals.is_exact();
+        if !exact {
+            let mut plain = Vec::new();
+            encode_plain(values, policy, &mut plain);
+            keep_smaller(before, &plain, out);
+        }
     } else {
         encode_plain(values, policy, out);
         exact &= T::floats(values).is_none();
     }
-    if policy == Policy::Fastest || values.len() < 16 {
+    if values.len() < 16 {
         return;
     }
     let found_bits = (out.len() - before) as f32 * 8.0 / values.len() as f32;
-    estimate = estimate.min(found_bits);
-    if estimate < CHEAP_BITS {
+    let enough = if policy == Policy::Smallest { CHEAP_BITS } else { FAST_ENOUGH_BITS };
+    if found_bits < enough {
         return;
     }
     let mut other = Vec::new();
-    if may_repeat(values, estimate) && encode_dictionary(values, policy, &mut other) {
+    if may_repeat(values, found_bits) && encode_dictionary(values, policy, &mut other) {
         keep_smaller(before, &other, out);
     }
-    let wild = !exact || estimate > 16.0;
+    if policy == Policy::Fastest {
+        return;
+    }
+    let wild = !exact || found_bits > WILD_BITS;
     if wild || repeats(values) {
         other.clear();
         encode_zstd(values, &mut other);
@@ -218,7 +230,7 @@ fn sample_distinct<T: Number>(values: &[T]) -> (usize, usize) {
 /// Distinct values in order, and which of them each value is.
 fn encode_dictionary<T: Number>(values: &[T], policy: Policy, out: &mut Vec<u8>) -> bool {
     let most = (values.len() * 3 / 4).min(1 << 20);
-    let mut codes: HashMap<u64, u64, foldhash::fast::FixedState> = HashMap::default();
+    let mut codes: HashMap<u64, u64, foldhash::fast::RandomState> = HashMap::default();
     for value in values {
         codes.insert(value.rank(), 0);
         if codes.len() > most {
@@ -257,8 +269,14 @@ pub(super) fn encode_plain<T: Number>(values: &[T], policy: Policy, out: &mut Ve
         return;
     }
     let ranks: Vec<u64> = values.iter().map(|value| value.rank()).collect();
+    let before = out.len();
     out.push(ids::INTS);
     ints::encode(&ranks, policy, out);
+    if out.len() - before > values.len() * 8 {
+        out.truncate(before);
+        out.push(ids::RAW);
+        out.extend(values.iter().flat_map(|value| value.bits().to_le_bytes()));
+    }
 }
 
 fn encode_zstd<T: Number>(values: &[T], out: &mut Vec<u8>) {
@@ -273,8 +291,7 @@ fn encode_zstd<T: Number>(values: &[T], out: &mut Vec<u8>) {
 }
 
 fn encode_pco<T: Number>(values: &[T], out: &mut Vec<u8>) -> bool {
-    let config =
-        ChunkConfig::default().with_paging_spec(PagingSpec::Exact(vec![values.len()]));
+    let config = ChunkConfig::default().with_paging_spec(PagingSpec::Exact(vec![values.len()]));
     let file = FileCompressor::default();
     out.push(ids::PCO);
     let Ok(mut chunk) = file.chunk_compressor(values, &config) else { return false };
@@ -410,4 +427,3 @@ fn decode_pco<T: Number>(
     }
     if page.into_src().is_empty() { Ok(()) } else { Err(CodecError::Trailing) }
 }
-

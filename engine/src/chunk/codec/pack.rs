@@ -2,11 +2,10 @@
 //! of integers per second through vectorization", 2015; without the vector layout).
 
 use super::CodecError;
-use super::bits::{BitWriter, Cursor, mask, write_varint};
+use super::bits::{BitWriter, Cursor, mask, peek, write_varint};
 
 /// Numbers that share a frame of reference and a width.
 pub(super) const BLOCK: usize = 256;
-const GROUP: usize = 64;
 
 /// Appends the numbers: for each block its least number, a width in bits, and the differences.
 pub(super) fn encode(numbers: &[u64], out: &mut Vec<u8>) {
@@ -26,36 +25,26 @@ pub(super) fn encode(numbers: &[u64], out: &mut Vec<u8>) {
 /// Reads blocks of [`BLOCK`] numbers.
 pub(super) struct Decoder<'a> {
     cursor: Cursor<'a>,
+    add: u64,
 }
 
 impl<'a> Decoder<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
-        Self { cursor: Cursor::new(bytes) }
+    /// A decoder that adds `add` to each number.
+    pub(super) const fn new(bytes: &'a [u8], add: u64) -> Self {
+        Self { cursor: Cursor::new(bytes), add }
     }
 
     /// Fills the next blocks; only the last call may ask for a part of a block.
     pub(super) fn fill(&mut self, numbers: &mut [u64]) -> Result<(), CodecError> {
         for block in numbers.chunks_mut(BLOCK) {
-            let low = self.cursor.varint()?;
+            let low = self.cursor.varint()?.wrapping_add(self.add);
             let width_bits = usize::from(self.cursor.byte()?);
             if width_bits > 64 {
                 return Err(CodecError::Damaged("a packed width is more than 64 bits"));
             }
-            let mut packed = self.cursor.take((block.len() * width_bits).div_ceil(8))?;
-            let (groups, rest) = block.as_chunks_mut::<GROUP>();
-            for group in groups {
-                let (head, tail) =
-                    packed.split_at_checked(width_bits * 8).ok_or(CodecError::Truncated)?;
-                unpack_group(head, width_bits, low, group);
-                packed = tail;
-            }
-            if !rest.is_empty() {
-                let mut padded = [0; GROUP * 8];
-                padded[..packed.len()].copy_from_slice(packed);
-                let mut group = [0; GROUP];
-                unpack_group(&padded[..width_bits * 8], width_bits, low, &mut group);
-                rest.copy_from_slice(&group[..rest.len()]);
-            }
+            let behind = self.cursor.rest();
+            let packed = self.cursor.take((block.len() * width_bits).div_ceil(8))?;
+            unpack_block(behind, packed.len(), width_bits, low, block);
         }
         Ok(())
     }
@@ -65,32 +54,63 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Unpacks 64 numbers from `width_bits` words, and adds the frame of reference.
-fn unpack_group(bytes: &[u8], width_bits: usize, low: u64, out: &mut [u64; GROUP]) {
+/// Unpacks a block from the first `packed` of some bytes; the others may be loaded too.
+fn unpack_block(bytes: &[u8], packed: usize, width_bits: usize, low: u64, block: &mut [u64]) {
     macro_rules! by_width {
         ($($width:literal)*) => {
             match width_bits {
-                $($width => unpack::<$width>(bytes, low, out),)*
-                _ => out.fill(low),
+                0 => block.fill(low),
+                $($width => unpack::<$width>(bytes, low, block),)*
+                _ => unpack_wide(&bytes[..packed], width_bits as u32, low, block),
             }
         };
     }
     by_width!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32
-        33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
-        64);
+        33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56);
 }
 
-fn unpack<const WIDTH: usize>(bytes: &[u8], low: u64, out: &mut [u64; GROUP]) {
-    let mut words = [0_u64; WIDTH];
-    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-        *word = u64::from_le_bytes(*bytes);
+/// Numbers that begin at a byte again: eight of `WIDTH` bits are `WIDTH` bytes.
+const OCTET: usize = 8;
+
+fn unpack<const WIDTH: usize>(bytes: &[u8], low: u64, block: &mut [u64]) {
+    let (octets, rest) = block.as_chunks_mut::<OCTET>();
+    let mut at = 0;
+    for octet in octets {
+        unpack_octet::<WIDTH>(bytes.get(at..).unwrap_or_default(), low, octet);
+        at += WIDTH;
     }
-    for (index, number) in out.iter_mut().enumerate() {
-        let (word, shift) = (index * WIDTH / 64, index * WIDTH % 64);
-        let mut bits = words[word] >> shift;
-        if shift + WIDTH > 64 {
-            bits |= words[word + 1] << (64 - shift);
+    if !rest.is_empty() {
+        let mut octet = [0; OCTET];
+        unpack_octet::<WIDTH>(bytes.get(at..).unwrap_or_default(), low, &mut octet);
+        rest.iter_mut().zip(octet).for_each(|(to, from)| *to = from);
+    }
+}
+
+#[inline(always)]
+fn unpack_octet<const WIDTH: usize>(bytes: &[u8], low: u64, octet: &mut [u64; OCTET]) {
+    // A load of eight bytes may begin at the last byte.
+    let mut padded = [0; 64];
+    let window = match bytes.get(..WIDTH + 8) {
+        Some(window) => window,
+        None => {
+            padded.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            &padded[..WIDTH + 8]
         }
-        *number = (bits & mask(WIDTH as u32)).wrapping_add(low);
+    };
+    for (index, number) in octet.iter_mut().enumerate() {
+        let (byte, shift) = (index * WIDTH / 8, index * WIDTH % 8);
+        let word = window[byte..].first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+        *number = (word >> shift & mask(WIDTH as u32)).wrapping_add(low);
+    }
+}
+
+/// For numbers that one load may not hold.
+fn unpack_wide(bytes: &[u8], width_bits: u32, low: u64, block: &mut [u64]) {
+    let mut at = 0;
+    for number in block {
+        let first = peek(bytes, at) & mask(32);
+        let second = peek(bytes, at + 32) & mask(width_bits - 32);
+        *number = (second << 32 | first).wrapping_add(low);
+        at += width_bits as usize;
     }
 }

@@ -8,6 +8,8 @@
 const POINT: u32 = 8;
 const HALF: u64 = 1 << (POINT - 1);
 const SHIFTS: u8 = 5;
+/// Below so many numbers a mean has nothing to learn from.
+const SMOOTHED_LEAST: usize = 64;
 
 /// How the next integer is predicted from those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl State {
     pub(super) fn restore(&mut self, numbers: &mut [u64], add: u64) {
         let (mut last, mut mean) = (self.last, self.mean);
         match self.predictor {
+            Predictor::None if add == 0 => {}
             Predictor::None => {
                 numbers.iter_mut().for_each(|number| *number = number.wrapping_add(add));
             }
@@ -173,7 +176,11 @@ impl State {
     }
 
     /// The numbers that come before the mean has its final gain, and the others.
-    fn split_by_age<'n>(&self, shift: u8, numbers: &'n mut [u64]) -> (&'n mut [u64], &'n mut [u64]) {
+    fn split_by_age<'n>(
+        &self,
+        shift: u8,
+        numbers: &'n mut [u64],
+    ) -> (&'n mut [u64], &'n mut [u64]) {
         let grown = (1_usize << shift).saturating_sub(self.age as usize);
         let at = grown.min(numbers.len());
         numbers.split_at_mut(at)
@@ -211,7 +218,7 @@ pub(super) fn choose(numbers: &[u64], thorough: bool) -> (Predictor, u64) {
     let best_of = |a: (Predictor, u64), b: (Predictor, u64)| if b.1 < a.1 { b } else { a };
     let plain = [Predictor::None, Predictor::Delta, Predictor::Slope].map(&mut cost);
     let best = plain.into_iter().reduce(best_of).unwrap_or(plain[0]);
-    if !thorough || best.1 == 0 {
+    if !thorough || best.1 == 0 || numbers.len() < SMOOTHED_LEAST {
         return best;
     }
     // A smoothed predictor must win clearly: the measure is only a sample's.

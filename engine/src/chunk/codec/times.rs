@@ -63,8 +63,7 @@ fn scale(times: &[i64]) -> (u8, Vec<u64>) {
     };
     let offset = |time: &i64| time.wrapping_sub(*first).cast_unsigned();
     let some = times.iter().step_by(times.len() / 8 + 1);
-    let mut exponent =
-        some.fold(divides(*first), |exponent, time| exponent.min(divides(*time)));
+    let mut exponent = some.fold(divides(*first), |exponent, time| exponent.min(divides(*time)));
     let mut offsets = Vec::with_capacity(times.len());
     loop {
         // Exact division by 10^e (Warren, Hacker's Delight, 10-17): multiply by the inverse of
@@ -215,10 +214,12 @@ impl<'a> Parsed<'a> {
         match self.layout {
             Layout::Regular { step_ns } => {
                 let step = step_ns.cast_unsigned();
-                let time = |index: usize| {
-                    first.wrapping_add(step.wrapping_mul(index as u64)).cast_signed()
-                };
-                times.extend((0..self.count).map(time));
+                let mut next = first;
+                times.extend((0..self.count).map(|_| {
+                    let time = next;
+                    next = next.wrapping_add(step);
+                    time.cast_signed()
+                }));
                 Ok(())
             }
             Layout::Ints(bytes) => {
@@ -272,11 +273,14 @@ impl<'a> Parsed<'a> {
                     continue;
                 }
                 let (plain, others) = block.split_at(block.len().min(gap.0 - index));
+                // A variable of its own, which stays in a register.
+                let mut cell = line;
                 times.extend(plain.iter().map(|residual| {
-                    let time = line.wrapping_add(residual.wrapping_mul(unit));
-                    line = line.wrapping_add(step_ns);
+                    let time = cell.wrapping_add(residual.wrapping_mul(unit));
+                    cell = cell.wrapping_add(step_ns);
                     time.cast_signed()
                 }));
+                line = cell;
                 index += plain.len();
                 block = others;
             }

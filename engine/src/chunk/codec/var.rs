@@ -85,7 +85,7 @@ fn encode_dictionary(values: &VarColumn, policy: Policy) -> Option<Vec<u8>> {
     if sampled < 4 || (sampled - some.len()) * 100 < sampled * REPEATS_PERCENT {
         return None;
     }
-    let mut codes: HashMap<&[u8], u64, foldhash::fast::FixedState> = HashMap::default();
+    let mut codes: HashMap<&[u8], u64, foldhash::fast::RandomState> = HashMap::default();
     let mut entries = VarColumn::default();
     let mut indices = Vec::with_capacity(values.len());
     for value in (0..values.len()).map(bytes) {
@@ -213,11 +213,7 @@ fn read_flat(
     Ok(Flat { ends, data })
 }
 
-fn read_dictionary(
-    cursor: &mut Cursor<'_>,
-    count: usize,
-    most: usize,
-) -> Result<Flat, CodecError> {
+fn read_dictionary(cursor: &mut Cursor<'_>, count: usize, most: usize) -> Result<Flat, CodecError> {
     let entry_count = cursor.length(count)?;
     let part = cursor.part()?;
     let mut entry_cursor = Cursor::new(part);

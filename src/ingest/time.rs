@@ -1,0 +1,243 @@
+//! Times: from text to nanoseconds since the Unix epoch, UTC.
+//!
+//! A number is a time only where its unit is said (`--time-format`); the one exception is
+//! `--time-format auto`, which takes the unit from the size of the first time and keeps it for
+//! the file. A time without an offset is UTC, or a wall clock of the zone that was named.
+
+mod decimal;
+mod iso;
+mod pattern;
+mod zone;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::error::shown;
+pub(super) use decimal::Decimal;
+pub(super) use iso::days_from_civil;
+use zone::WallClock;
+
+/// The unit of numeric times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+}
+
+impl TimeUnit {
+    /// The power of ten from the unit to nanoseconds.
+    pub(super) const fn exponent(self) -> i32 {
+        match self {
+            Self::Seconds => 9,
+            Self::Millis => 6,
+            Self::Micros => 3,
+            Self::Nanos => 0,
+        }
+    }
+
+    /// The unit of an epoch time of this size: a time between 1973 and 5138 in seconds,
+    /// milliseconds, microseconds or nanoseconds.
+    pub(super) const fn likely(size: u64) -> Self {
+        match size {
+            0..100_000_000_000 => Self::Seconds,
+            100_000_000_000..100_000_000_000_000 => Self::Millis,
+            100_000_000_000_000..100_000_000_000_000_000 => Self::Micros,
+            _ => Self::Nanos,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Millis => "milliseconds",
+            Self::Micros => "microseconds",
+            Self::Nanos => "nanoseconds",
+        }
+    }
+}
+
+/// How times are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// Numbers of a unit since the epoch, or since the start that was given.
+    Epoch(TimeUnit),
+    /// Date and time of ISO 8601 and RFC 3339, with an offset or without.
+    Iso,
+    /// Either of these; the unit of numbers is taken from the size of the first.
+    Auto,
+    /// A pattern of `strptime`.
+    Pattern(String),
+}
+
+impl TimeFormat {
+    /// Reads what `--time-format` takes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "s" => Self::Epoch(TimeUnit::Seconds),
+            "ms" => Self::Epoch(TimeUnit::Millis),
+            "us" | "µs" => Self::Epoch(TimeUnit::Micros),
+            "ns" => Self::Epoch(TimeUnit::Nanos),
+            "rfc3339" | "iso" => Self::Iso,
+            "auto" => Self::Auto,
+            _ if text.contains('%') => {
+                pattern::check(text)?;
+                Self::Pattern(text.to_owned())
+            }
+            _ => {
+                return Err(format!(
+                    "{text:?} is not a time format; give s, ms, us, ns, rfc3339, auto, \
+                     or a pattern such as \"%d-%b-%Y %H:%M:%S%.f\""
+                ));
+            }
+        })
+    }
+}
+
+/// Why a time cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimeError {
+    /// The cell is empty.
+    #[error("the row has no time")]
+    Missing,
+    /// A number was expected.
+    #[error("{text} is not a number of {unit}")]
+    NotANumber {
+        /// The text, quoted and cut.
+        text: String,
+        /// The unit.
+        unit: &'static str,
+    },
+    /// An ISO date and time was expected.
+    #[error("{text} is not a date and time such as 2007-08-20T06:52:28Z")]
+    NotIso {
+        /// The text, quoted and cut.
+        text: String,
+    },
+    /// The pattern does not fit.
+    #[error("{text} does not fit the pattern: {problem}")]
+    NotThePattern {
+        /// The text, quoted and cut.
+        text: String,
+        /// What the pattern's reader says.
+        problem: String,
+    },
+    /// A day, hour or the like that does not exist.
+    #[error("{text} names a date or time that does not exist")]
+    NoSuchTime {
+        /// The text, quoted and cut.
+        text: String,
+    },
+    /// The wall clock skipped the time at a change to daylight saving.
+    #[error("{text} never was: the clocks of {zone} skipped it at a daylight-saving change")]
+    Skipped {
+        /// The text, quoted and cut.
+        text: String,
+        /// The zone.
+        zone: String,
+    },
+    /// Times are relative, and nothing says to what.
+    #[error("times are relative and the file has no date; give --start TIME")]
+    NoStart,
+    /// Outside of what i64 nanoseconds hold.
+    #[error("{text} is outside of the years 1677 to 2262 that nanosecond times cover")]
+    OutOfRange {
+        /// The text, quoted and cut.
+        text: String,
+    },
+}
+
+impl TimeError {
+    fn out_of_range(text: &str) -> Self {
+        Self::OutOfRange { text: shown(text) }
+    }
+}
+
+/// A moment as text states it: with an offset or zone of its own, or of a wall clock.
+enum Moment {
+    Instant(i64),
+    Civil(DateTime),
+}
+
+/// Whether a text is an ISO date and time.
+pub(super) fn looks_iso(text: &str) -> bool {
+    iso::parse(text).is_ok()
+}
+
+/// Reads an RFC 3339 time with UTC where it has no offset; for options.
+pub(super) fn parse_instant(text: &str) -> Result<i64, TimeError> {
+    TimeReader::new(TimeFormat::Iso, None, None).read(text)
+}
+
+/// Reads the times of one file.
+pub(super) struct TimeReader {
+    format: TimeFormat,
+    start_ns: Option<i64>,
+    clock: WallClock,
+    /// The unit that `auto` settled on.
+    settled: Option<TimeUnit>,
+}
+
+impl TimeReader {
+    /// A reader; numbers count from `start_ns` where it is given.
+    pub(super) fn new(
+        format: TimeFormat,
+        start_ns: Option<i64>,
+        zone: Option<TimeZone>,
+    ) -> Self {
+        Self { format, start_ns, clock: WallClock::new(zone), settled: None }
+    }
+
+    /// What the user should know: the unit that `auto` chose.
+    pub(super) fn note(&self) -> Option<String> {
+        let unit = self.settled?;
+        Some(format!("--time-format auto: times are {}", unit.name()))
+    }
+
+    /// Reads one time.
+    pub(super) fn read(&mut self, text: &str) -> Result<i64, TimeError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(TimeError::Missing);
+        }
+        let moment = match &self.format {
+            TimeFormat::Epoch(unit) => return self.number(text, *unit),
+            TimeFormat::Iso => iso::parse(text)?,
+            TimeFormat::Pattern(pattern) => pattern::parse(pattern, text)?,
+            TimeFormat::Auto => match Decimal::parse(text) {
+                None => iso::parse(text)?,
+                Some(number) => {
+                    let unit = *self.settled.get_or_insert_with(|| number.likely_unit());
+                    return self.number(text, unit);
+                }
+            },
+        };
+        match moment {
+            Moment::Instant(time_ns) => {
+                self.clock.saw(time_ns);
+                Ok(time_ns)
+            }
+            Moment::Civil(civil) => self.clock.resolve(civil, text),
+        }
+    }
+
+    fn number(&self, text: &str, unit: TimeUnit) -> Result<i64, TimeError> {
+        let number = Decimal::parse(text)
+            .ok_or_else(|| TimeError::NotANumber { text: shown(text), unit: unit.name() })?;
+        let time_ns = number.scaled(unit.exponent());
+        let time_ns = time_ns.and_then(|time| match self.start_ns {
+            Some(start) => start.checked_add(time),
+            None => Some(time),
+        });
+        time_ns.ok_or_else(|| TimeError::out_of_range(text))
+    }
+}
+
+#[cfg(test)]
+mod tests;
