@@ -1,4 +1,7 @@
 //! The process: command line, ingestion formats, and the only place where the crates meet.
 
+#![forbid(unsafe_code)]
+
+pub mod cli;
 pub mod fleet;
 pub mod ingest;

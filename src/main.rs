@@ -1,3 +1,7 @@
 //! The `chronolith` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chronolith::cli::main()
+}

@@ -157,6 +157,12 @@ impl Batch {
         self.times.len()
     }
 
+    /// How many bytes of text and bytes the batch holds.
+    #[must_use]
+    pub fn data_bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// Whether it holds neither records nor changes of state.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,106 @@
+//! `chronolith aggregate`.
+
+use anyhow::{Result, bail};
+use chronolith_engine::{Aggregation, Every, Function, combine};
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::output::{Cell, RowFormat, Rows};
+
+/// Aggregate metrics over buckets of time.
+#[derive(Debug, Args)]
+pub(super) struct AggregateCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    selector: SelectorArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+
+    /// The length of buckets: 250ms, 5m, 1h30m, 1d, 1w, 1mo, 1y or all
+    #[arg(long, value_name = "LENGTH", default_value = "all")]
+    every: Every,
+
+    /// Functions: count, sum, avg, min, max, first, last, stddev
+    #[arg(long = "fn", value_name = "F,F,...", value_delimiter = ',', default_value = "avg")]
+    functions: Vec<String>,
+
+    /// One series per metric, or all metrics together
+    #[arg(long, value_name = "BY", default_value = "metric")]
+    by: Grouping,
+
+    /// How rows are printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: RowFormat,
+
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Grouping {
+    /// Each metric by itself
+    Metric,
+    /// All metrics that were chosen together
+    All,
+}
+
+fn function(name: &str) -> Result<Function> {
+    match Function::ALL.into_iter().find(|function| function.name() == name) {
+        Some(function) => Ok(function),
+        None => {
+            let names: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
+            bail!("{name:?} is not a function; there are {}", names.join(", "))
+        }
+    }
+}
+
+impl AggregateCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let functions = self.functions.iter().map(|name| function(name)).collect::<Result<Vec<_>>>()?;
+        let db = self.database.read()?;
+        let metrics = self.selector.metrics(&db)?;
+        let format = if self.json { RowFormat::Json } else { self.format };
+        let mut columns = vec!["time"];
+        if self.by == Grouping::Metric {
+            columns.extend(["device", "metric"]);
+        }
+        columns.extend(functions.iter().map(|function| function.name()));
+        let mut rows = Rows::new(format, &columns)?;
+        let Some((from_ns, to_ns)) = self.range.first_and_last()? else {
+            rows.finish()?;
+            return Ok(Outcome::Done);
+        };
+        let aggregation = Aggregation { from_ns, to_ns, every: self.every, functions };
+        let series = db.aggregate(&metrics, &aggregation)?;
+        let start = |start_ns: i64| match start_ns {
+            i64::MIN => Cell::from(""),
+            start_ns => Cell::from(rfc3339(start_ns)),
+        };
+        if self.by == Grouping::All {
+            for bucket in combine(&series) {
+                let values = aggregation.functions.iter().map(|f| Cell::from(bucket.get(*f)));
+                let cells: Vec<Cell> = [start(bucket.start_ns)].into_iter().chain(values).collect();
+                rows.push(&cells)?;
+            }
+        } else {
+            for (id, buckets) in metrics.iter().zip(&series) {
+                let Some(definition) = db.definition(*id) else { continue };
+                for bucket in buckets {
+                    let metric = &definition.metric;
+                    let values = aggregation.functions.iter().map(|f| Cell::from(bucket.get(*f)));
+                    let cells: Vec<Cell> =
+                        [start(bucket.start_ns), metric.device().into(), metric.name().into()]
+                            .into_iter()
+                            .chain(values)
+                            .collect();
+                    rows.push(&cells)?;
+                }
+            }
+        }
+        rows.finish()?;
+        Ok(Outcome::Done)
+    }
+}
