@@ -57,8 +57,8 @@ pub fn ingest_file<S: RecordSink + ?Sized>(
         return ingest_reader(io::stdin().lock(), "-", options, sink, report, progress);
     }
     let name = path.display().to_string();
-    let file = File::open(path)
-        .map_err(|source| IngestError::Open { file: name.clone(), source })?;
+    let file =
+        File::open(path).map_err(|source| IngestError::Open { file: name.clone(), source })?;
     ingest_reader(file, &name, options, sink, report, progress)
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Defined {
 pub(crate) struct Registry {
     /// The versions of each metric's definition, oldest first; never empty.
     metrics: Vec<Vec<Arc<Definition>>>,
+    /// The kind of each metric, side by side for the check of every record.
+    kinds: Vec<Kind>,
     by_metric: HashTable<u32>,
     labels: LabelIndex,
     /// What has been defined since the definitions' file was last written.
@@ -77,8 +79,9 @@ impl Registry {
         Some(MetricId::new(metric, self.get(metric)?.kind))
     }
 
-    pub(crate) fn kind(&self, metric: u32) -> Option<Kind> {
-        Some(self.get(metric)?.kind)
+    /// The kinds of all metrics, by number.
+    pub(crate) fn kinds(&self) -> &[Kind] {
+        &self.kinds
     }
 
     /// Checks a definition against the limits and against what exists. `Ok(None)`: the metric
@@ -129,6 +132,7 @@ impl Registry {
             let metric = &defined.definition.metric;
             self.labels.insert(defined.metric, metric);
             self.metrics.push(vec![Arc::clone(&defined.definition)]);
+            self.kinds.push(defined.definition.kind);
             let metrics = &self.metrics;
             self.by_metric.insert_unique(hash(metric), defined.metric, |number| {
                 metrics

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::ingest::window;
 use super::output::print_json;
-use crate::fleet::{Fleet, FleetOptions, METRICS};
+use crate::fleet::{Fleet, FleetOptions, METRICS, Row};
 
 /// Measure the database on data made from a seed.
 #[derive(Debug, Subcommand)]
@@ -143,11 +143,10 @@ impl FleetCommand {
         let db = Db::open(directory, options)?;
         let metrics = self.define(&db, fleet)?;
         let records = fleet.record_count();
-        // Made before the clock starts, vehicle by vehicle, and handed over second by second.
-        let columns: Vec<_> =
-            (0..self.vehicles).map(|vehicle| fleet.vehicle_columns(vehicle)).collect();
-        let (_, ingest) = measured(|| self.ingest(&db, &metrics, &columns))?;
-        drop(columns);
+        // Made before the clock starts.
+        let rows: Vec<Row> = fleet.rows().collect();
+        let (_, ingest) = measured(|| self.ingest(&db, &metrics, &rows))?;
+        drop(rows);
         let (report, seal) = measured(|| Ok(db.seal(SealScope::All)?))?;
         let (_, compact) = measured(|| Ok(db.compact()?))?;
         let statistics = db.statistics()?;
@@ -187,19 +186,13 @@ impl FleetCommand {
     }
 
     /// One batch per second with one record of every metric.
-    fn ingest(
-        &self,
-        db: &Db,
-        metrics: &[MetricId],
-        columns: &[[(Vec<i64>, Vec<f64>); METRICS]],
-    ) -> Result<()> {
+    fn ingest(&self, db: &Db, metrics: &[MetricId], rows: &[Row]) -> Result<()> {
         let mut batch = db.batch();
         let mut tickets: Vec<Ticket> = Vec::new();
-        for second in 0..self.seconds as usize {
-            for (vehicle, columns) in columns.iter().enumerate() {
-                for (metric, (times, values)) in columns.iter().enumerate() {
-                    let id = metrics[vehicle * METRICS + metric];
-                    batch.push(id, times[second], values[second])?;
+        for rows in rows.chunks(self.vehicles as usize) {
+            for (row, ids) in rows.iter().zip(metrics.chunks(METRICS)) {
+                for (id, (time_ns, value)) in ids.iter().zip(row.times_ns.iter().zip(&row.values)) {
+                    batch.push(*id, *time_ns, *value)?;
                 }
             }
             if self.synced {

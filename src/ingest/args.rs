@@ -155,11 +155,7 @@ impl IngestArgs {
 }
 
 /// `KEY=VALUE`; the value may hold further `=`.
-fn pair(
-    text: &str,
-    argument: &'static str,
-    example: &str,
-) -> Result<(String, String), ArgsError> {
+fn pair(text: &str, argument: &'static str, example: &str) -> Result<(String, String), ArgsError> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(error(argument, format!("{text:?} has no =; write it like {example}"))),

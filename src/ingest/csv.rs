@@ -14,8 +14,8 @@ mod wide;
 use super::input::Source;
 use super::intake::Intake;
 use super::{At, DeviceSource, Format, IngestError, Reason, RecordSink};
-pub(super) use header::is_gvret_header;
 use header::Header;
+pub(super) use header::is_gvret_header;
 use split::{Cut, Row, Splitter};
 
 /// The two shapes of files.

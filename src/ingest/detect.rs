@@ -7,11 +7,7 @@ use super::{Format, IngestError, can, line, nmea};
 pub(super) const SAMPLE_BYTES: usize = 64 << 10;
 
 /// The format of an input that starts with `sample`.
-pub(super) fn format(
-    name: &str,
-    sample: &[u8],
-    skip_lines: u64,
-) -> Result<Format, IngestError> {
+pub(super) fn format(name: &str, sample: &[u8], skip_lines: u64) -> Result<Format, IngestError> {
     let by_name = of_name(name);
     let by_contents = of_contents(sample, skip_lines);
     match (by_name, by_contents) {
@@ -104,7 +100,10 @@ mod tests {
             ("{\"time\":1}\n", Format::Jsonl),
             ("(1410714882.622188) can0 09F80102#36729A16021AB80D\n", Format::Candump),
             (" (000.000) can0  123   [2]  00 11\n", Format::Candump),
-            ("date Thu, 09 Nov 2023 20:36:33 GMT\r\nbase hex  timestamps absolute\r\n", Format::Asc),
+            (
+                "date Thu, 09 Nov 2023 20:36:33 GMT\r\nbase hex  timestamps absolute\r\n",
+                Format::Asc,
+            ),
             ("Time Stamp,ID,Extended,Bus,LEN,D1\n", Format::Gvret),
             ("$GPRMC,,V,,,,,,,,,,N*53\n", Format::Nmea),
         ] {

@@ -63,8 +63,7 @@ impl<'a> Source<'a> {
     ) -> Result<Self, IngestError> {
         let stored_bytes = Rc::new(Cell::new(0));
         let mut counted = Counted { reader: input, bytes: Rc::clone(&stored_bytes) };
-        let failed =
-            |source| IngestError::Read { file: name.to_owned(), line: 0, source };
+        let failed = |source| IngestError::Read { file: name.to_owned(), line: 0, source };
         let mut magic = Vec::with_capacity(2);
         counted.by_ref().take(2).read_to_end(&mut magic).map_err(failed)?;
         let zipped = magic == [0x1f, 0x8b];

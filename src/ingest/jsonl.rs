@@ -115,7 +115,8 @@ impl Reader {
         };
         let parts = self.parts(text, start, intake);
         let Some(time) = parts.time else {
-            return Ok(self.without_time(&parts, number, start, intake));
+            self.without_time(&parts, number, start, intake);
+            return Ok(());
         };
         let time_ns = match self.time(time, &parts, number, intake)? {
             Some(time_ns) => time_ns,
@@ -158,9 +159,10 @@ impl Reader {
             (Some(Json::String(name)), Some(_)) => unquote(name),
             _ => None,
         };
-        let time_key = options.time_column.as_deref().or_else(|| {
-            TIME_KEYS.into_iter().find(|key| top(key).is_some())
-        });
+        let time_key = options
+            .time_column
+            .as_deref()
+            .or_else(|| TIME_KEYS.into_iter().find(|key| top(key).is_some()));
         let mut found = Vec::new();
         leaves(text, start, &mut found);
         for Leaf { path, json, at } in found {
@@ -193,7 +195,7 @@ impl Reader {
     fn long_member<'a>(
         &self,
         parts: &mut Parts<'a>,
-        name: &Cow<'a, str>,
+        name: &str,
         (metric_key, value_key): (&str, &str),
         path: Cow<'a, str>,
         json: Json<'a>,
@@ -205,7 +207,7 @@ impl Reader {
         }
         if path == value_key {
             if !matches!(json, Json::Null) {
-                parts.values.push(Value { name: name.clone(), json, at });
+                parts.values.push(Value { name: Cow::Owned(name.to_owned()), json, at });
             }
         } else if path == "unit" {
             parts.unit = text;

@@ -36,8 +36,7 @@ pub(super) fn run<'a, S: RecordSink + ?Sized>(
         let window = source.window();
         let whole = memrchr(b'\n', window).map_or(0, |at| at + 1);
         let last = source.at_end() || window.len() > source.limit();
-        let (bytes, lines) =
-            parser.lines(&window[..whole], source.line_number(), last, intake)?;
+        let (bytes, lines) = parser.lines(&window[..whole], source.line_number(), last, intake)?;
         source.consume(bytes, lines);
         if bytes > 0 && source.fill()? {
             continue;

@@ -34,15 +34,8 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 7] = [
-        Self::Csv,
-        Self::Line,
-        Self::Jsonl,
-        Self::Candump,
-        Self::Asc,
-        Self::Gvret,
-        Self::Nmea,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Csv, Self::Line, Self::Jsonl, Self::Candump, Self::Asc, Self::Gvret, Self::Nmea];
 
     /// The name that `--format` takes.
     #[must_use]

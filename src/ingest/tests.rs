@@ -7,5 +7,6 @@ mod damage;
 mod real_can;
 mod real_csv;
 mod real_other;
-pub(super) mod support;
 mod speed;
+pub(super) mod support;
+mod testdata;

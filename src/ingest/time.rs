@@ -186,11 +186,7 @@ pub(super) struct TimeReader {
 
 impl TimeReader {
     /// A reader; numbers count from `start_ns` where it is given.
-    pub(super) fn new(
-        format: TimeFormat,
-        start_ns: Option<i64>,
-        zone: Option<TimeZone>,
-    ) -> Self {
+    pub(super) fn new(format: TimeFormat, start_ns: Option<i64>, zone: Option<TimeZone>) -> Self {
         Self { format, start_ns, clock: WallClock::new(zone), settled: None }
     }
 

@@ -127,7 +127,7 @@ fn bool_of(cell: &str) -> Option<bool> {
 /// Pairs of hexadecimal digits, with or without `0x` before them.
 pub(super) fn hex_of(cell: &str) -> Option<Vec<u8>> {
     let digits = cell.strip_prefix("0x").unwrap_or(cell).as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return None;
     }
     digits.chunks_exact(2).map(|pair| Some(nibble(pair[0])? << 4 | nibble(pair[1])?)).collect()

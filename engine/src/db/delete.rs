@@ -12,7 +12,7 @@ use crate::layers::{self};
 use crate::manifest::{RetentionRule, Tombstone};
 use crate::model::MetricId;
 use crate::view::View;
-use crate::wal::payload::{Deletion, encode};
+use crate::wal::payload::Deletion;
 use crate::wal::{Sequence, Wal};
 
 use super::flush::FROZEN_MAX;
@@ -86,7 +86,7 @@ impl Inner {
             return Ok(());
         }
         let wal = self.log()?;
-        let frame = self.frame(&encode(&[], deletions, &Batch::default()));
+        let frame = self.frame(&[], deletions, &Batch::default());
         let sequence = {
             // Between two batches: everything before is frozen and hidden, everything later is
             // in another memtable.

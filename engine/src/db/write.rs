@@ -9,9 +9,9 @@ use crate::memtable::MetricShape;
 use crate::model::{Definition, Kind, Metric, MetricId};
 use crate::options::Durability;
 use crate::protect::Purpose;
-use crate::registry::Defined;
+use crate::registry::{Defined, Registry};
 use crate::wal::frame::Frame;
-use crate::wal::payload::encode;
+use crate::wal::payload::{Deletion, encode};
 use crate::wal::{Sequence, Ticket, Wal};
 
 impl Db {
@@ -46,8 +46,8 @@ impl Db {
         };
         let id = MetricId::new(number, definition.kind);
         let defined = Defined { metric: number, definition: Arc::new(definition) };
-        let payload = encode(std::slice::from_ref(&defined), &[], &Batch::default());
-        wal.append(self.inner.frame(&payload))?;
+        let frame = self.inner.frame(std::slice::from_ref(&defined), &[], &Batch::default());
+        wal.append(frame)?;
         registry.define(defined);
         Ok(id)
     }
@@ -96,9 +96,16 @@ impl Inner {
         self.wal.as_ref().ok_or(WriteError::ReadOnly)
     }
 
-    pub(crate) fn frame(&self, payload: &[u8]) -> Frame {
-        let (protection, bytes) = self.options.protect.protect(Purpose::Wal, payload);
-        Frame::new(protection, &bytes)
+    /// A frame of the log, protected.
+    pub(crate) fn frame(
+        &self,
+        definitions: &[Defined],
+        deletions: &[Deletion],
+        batch: &Batch,
+    ) -> Frame {
+        let mut bytes = Frame::room(64 + batch.len() * 20 + batch.data.len());
+        encode(definitions, deletions, batch, &mut bytes);
+        Frame::new(bytes, |payload| self.options.protect.protect(Purpose::Wal, payload))
     }
 
     /// Checks a batch, puts it into the log's buffer and makes it visible.
@@ -107,17 +114,12 @@ impl Inner {
         if batch.size_bytes() > limit {
             return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
         }
-        let frame = self.frame(&encode(&[], &[], batch));
+        let frame = self.frame(&[], &[], batch);
         let registry = self.registry.read();
-        for (position, (metric, kind)) in batch.metrics.iter().zip(&batch.kinds).enumerate() {
-            let Some(expected) = registry.kind(*metric) else {
-                return Err(WriteError::UnknownMetric { position, metric: *metric });
-            };
-            if expected != *kind {
-                let metric = registry.get(*metric).map(|definition| definition.metric.to_string());
-                let metric = metric.unwrap_or_default();
-                return Err(WriteError::Kind { position, metric, expected, found: *kind });
-            }
+        let kinds = registry.kinds();
+        let fits = |(metric, kind): (&u32, &Kind)| kinds.get(*metric as usize) == Some(kind);
+        if let Some(position) = batch.metrics.iter().zip(&batch.kinds).position(|pair| !fits(pair)) {
+            return Err(misfit(&registry, batch, position));
         }
         let shape = |metric: u32| shape_of(registry.get(metric).map(|definition| &**definition));
         let view = self.view.read();
@@ -144,6 +146,20 @@ impl Inner {
         if let (Err(error), Some(wal)) = (flushed, &inner.wal) {
             wal.poison(&error.to_string());
         }
+    }
+}
+
+/// Why the record at a position does not fit its metric.
+fn misfit(registry: &Registry, batch: &Batch, position: usize) -> WriteError {
+    let metric = batch.metrics[position];
+    let Some(definition) = registry.get(metric) else {
+        return WriteError::UnknownMetric { position, metric };
+    };
+    WriteError::Kind {
+        position,
+        metric: definition.metric.to_string(),
+        expected: definition.kind,
+        found: batch.kinds[position],
     }
 }
 

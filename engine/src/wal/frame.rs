@@ -7,6 +7,8 @@
 //!   key id u32 · crc32 u32 over the 32 bytes before and the crc32 of the payload
 //! ```
 
+use std::borrow::Cow;
+
 use crate::protect::Protection;
 
 use super::Sequence;
@@ -56,12 +58,24 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Wraps a payload that is protected already.
-    pub(crate) fn new(protection: Protection, payload: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
+    /// A buffer to append a payload to: it begins with room for the header.
+    pub(crate) fn room(payload_bytes: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + payload_bytes);
         bytes.resize(HEADER_BYTES, 0);
-        bytes.extend_from_slice(payload);
-        Self { bytes, payload_crc: crc32fast::hash(payload), protection }
+        bytes
+    }
+
+    /// Takes a buffer that began as [`Frame::room`], and protects the payload in it.
+    pub(crate) fn new(
+        mut bytes: Vec<u8>,
+        protect: impl FnOnce(&[u8]) -> (Protection, Cow<'_, [u8]>),
+    ) -> Self {
+        let (protection, protected) = protect(&bytes[HEADER_BYTES..]);
+        if let Cow::Owned(protected) = protected {
+            bytes.truncate(HEADER_BYTES);
+            bytes.extend_from_slice(&protected);
+        }
+        Self { payload_crc: crc32fast::hash(&bytes[HEADER_BYTES..]), bytes, protection }
     }
 
     /// Fills in the header; the bytes are then what the log holds.

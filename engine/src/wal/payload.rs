@@ -36,35 +36,34 @@ pub(crate) struct Payload {
     pub(crate) batch: Batch,
 }
 
-/// Encodes a frame's content from its parts.
+/// Appends a frame's content.
 pub(crate) fn encode(
     definitions: &[Defined],
     deletions: &[Deletion],
     batch: &Batch,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + batch.len() * 16 + batch.data.len());
-    put_varint(&mut out, definitions.len() as u64);
-    definitions.iter().for_each(|defined| put_defined(&mut out, defined));
-    put_varint(&mut out, deletions.len() as u64);
+    out: &mut Vec<u8>,
+) {
+    put_varint(out, definitions.len() as u64);
+    definitions.iter().for_each(|defined| put_defined(out, defined));
+    put_varint(out, deletions.len() as u64);
     for deletion in deletions {
-        put_varint(&mut out, u64::from(deletion.metric));
+        put_varint(out, u64::from(deletion.metric));
         out.extend_from_slice(&deletion.from_ns.to_le_bytes());
         out.extend_from_slice(&deletion.to_ns.to_le_bytes());
     }
-    put_varint(&mut out, batch.state.len() as u64);
+    put_varint(out, batch.state.len() as u64);
     for change in &batch.state {
-        put_bytes(&mut out, change.namespace.as_bytes());
-        put_bytes(&mut out, &change.key);
+        put_bytes(out, change.namespace.as_bytes());
+        put_bytes(out, &change.key);
         match &change.value {
             None => out.push(0),
             Some(value) => {
                 out.push(1);
-                put_bytes(&mut out, value);
+                put_bytes(out, value);
             }
         }
     }
-    put_records(&mut out, batch);
-    out
+    put_records(out, batch);
 }
 
 fn put_records(out: &mut Vec<u8>, batch: &Batch) {

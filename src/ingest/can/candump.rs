@@ -1,7 +1,7 @@
 //! The logs of candump: `(1410714882.622188) can0 09F80102#36729A16021AB80D` as `-l` and `-L` write
 //! them, and the columns of the terminal: `(1410714882.622188)  can0  123   [2]  00 11`.
 
-use super::{Entry, Frame, LineError, LogReader, Payload, wrong};
+use super::{Entry, Frame, LineError, LogReader, Payload};
 use crate::ingest::time::{Decimal, TimeReader};
 use crate::ingest::value::nibble;
 use crate::ingest::{Format, IngestOptions, TimeFormat, TimeUnit};
@@ -18,8 +18,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(options: &IngestOptions) -> Self {
-        let format =
-            options.time_format.clone().unwrap_or(TimeFormat::Epoch(TimeUnit::Seconds));
+        let format = options.time_format.clone().unwrap_or(TimeFormat::Epoch(TimeUnit::Seconds));
         let zone = options.zone.clone();
         Self {
             seconds: TimeReader::new(format, options.start_ns, zone.clone()),
@@ -59,7 +58,9 @@ impl LogReader for Reader {
         let mut parts = pieces(frame).map(|(offset, piece)| (at + offset, piece)).peekable();
         let (_, bus) = parts.next().ok_or_else(|| fault(at, "the bus is missing"))?;
         // candump -x puts direction and flags between the bus and the id.
-        while parts.next_if(|(_, piece)| matches!(*piece, "RX" | "TX" | "-" | "B" | "E")).is_some() {}
+        while parts.next_if(|(_, piece)| matches!(*piece, "RX" | "TX" | "-" | "B" | "E")).is_some()
+        {
+        }
         let (id_at, id) = parts.next().ok_or_else(|| fault(at, "the id is missing"))?;
         match id.split_once('#') {
             Some((id_text, data)) => {
@@ -111,7 +112,8 @@ fn compact<'a>(
             // A data length code above 8 of a classic frame.
             b'_' => break,
             high => {
-                let byte = digits.get(at + 1).and_then(|low| Some(nibble(high)? << 4 | nibble(*low)?));
+                let byte =
+                    digits.get(at + 1).and_then(|low| Some(nibble(high)? << 4 | nibble(*low)?));
                 let problem = "the payload is not pairs of hexadecimal digits";
                 let byte = byte.ok_or_else(|| fault(payload_at + at, problem))?;
                 if !payload.push(byte) {
@@ -141,15 +143,16 @@ fn columns<'a, 'b>(
         .ok_or_else(|| fault(length_at, "neither # nor [length] follows the id"))?;
     let mut payload = Payload::EMPTY;
     let mut payload_at = length_at;
+    let mut parts = parts.peekable();
+    if parts.peek().is_some_and(|(_, piece)| *piece == "remote") {
+        return Ok(Entry::Remote);
+    }
     for index in 0..length {
         let (at, piece) = parts.next().ok_or_else(|| fault(length_at, "bytes are missing"))?;
         if index == 0 {
             payload_at = at;
-            if piece == "remote" {
-                return Ok(Entry::Remote);
-            }
         }
-        payload.push(hex_byte(piece).ok_or_else(|| wrong(Format::Candump, at, "not a byte"))?);
+        payload.push(hex_byte(piece).ok_or_else(|| fault(at, "not a byte"))?);
     }
     Ok(Entry::Frame(Frame { time_ns, id, extended, bus, payload, payload_at }))
 }

@@ -84,7 +84,8 @@ impl LogReader for Reader {
         let mut payload = Payload::EMPTY;
         for _ in 0..length {
             let (at, byte) = cells.next();
-            let byte = hex_byte(byte).ok_or_else(|| fault(at, "a byte of the payload is missing"))?;
+            let byte =
+                hex_byte(byte).ok_or_else(|| fault(at, "a byte of the payload is missing"))?;
             payload.push(byte);
         }
         Ok(Entry::Frame(Frame { time_ns, id, extended, bus, payload, payload_at }))

@@ -50,11 +50,8 @@ impl Signal {
     /// last. Bits of Motorola signals are counted from the top of each byte, of Intel signals from
     /// the bottom.
     const fn bits(&self) -> (usize, usize) {
-        let first = if self.big_endian {
-            self.start / 8 * 8 + 7 - self.start % 8
-        } else {
-            self.start
-        };
+        let first =
+            if self.big_endian { self.start / 8 * 8 + 7 - self.start % 8 } else { self.start };
         (first, first + self.size)
     }
 
@@ -144,7 +141,8 @@ mod tests {
         let float = signal(0, 32, false, Coding::Float32);
         assert_eq!(float.physical(u64::from(1.5f32.to_bits())), 1.5);
         assert_eq!(signal(0, 64, false, Coding::Float64).physical((-2.5f64).to_bits()), -2.5);
-        let scaled = Signal { factor: 0.01, offset: -67.67, ..signal(7, 16, true, Coding::Unsigned) };
+        let scaled =
+            Signal { factor: 0.01, offset: -67.67, ..signal(7, 16, true, Coding::Unsigned) };
         assert_eq!(scaled.physical(0), -67.67);
     }
 }

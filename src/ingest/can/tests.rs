@@ -30,19 +30,17 @@ fn candump_is_read_in_all_its_forms() {
                 (9.0)  can1  123  [0]  remote request\n\
                 \n# comment\n";
     let outcome = read("f.log", text, &options(&[]));
-    assert_eq!(outcome.sink.lines(), [
-        "/frame{bus=can0,id=123} 1500000000 [00, 11]",
-        "/frame{bus=vcan0,id=12345678} 2000000001 []",
-        "/frame{bus=can0,id=001} 3000000000 [aa, bb]",
-        "/frame{bus=can0,id=123} 6000000000 [00, 11, 22]",
-        "/frame{bus=can1,id=7FF} 7000000000 [0a, 0b]",
-        "/frame{bus=can1,id=1ABCDEF0} 8000000000 [0a, 0b, 0c]",
-        "/frame{bus=can1,id=123} 9000000000 []",
-    ][..6]
-        .iter()
-        .chain(outcome.sink.lines().get(6).map(|_| &"/frame{bus=can1,id=123} 9000000000 []"))
-        .copied()
-        .collect::<Vec<_>>());
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            "/frame{bus=can0,id=123} 1500000000 [00, 11]",
+            "/frame{bus=vcan0,id=12345678} 2000000001 []",
+            "/frame{bus=can0,id=001} 3000000000 [aa, bb]",
+            "/frame{bus=can0,id=123} 6000000000 [00, 11, 22]",
+            "/frame{bus=can1,id=7FF} 7000000000 [0a, 0b]",
+            "/frame{bus=can1,id=1ABCDEF0} 8000000000 [0a, 0b, 0c]",
+        ]
+    );
     assert_eq!(outcome.rejections(), [""; 0]);
 }
 
@@ -57,10 +55,19 @@ fn a_bad_frame_is_named_and_the_rest_goes_on() {
         .iter()
         .map(|line| line.split(": ").next().unwrap().to_owned())
         .collect();
-    assert_eq!(places, [
-        "f.log:2:2", "f.log:3:14", "f.log:4:10", "f.log:5:10", "f.log:6:16", "f.log:7:1",
-        "f.log:8:10", "f.log:9:15"
-    ]);
+    assert_eq!(
+        places,
+        [
+            "f.log:2:2",
+            "f.log:3:14",
+            "f.log:4:10",
+            "f.log:5:10",
+            "f.log:6:16",
+            "f.log:7:1",
+            "f.log:8:10",
+            "f.log:9:15"
+        ]
+    );
 }
 
 const DBC: &str = "VERSION \"\"\n\nNS_ :\n\nBS_:\n\nBU_: A\n\n\
@@ -68,7 +75,7 @@ const DBC: &str = "VERSION \"\"\n\nNS_ :\n\nBS_:\n\nBU_: A\n\n\
     SG_ Speed : 0|16@1+ (0.01,-10) [0|0] \"km/h\" A\n \
     SG_ Torque : 23|12@0- (1,0) [0|0] \"Nm\" A\n \
     SG_ Ratio : 32|32@1- (1,0) [0|0] \"\" A\n\n\
-    BO_ 2566834709 Muxed: 3 A\n \
+    BO_ 2566844693 Muxed: 3 A\n \
     SG_ Page M : 0|8@1+ (1,0) [0|0] \"\" A\n \
     SG_ First m0 : 8|8@1+ (1,0) [0|0] \"\" A\n \
     SG_ Second m1 : 8|16@1+ (1,0) [0|0] \"\" A\n\n\
@@ -83,27 +90,34 @@ fn signals_are_physical_values_with_units_and_tags() {
          (4) can0 18FEF115#0203\n(5) can0 777#00\n(6) can0 123#E803FF\n"
     );
     let outcome = read("f.log", &text, &with_dbc(&folder, DBC, &["--device", "car"]));
-    assert_eq!(outcome.sink.lines(), [
-        "car/Speed{bus=can0,message=Engine} 1000000000 0.0",
-        "car/Torque{bus=can0,message=Engine} 1000000000 -1.0",
-        "car/Ratio{bus=can0,message=Engine} 1000000000 1.5",
-        "car/Page{bus=can0,message=Muxed} 2000000000 0.0",
-        "car/First{bus=can0,message=Muxed} 2000000000 5.0",
-        "car/Page{bus=can0,message=Muxed} 3000000000 1.0",
-        "car/Second{bus=can0,message=Muxed} 3000000000 770.0",
-        "car/Page{bus=can0,message=Muxed} 4000000000 2.0",
-        "car/Speed{bus=can0,message=Engine} 6000000000 0.0",
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            "car/Speed{bus=can0,message=Engine} 1000000000 0.0",
+            "car/Torque{bus=can0,message=Engine} 1000000000 -1.0",
+            "car/Ratio{bus=can0,message=Engine} 1000000000 1.5",
+            "car/Page{bus=can0,message=Muxed} 2000000000 0.0",
+            "car/First{bus=can0,message=Muxed} 2000000000 5.0",
+            "car/Page{bus=can0,message=Muxed} 3000000000 1.0",
+            "car/Second{bus=can0,message=Muxed} 3000000000 770.0",
+            "car/Page{bus=can0,message=Muxed} 4000000000 2.0",
+            "car/Speed{bus=can0,message=Engine} 6000000000 0.0",
+        ]
+    );
     assert_eq!(outcome.sink.metrics[0].2, "km/h");
     assert_eq!((outcome.summary.rejected, outcome.summary.rows_skipped), (2, 1));
     let rejection = &outcome.rejections()[0];
-    assert!(rejection.starts_with("f.log:6:14 (Engine): message Engine has 8 bytes"), "{rejection}");
+    assert!(
+        rejection.starts_with("f.log:6:14 (Engine): message Engine has 8 bytes"),
+        "{rejection}"
+    );
     assert!(rejection.contains("Torque, Ratio is not in it"), "{rejection}");
     assert!(outcome.summary.notes[0].contains("1 frames of 1 ids"), "{:?}", outcome.summary.notes);
 
     let kept = read("f.log", "(5) can0 777#01\n", &with_dbc(&folder, DBC, &["--keep-unknown"]));
     assert_eq!(kept.sink.lines(), ["/frame{bus=can0,id=777} 5000000000 [01]"]);
-    let padded = read("f.log", "(6) can0 123#E803FF\n", &with_dbc(&folder, DBC, &["--pad-payload"]));
+    let padded =
+        read("f.log", "(6) can0 123#E803FF\n", &with_dbc(&folder, DBC, &["--pad-payload"]));
     assert_eq!((padded.summary.accepted, padded.summary.rejected), (3, 0));
 }
 
@@ -119,14 +133,17 @@ fn extended_multiplexing_follows_its_ranges() {
     let outcome = read("f.log", text, &with_dbc(&folder, dbc, &["--format", "candump"]));
     let names: Vec<String> =
         outcome.sink.lines().iter().map(|line| line.replace("{bus=a,message=M}", "")).collect();
-    assert_eq!(names, [
-        "/Top 1000000000 3.0",
-        "/Inner 1000000000 3.0",
-        "/Leaf 1000000000 9.0",
-        "/Top 2000000000 6.0",
-        "/Inner 2000000000 5.0",
-        "/Top 3000000000 4.0"
-    ]);
+    assert_eq!(
+        names,
+        [
+            "/Top 1000000000 3.0",
+            "/Inner 1000000000 3.0",
+            "/Leaf 1000000000 9.0",
+            "/Top 2000000000 6.0",
+            "/Inner 2000000000 5.0",
+            "/Top 3000000000 4.0"
+        ]
+    );
 }
 
 #[test]
@@ -135,7 +152,7 @@ fn a_vector_log_is_read_with_its_head() {
         // version 8.0.0\r\nBegin Triggerblock\r\n\
         0.500000 1  291             Rx   d 2 10 255 Length = 1 BitCount = 2\r\n\
         0.250000 1  Statistic: D 0 R 0\r\n\
-        0.250000 2  419361557x       Tx   d 1 7\r\n\
+        0.250000 2  419361045x       Tx   d 1 7\r\n\
         0.000000 1  ErrorFrame\r\n\
         1.000000 CANFD   1 Rx        5  Engine  1 0 9 3 1 2 3 130000 130 0\r\n\
         1.000000 1  291             Rx   r\r\nEnd TriggerBlock\r\n";
@@ -143,11 +160,14 @@ fn a_vector_log_is_read_with_its_head() {
     assert_eq!(outcome.rejections(), [""; 0]);
     let start: jiff::Timestamp = "2014-04-16T07:21:13.081Z".parse().unwrap();
     let start = i64::try_from(start.as_nanosecond()).unwrap();
-    assert_eq!(outcome.sink.lines(), [
-        format!("/frame{{bus=1,id=123}} {} [0a, ff]", start + 500_000_000),
-        format!("/frame{{bus=2,id=18FEF115}} {} [07]", start + 1_000_000_000),
-        format!("/frame{{bus=1,id=005}} {} [01, 02, 03]", start + 2_000_000_000),
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            format!("/frame{{bus=1,id=123}} {} [0a, ff]", start + 500_000_000),
+            format!("/frame{{bus=2,id=18FEF115}} {} [07]", start + 1_000_000_000),
+            format!("/frame{{bus=1,id=005}} {} [01, 02, 03]", start + 2_000_000_000),
+        ]
+    );
     let undated = error("f.asc", "base hex timestamps absolute\n0.1 1 1 Rx d 0\n", &options(&[]));
     assert!(undated.contains("--start"), "{undated}");
 }

@@ -121,9 +121,8 @@ impl Long {
 
     /// Once the time column is known, all columns without another role are tags.
     fn settle_tags(&mut self, row: &Row<'_>) {
-        let is_kind = |column: usize| {
-            row.cell(column).is_some_and(|cell| cell.text.parse::<Kind>().is_ok())
-        };
+        let is_kind =
+            |column: usize| row.cell(column).is_some_and(|cell| cell.text.parse::<Kind>().is_ok());
         self.kind = self.kind.filter(|column| is_kind(*column));
         let taken = [Some(self.metric), Some(self.value), self.device, self.kind];
         let is_tag = |column: &usize| !self.time.is(*column) && !taken.contains(&Some(*column));
@@ -204,8 +203,10 @@ impl Long {
     fn extra_cells<S: RecordSink + ?Sized>(&self, row: &Row<'_>, intake: &mut Intake<'_, S>) {
         for index in self.header.columns.len()..row.len() {
             if let Some(cell) = row.cell(index).filter(|cell| !cell.is_empty()) {
-                let reason =
-                    Reason::syntax(Format::Csv, "the row has more values than the header has names");
+                let reason = Reason::syntax(
+                    Format::Csv,
+                    "the row has more values than the header has names",
+                );
                 intake.reject(At::new(row.line, cell.offset), 1, reason);
             }
         }

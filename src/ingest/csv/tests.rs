@@ -21,21 +21,14 @@ fn headers_lose_their_units_and_stay_apart() {
         let pair = |column: super::header::Column| format!("{}|{}", column.name, column.unit);
         columns.into_iter().map(pair).collect::<Vec<_>>()
     };
-    assert_eq!(names("ENGINE_RPM (),Speed(m/s), speed (km/h) ,t [degC],f(x) y"), [
-        "ENGINE_RPM|",
-        "Speed|m/s",
-        "speed|km/h",
-        "t|degC",
-        "f(x) y|"
-    ]);
-    assert_eq!(names("Step,Step (Sec),a,a,,(x)"), [
-        "Step|",
-        "Step (Sec)|Sec",
-        "a|",
-        "a_2|",
-        "column_5|",
-        "(x)|"
-    ]);
+    assert_eq!(
+        names("ENGINE_RPM (),Speed(m/s), speed (km/h) ,t [degC],f(x) y"),
+        ["ENGINE_RPM|", "Speed|m/s", "speed|km/h", "t|degC", "f(x) y|"]
+    );
+    assert_eq!(
+        names("Step,Step (Sec),a,a,,(x)"),
+        ["Step|", "Step (Sec)|Sec", "a|", "a_2|", "column_5|", "(x)|"]
+    );
 }
 
 #[test]
@@ -48,17 +41,20 @@ fn a_messy_file_gives_all_that_is_in_it() {
                 2020-01-01 00:00:02.5,1";
     let outcome = read("f.csv", text, &options(&["--device", "car"]));
     let second = 1_577_836_800;
-    assert_eq!(outcome.sink.lines(), [
-        format!("car/speed {second}000000000 61.5"),
-        format!("car/state {second}000000000 \"Drive\""),
-        format!("car/on {second}000000000 true"),
-        format!("car/speed {}000000000 NaN", second + 1),
-        format!("car/rpm {}000000000 1200.0", second + 1),
-        format!("car/on {}000000000 false", second + 1),
-        format!("car/speed {}000000000 -inf", second + 2),
-        format!("car/state {}000000000 \"a, \\\"b\\\"\"", second + 2),
-        format!("car/speed {}500000000 1.0", second + 2),
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            format!("car/speed {second}000000000 61.5"),
+            format!("car/state {second}000000000 \"Drive\""),
+            format!("car/on {second}000000000 true"),
+            format!("car/speed {}000000000 NaN", second + 1),
+            format!("car/rpm {}000000000 1200.0", second + 1),
+            format!("car/on {}000000000 false", second + 1),
+            format!("car/speed {}000000000 -inf", second + 2),
+            format!("car/state {}000000000 \"a, \\\"b\\\"\"", second + 2),
+            format!("car/speed {}500000000 1.0", second + 2),
+        ]
+    );
     assert_eq!(outcome.rejections(), [""; 0]);
     assert_eq!((outcome.summary.rows, outcome.summary.rows_skipped), (5, 1));
     // Five value columns (the last has no name) in four rows.
@@ -71,17 +67,23 @@ fn a_bad_cell_is_named_and_the_rest_of_its_row_is_kept() {
     let outcome = read("f.csv", text, &options(&["--type", "a=f64"]));
     let day = 86_400_000_000_000i64;
     let first = 18_262 * day;
-    assert_eq!(outcome.sink.lines(), [
-        format!("/b {first} 1.0"),
-        format!("/a {} 2.0", first + day),
-        format!("/a {} 3.0", first + 2 * day),
-        format!("/b {} 4.0", first + 2 * day),
-    ]);
-    assert_eq!(outcome.rejections(), [
-        "f.csv:2:12 (a): \"x\" is not a f64 value",
-        "f.csv:3:14 (b): f64 cannot hold 9007199254740993 exactly; give --type b=i64 or u64",
-        "f.csv:4:16: not CSV: the row has more values than the header has names",
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            format!("/b {first} 1.0"),
+            format!("/a {} 2.0", first + day),
+            format!("/a {} 3.0", first + 2 * day),
+            format!("/b {} 4.0", first + 2 * day),
+        ]
+    );
+    assert_eq!(
+        outcome.rejections(),
+        [
+            "f.csv:2:12 (a): \"x\" is not a f64 value",
+            "f.csv:3:14 (b): f64 cannot hold 9007199254740993 exactly; give --type b=i64 or u64",
+            "f.csv:4:16: not CSV: the row has more values than the header has names",
+        ]
+    );
 }
 
 #[test]
@@ -96,10 +98,10 @@ fn a_row_without_a_readable_time_is_rejected_with_all_its_values() {
 
 #[test]
 fn untyped_numbers_are_floats_and_types_are_kept() {
-    assert_eq!(lines(&["--type", "n=i64"], "time,n,m\n2020-01-01,9007199254740993,7\n"), [
-        "/n 1577836800000000000 9007199254740993i",
-        "/m 1577836800000000000 7.0"
-    ]);
+    assert_eq!(
+        lines(&["--type", "n=i64"], "time,n,m\n2020-01-01,9007199254740993,7\n"),
+        ["/n 1577836800000000000 9007199254740993i", "/m 1577836800000000000 7.0"]
+    );
     let missing = error("f.csv", "time,rpm\n", &options(&["--type", "rpn=i64"]));
     assert!(missing.contains("did you mean \"rpm\"?"), "{missing}");
 }
@@ -121,10 +123,10 @@ fn numeric_times_need_to_be_told() {
 
 #[test]
 fn the_iso_column_is_found_among_others() {
-    assert_eq!(lines(&[], "t,Date_time,v\n3,2020-01-01 00:00:01,5\n"), [
-        "/t 1577836801000000000 3.0",
-        "/v 1577836801000000000 5.0"
-    ]);
+    assert_eq!(
+        lines(&[], "t,Date_time,v\n3,2020-01-01 00:00:01,5\n"),
+        ["/t 1577836801000000000 3.0", "/v 1577836801000000000 5.0"]
+    );
     let two = "Date,Time,v\n2020-01-01,00:00:01,5\n";
     assert_eq!(lines(&["--time", "Date+Time"], two), ["/v 1577836801000000000 5.0"]);
     let problem = error("f.csv", two, &options(&[]));
@@ -135,11 +137,14 @@ fn the_iso_column_is_found_among_others() {
 fn devices_and_tags_come_from_columns() {
     let text = "time;device;site;v\n2020-01-01;a;x;1\n2020-01-01;b;x;2\n2020-01-02;a;x;3\n";
     let outcome = read("f.csv", text, &options(&["--tag-column", "site", "--tag", "k=v"]));
-    assert_eq!(outcome.sink.lines(), [
-        "a/v{k=v,site=x} 1577836800000000000 1.0",
-        "b/v{k=v,site=x} 1577836800000000000 2.0",
-        "a/v{k=v,site=x} 1577923200000000000 3.0"
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            "a/v{k=v,site=x} 1577836800000000000 1.0",
+            "b/v{k=v,site=x} 1577836800000000000 2.0",
+            "a/v{k=v,site=x} 1577923200000000000 3.0"
+        ]
+    );
     assert_eq!(outcome.summary.equal_times, 1);
     assert!(error("f.csv", text, &options(&["--device-tag", "x"])).contains("--device-column"));
 }
@@ -180,22 +185,17 @@ fn a_metric_that_exists_gives_untyped_numbers_its_kind() {
 fn an_open_quote_costs_one_row() {
     let text = "time,s\n2020-01-01,\"a\nb\"\n2020-01-02,\"open\n2020-01-03,c\n";
     let outcome = read("f.csv", text, &options(&[]));
-    assert_eq!(outcome.sink.lines(), [
-        "/s 1577836800000000000 \"a\\nb\"",
-        "/s 1578009600000000000 \"c\""
-    ]);
     assert_eq!(
-        outcome.rejections(),
-        ["f.csv:4:12: not CSV: a quote is opened and not closed"]
+        outcome.sink.lines(),
+        ["/s 1577836800000000000 \"a\\nb\"", "/s 1578009600000000000 \"c\""]
     );
+    assert_eq!(outcome.rejections(), ["f.csv:4:12: not CSV: a quote is opened and not closed"]);
 }
 
 /// The rows of a text as the `csv` crate cuts them.
 fn oracle(text: &str) -> Vec<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text.as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let records = reader.records().map(|record| record.unwrap());
     records.map(|record| record.iter().map(str::to_owned).collect()).collect()
 }

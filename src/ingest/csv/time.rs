@@ -44,9 +44,8 @@ impl TimeColumn {
 
     /// Whether a column holds the time. Before the first time is read, all candidates may.
     pub(super) fn is(&self, column: usize) -> bool {
-        let holds = |candidate: &Candidate| {
-            candidate.first == column || candidate.second == Some(column)
-        };
+        let holds =
+            |candidate: &Candidate| candidate.first == column || candidate.second == Some(column);
         match &self.chosen {
             Some((candidate, _)) => holds(candidate),
             None => self.candidates.iter().any(holds),

@@ -9,7 +9,9 @@ use super::split::Row;
 use super::time::TimeColumn;
 use crate::ingest::error::Reason;
 use crate::ingest::intake::Intake;
-use crate::ingest::{At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, value};
+use crate::ingest::{
+    At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, value,
+};
 
 /// Past so many metrics the cache of their numbers starts anew.
 const MAX_SLOTS: usize = 4 << 20;
@@ -158,8 +160,10 @@ impl Wide {
     fn extra_cells<S: RecordSink + ?Sized>(&self, row: &Row<'_>, intake: &mut Intake<'_, S>) {
         for index in self.header.columns.len()..row.len() {
             if let Some(cell) = row.cell(index).filter(|cell| !cell.is_empty()) {
-                let reason =
-                    Reason::syntax(Format::Csv, "the row has more values than the header has names");
+                let reason = Reason::syntax(
+                    Format::Csv,
+                    "the row has more values than the header has names",
+                );
                 intake.reject(At::new(row.line, cell.offset), 1, reason);
             }
         }

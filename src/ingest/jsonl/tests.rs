@@ -13,18 +13,16 @@ fn wide_objects_are_flattened() {
     let text = r#"{"time":"1970-01-01T00:00:01Z","device":"car","speed":61.2,"rpm":2000,
 "x":1}"#
         .replace('\n', "");
-    assert_eq!(lines(&[], &text), [
-        "car/speed 1000000000 61.2",
-        "car/rpm 1000000000 2000.0",
-        "car/x 1000000000 1.0"
-    ]);
+    assert_eq!(
+        lines(&[], &text),
+        ["car/speed 1000000000 61.2", "car/rpm 1000000000 2000.0", "car/x 1000000000 1.0"]
+    );
     let nested = r#"{"at":{"t":5},"a":{"b":{"c":1},"d":[1,{"e":2}]},"n":null,"s":"\u00e9\"","on":true,"tags":{"k":"v","z":1}}"#;
     let outcome = read("f.jsonl", nested, &options(&["--time", "at.t", "--time-format", "ns"]));
-    assert_eq!(outcome.sink.lines(), [
-        "/a.b.c{k=v,z=1} 5 1.0",
-        "/s{k=v,z=1} 5 \"é\\\"\"",
-        "/on{k=v,z=1} 5 true"
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        ["/a.b.c{k=v,z=1} 5 1.0", "/s{k=v,z=1} 5 \"é\\\"\"", "/on{k=v,z=1} 5 true"]
+    );
     assert_eq!((outcome.summary.empty, outcome.summary.skipped), (1, 1));
     assert_eq!(outcome.summary.notes, ["arrays are passed over: a.d"]);
 }
@@ -38,11 +36,10 @@ fn long_objects_are_one_record() {
 "#;
     let outcome = read("f.jsonl", text, &options(&[]));
     assert_eq!(outcome.rejections(), [""; 0]);
-    assert_eq!(outcome.sink.lines(), [
-        "car/speed{k=v} 5 61.2",
-        "car/n 6 9007199254740993i",
-        "car/f 7 NaN"
-    ]);
+    assert_eq!(
+        outcome.sink.lines(),
+        ["car/speed{k=v} 5 61.2", "car/n 6 9007199254740993i", "car/f 7 NaN"]
+    );
     assert_eq!(outcome.sink.metrics[0].2, "km/h");
     assert_eq!(outcome.summary.empty, 1);
 }
@@ -58,9 +55,9 @@ fn what_is_wrong_is_named_and_the_rest_goes_on() {
         "f.jsonl:3:1: not JSON lines: the line is not an object",
         "f.jsonl:4:1: the object has no key time",
         "f.jsonl:5:9: \"x\" is not a number of seconds",
-        "f.jsonl:6:14 (v): \"y\" is not a f64 value",
-        "f.jsonl:7:14 (v): f64 cannot hold 9007199254740993 exactly",
-        "f.jsonl:9:14: not JSON",
+        "f.jsonl:6:15 (v): \"y\" is not a f64 value",
+        "f.jsonl:7:15 (v): f64 cannot hold 9007199254740993 exactly",
+        "f.jsonl:9:15: not JSON",
     ];
     let rejections = outcome.rejections();
     assert_eq!(rejections.len(), starts.len(), "{rejections:?}");

@@ -156,7 +156,8 @@ fn end_of(bytes: &[u8], start: usize) -> usize {
         }
         _ => {
             let rest = bytes.get(start..).unwrap_or_default();
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+            let ends =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
             start + rest.iter().position(ends).unwrap_or(rest.len())
         }
     }

@@ -87,7 +87,11 @@ impl Book {
 
     /// The series whose text starts at `start`, and the offset of the blank behind it.
     #[inline]
-    pub(super) fn series(&mut self, buffer: &[u8], start: usize) -> Result<(u32, usize), Box<Fault>> {
+    pub(super) fn series(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+    ) -> Result<(u32, usize), Box<Fault>> {
         if self.keys.len() + self.name_bytes > MAX_KEY_BYTES || self.fields.len() >= MAX_FIELDS {
             self.forget();
         }
@@ -237,9 +241,8 @@ impl Book {
         self.names.push(name.into());
         self.name_bytes += name.len();
         let (names, hasher) = (&self.names, &self.hasher);
-        self.by_name.insert_unique(hash, number, |other| {
-            hash_of_bytes(hasher, &names[*other as usize])
-        });
+        self.by_name
+            .insert_unique(hash, number, |other| hash_of_bytes(hasher, &names[*other as usize]));
         Ok(number)
     }
 

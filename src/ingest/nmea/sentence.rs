@@ -89,9 +89,7 @@ pub(super) fn parse(line: &str) -> Result<Parsed, Fault> {
     if bare.is_empty() || bare.starts_with('#') {
         return Ok(Parsed::Other);
     }
-    let start = line
-        .find(['$', '!'])
-        .ok_or_else(|| fault(0, "a sentence starts with $ or !"))?;
+    let start = line.find(['$', '!']).ok_or_else(|| fault(0, "a sentence starts with $ or !"))?;
     let (body_at, body) = (start + 1, &line[start + 1..]);
     let (body, sum) = body
         .split_once('*')
@@ -271,7 +269,9 @@ impl<'a> Fields<'a> {
             self.reading.empty += 1;
             return Ok(());
         }
-        let number: f64 = fast_float2::parse(text).ok().filter(|number: &f64| number.is_finite())
+        let number: f64 = fast_float2::parse(text)
+            .ok()
+            .filter(|number: &f64| number.is_finite())
             .ok_or_else(|| fault(at, "not a number"))?;
         self.reading.values.push(Value { quantity, number: number * factor, at });
         Ok(())

@@ -71,7 +71,12 @@ fn an_input_in_pieces_or_packed_gives_the_same() {
     assert_eq!(unpacked.summary.bytes, packed.len() as u64);
     let members = read_into(Kept::default(), "-", &twice[..], &options(&[])).unwrap();
     assert_eq!(members.summary.rows, 2 * plain.summary.rows + 1);
-    let cut = read_into(Kept::default(), "f.gz", &packed[..packed.len() - 9], &options(&["--format", "csv"]));
+    let cut = read_into(
+        Kept::default(),
+        "f.gz",
+        &packed[..packed.len() - 9],
+        &options(&["--format", "csv"]),
+    );
     let problem = cut.err().unwrap().to_string();
     assert!(problem.contains("f.gz: reading failed after line"), "{problem}");
 }
@@ -83,7 +88,12 @@ fn a_row_beyond_the_bound_is_rejected_and_the_rest_goes_on() {
     for (name, text) in [
         ("f.csv", format!("time,a\n2020-01-01,{long}\n2020-01-02,2\n2020-01-03,3")),
         ("f.lp", format!("m v=1 1\nm v={long} 2\nm v=3 3\nm v=\"{long}\n")),
-        ("f.jsonl", format!("{{\"time\":\"2020-01-01\",\"v\":{long}}}\n{{\"time\":\"2020-01-01\",\"v\":1}}\n{{\"time\":\"2020-01-01\",\"v\":1}}\n")),
+        (
+            "f.jsonl",
+            format!(
+                "{{\"time\":\"2020-01-01\",\"v\":{long}}}\n{{\"time\":\"2020-01-01\",\"v\":1}}\n{{\"time\":\"2020-01-01\",\"v\":1}}\n"
+            ),
+        ),
         ("f.candump", format!("(1) a 123#{long}\n(2) a 123#00\n(3) a 123#00\n")),
     ] {
         let outcome = read(name, &text, &options(&[]));

@@ -6,13 +6,25 @@ use super::support::{Kept, options, read_into};
 use crate::ingest::{Format, IngestOptions};
 
 const SAMPLES: [(Format, &str); 7] = [
-    (Format::Csv, "time,a (x),b\n2020-01-01 00:00:00,1.5,\"x,\n\"\"y\"\n2020-01-02T00:00:00Z,,true\n"),
+    (
+        Format::Csv,
+        "time,a (x),b\n2020-01-01 00:00:00,1.5,\"x,\n\"\"y\"\n2020-01-02T00:00:00Z,,true\n",
+    ),
     (Format::Line, "m,device=a\\ b f=1.5,i=2i,s=\"x\\\"\ny\",b=t 5\n# c\nm f=-1e5 -6\n"),
-    (Format::Jsonl, "{\"time\":\"2020-01-01T00:00:00Z\",\"a\":{\"b\":[1,2]},\"c\":\"\\u00e9\",\"d\":1e5}\n"),
+    (
+        Format::Jsonl,
+        "{\"time\":\"2020-01-01T00:00:00Z\",\"a\":{\"b\":[1,2]},\"c\":\"\\u00e9\",\"d\":1e5}\n",
+    ),
     (Format::Candump, "(1.5) can0 123#0011\n(2) can0 12345678##1AA\n (3) a 123 [2] 00 11\n"),
-    (Format::Asc, "date Thu, 09 Nov 2023 20:36:33 GMT\nbase hex timestamps relative\n0.1 0 594 Rx d 2 34 21\n0.2 CANFD 1 Rx 5 N 1 0 9 3 1 2 3\n"),
+    (
+        Format::Asc,
+        "date Thu, 09 Nov 2023 20:36:33 GMT\nbase hex timestamps relative\n0.1 0 594 Rx d 2 34 21\n0.2 CANFD 1 Rx 5 N 1 0 9 3 1 2 3\n",
+    ),
     (Format::Gvret, "Time Stamp,ID,Extended,Bus,LEN,D1,D2\n1500,00000123,false,0,2,0A,FF\n"),
-    (Format::Nmea, "$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A\n$GPGGA,123520,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*4D\n"),
+    (
+        Format::Nmea,
+        "$GPRMC,123519,A,4807.038,N,01131.000,E,022.4,084.4,230394,003.1,W*6A\n$GPGGA,123520,4807.038,N,01131.000,E,1,08,0.9,545.4,M,46.9,M,,*4D\n",
+    ),
 ];
 
 /// Reads and checks the counts; an error of options or of the format is fine.

@@ -29,12 +29,8 @@ fn the_wheel_speeds_of_the_rav4_are_those_of_its_own_log() {
             assert!((kmh / 3.6 - row[wheel]).abs() < 1e-12, "{name} {kmh} {}", row[wheel]);
         }
     }
-    let (metric, _, unit) = outcome
-        .sink
-        .metrics
-        .iter()
-        .find(|(metric, ..)| metric.name() == "WHEEL_SPEED_FL")
-        .unwrap();
+    let (metric, _, unit) =
+        outcome.sink.metrics.iter().find(|(metric, ..)| metric.name() == "WHEEL_SPEED_FL").unwrap();
     assert_eq!(metric.tag_value("message"), Some("WHEEL_SPEEDS"));
     assert_eq!(metric.tag_value("bus"), Some("can0"));
     assert_eq!(unit, "km/h");
@@ -141,7 +137,10 @@ fn every_dbc_file_of_the_data_is_read() {
     for path in names.iter().filter_map(|name| data(&format!("can-kona/{name}"))) {
         let text = std::fs::read_to_string(&path).unwrap();
         let (dbc, repair) = crate::ingest::can::parse_dbc(&text).unwrap();
-        assert_eq!(dbc.messages.len(), text.matches("\nBO_ ").count() + usize::from(text.starts_with("BO_ ")));
+        assert_eq!(
+            dbc.messages.len(),
+            text.matches("\nBO_ ").count() + usize::from(text.starts_with("BO_ "))
+        );
         let signals: usize = dbc.messages.iter().map(|message| message.signals.len()).sum();
         assert_eq!(signals, text.matches(" SG_ ").count() - text.matches("CM_ SG_ ").count());
         assert!(repair.is_some(), "{}", path.display());

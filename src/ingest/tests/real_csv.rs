@@ -128,9 +128,13 @@ fn every_row_of_the_battery_cycler_arrives() {
         assert_eq!(outcome.summary.rejected, 0);
         let (step, _, unit) = &outcome.sink.metrics[4 - 1];
         assert_eq!((step.name(), unit.as_str()), ("Test", "Sec"));
-        assert!(outcome.sink.metrics.iter().any(|(metric, kind, _)| {
-            metric.name() == "State" && *kind == Kind::Text
-        }));
+        assert!(
+            outcome
+                .sink
+                .metrics
+                .iter()
+                .any(|(metric, kind, _)| { metric.name() == "State" && *kind == Kind::Text })
+        );
         rows += outcome.summary.rows;
     }
     for path in files("battery-beep", "FastCharge") {

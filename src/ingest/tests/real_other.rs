@@ -48,14 +48,8 @@ fn every_message_between_vehicles_is_flattened() {
             if !path.to_string_lossy().ends_with(".json.gz") {
                 continue;
             }
-            let args = [
-                "--time",
-                "metadata.recordGeneratedAt",
-                "--device",
-                "obu",
-                "--format",
-                "jsonl",
-            ];
+            let args =
+                ["--time", "metadata.recordGeneratedAt", "--device", "obu", "--format", "jsonl"];
             let outcome = read_file(&path, &args);
             assert_eq!(outcome.summary.rows, rows);
             assert_eq!(outcome.summary.rejected, 0, "{:?}", outcome.rejections());

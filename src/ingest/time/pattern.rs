@@ -1,8 +1,8 @@
 //! Times by a pattern of `strptime`, as jiff reads it.
 
+use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 use super::{Moment, TimeError};
 use crate::ingest::error::shown;

@@ -93,10 +93,7 @@ fn patterns_read_the_times_of_real_logs() {
         of("%d/%b/%Y:%H:%M:%S %z", "10/Oct/2000:13:55:36 -0700"),
         utc("2000-10-10T20:55:36Z")
     );
-    assert!(matches!(
-        read("%m/%d/%Y", "2019-12-16"),
-        Err(TimeError::NotThePattern { .. })
-    ));
+    assert!(matches!(read("%m/%d/%Y", "2019-12-16"), Err(TimeError::NotThePattern { .. })));
     assert!(TimeFormat::parse("%H:%M").is_err(), "a pattern without a date");
     assert!(TimeFormat::parse("%!").is_err());
     assert!(TimeFormat::parse("seconds").is_err());
