@@ -1,6 +1,8 @@
 //! The database: what a program opens, writes to and reads from.
 
+mod blobs;
 mod changes;
+pub(crate) mod chunks;
 mod compact;
 mod delete;
 mod flush;
@@ -10,10 +12,13 @@ mod state;
 mod statistics;
 mod write;
 
+use std::collections::HashSet;
 use std::ops::RangeBounds;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chronolith_disk::{Disk, DiskLock};
+use cid::Cid;
 use parking_lot::{Mutex, RwLock};
 
 use crate::aggregate::{Aggregation, Bucket, aggregate};
@@ -35,6 +40,7 @@ use crate::wal::Wal;
 use crate::wal::recovery::TornTail;
 
 pub use changes::{Change, ChangeKind, Changes};
+pub use chunks::{ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
@@ -63,6 +69,10 @@ pub(crate) struct Inner {
     budget: Arc<PageBudget>,
     background: Background,
     torn: Option<TornTail>,
+    /// Numbers for blobs on their way.
+    next_part: AtomicU64,
+    /// Blobs that were written since the opening; no record may refer to them yet.
+    fresh_blobs: Mutex<HashSet<Cid>>,
     #[expect(dead_code, reason = "dropping it unlocks the database")]
     lock: Option<Box<dyn DiskLock>>,
 }

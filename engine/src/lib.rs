@@ -56,10 +56,11 @@ mod wal;
 
 pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, combine};
 pub use batch::Batch;
+pub use blob::BlobReader;
 pub use block::Block;
 pub use db::{
-    Change, ChangeKind, Changes, CodecStatistics, CompactReport, Db, DbStatistics,
-    MetricStatistics, SealReport, SealScope, SealedBatch, Snapshot,
+    Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport, Db, DbStatistics,
+    MetricStatistics, ProvableChunk, SealReport, SealScope, SealedBatch, Snapshot,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;

@@ -145,19 +145,21 @@ impl Shown {
         })
     }
 
-    /// The inner header of a body whose public header hides all this.
-    pub(crate) fn to_inner(&self) -> Vec<u8> {
+    /// The inner header of a body whose public header hides all this and shows a pseudonym.
+    pub(crate) fn to_inner(&self, pseudonym: &[u8; 32]) -> Vec<u8> {
         let mut fields = BTreeMap::new();
         self.fields(&mut fields);
+        fields.insert("pseudonym".into(), Ipld::Bytes(pseudonym.to_vec()));
         to_cbor(fields)
     }
 
-    /// Reads an inner header.
-    pub(crate) fn from_inner(bytes: &[u8]) -> Result<Self, HeaderError> {
+    /// Reads an inner header: what the public one hides, and the pseudonym in its place.
+    pub(crate) fn from_inner(bytes: &[u8]) -> Result<(Self, [u8; 32]), HeaderError> {
         let mut fields = Fields::parse(bytes)?;
         let shown = Self::from_fields(&mut fields)?;
+        let pseudonym = fields.digest("pseudonym")?;
         fields.finish()?;
-        Ok(shown)
+        Ok((shown, pseudonym))
     }
 }
 

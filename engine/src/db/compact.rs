@@ -75,6 +75,7 @@ impl Inner {
         })?;
         self.remove_runs(&gone_runs);
         self.remove_segments(&cut, &gone);
+        self.remove_unused_blobs()?;
         Ok(CompactReport {
             runs: (before.0, after.0),
             segments: (before.1, after.1),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use chronolith_disk::{Disk, RealDisk};
 use parking_lot::{Mutex, RwLock};
@@ -100,6 +101,8 @@ impl Db {
             upkeep: Mutex::new(Upkeep { manifest, key }),
             background: Background::default(),
             torn: None,
+            next_part: AtomicU64::new(0),
+            fresh_blobs: Mutex::default(),
             lock,
         };
         inner.show_files();
@@ -270,6 +273,11 @@ impl Inner {
             let path = format!("{}/{name}", run::DIR);
             if name.ends_with(".run") && !runs.contains(&path) {
                 remove(&path)?;
+            }
+        }
+        for name in list(crate::blob::DIR)? {
+            if name.ends_with(".part") {
+                remove(&format!("{}/{name}", crate::blob::DIR))?;
             }
         }
         for name in list(state::DIR)? {

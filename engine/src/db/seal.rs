@@ -313,15 +313,16 @@ impl Sealer<'_> {
             let (first_ns, last_ns) =
                 (block.first_time().unwrap_or(0), block.last_time().unwrap_or(0));
             let shown = Shown::new(&definition, first_ns, last_ns, block.len() as u64, codec);
-            let is_hidden = definition.level.hides_metric();
-            let inner = if is_hidden { shown.to_inner() } else { Vec::new() };
+            let pseudonym =
+                definition.level.hides_metric().then(|| self.pseudonym(&definition));
+            let inner = pseudonym.map_or(Vec::new(), |pseudonym| shown.to_inner(&pseudonym));
             let body = body::assemble(&inner, &columns);
             let function = self.inner.options.hash_function;
             let header = ChunkHeader {
                 body: content_id(RAW, function, &body),
                 body_bytes: body.len() as u64,
-                shown: (!is_hidden).then_some(shown),
-                pseudonym: is_hidden.then(|| self.pseudonym(&definition)),
+                shown: pseudonym.is_none().then_some(shown),
+                pseudonym,
                 supersedes,
                 producer: self.key.public(),
                 ..ChunkHeader::of(&definition, key)

@@ -1,0 +1,64 @@
+//! Writing a blob without ever holding more than one block of it.
+
+use std::io::{self, Read};
+
+use chronolith_disk::Disk;
+use chronolith_merkle::{DAG_CBOR, HashFunction, RAW, content_id};
+
+use crate::error::{DiskContext, DiskError};
+use crate::model::BlobRef;
+use crate::protect::{Protect, Purpose};
+use crate::record;
+
+use super::{BLOCK_BYTES, BlockList, DIR, END_MAGIC, MAGIC, file_name};
+
+/// Streams content into the blob store; it is on stable storage when this returns. `temporary`
+/// must be a number that no other writer uses.
+pub(crate) fn write(
+    disk: &dyn Disk,
+    protect: &dyn Protect,
+    function: HashFunction,
+    temporary: u64,
+    content: &mut dyn Read,
+) -> Result<BlobRef, DiskError> {
+    let name = format!("{DIR}/{temporary:012}.part");
+    let file = disk.open(&name).at(disk, "create", &name)?;
+    file.set_len(0).at(disk, "empty", &name)?;
+    file.append(&MAGIC).at(disk, "write", &name)?;
+    let mut list = BlockList { blocks: Vec::new() };
+    let (mut block, mut bytes) = (Vec::new(), Vec::new());
+    let mut offset = MAGIC.len() as u64;
+    loop {
+        block.clear();
+        read_block(content, &mut block).at(disk, "read the content of", &name)?;
+        if block.is_empty() {
+            break;
+        }
+        let end = list.len_bytes() + block.len() as u64;
+        list.blocks.push((content_id(RAW, function, &block), end));
+        bytes.clear();
+        offset += record::put(&mut bytes, protect, Purpose::Blob, &block) as u64;
+        file.append(&bytes).at(disk, "write", &name)?;
+    }
+    let listed = list.to_bytes();
+    bytes.clear();
+    let size = record::put(&mut bytes, protect, Purpose::Blob, &listed) as u32;
+    let mut trailer = Vec::new();
+    trailer.extend_from_slice(&offset.to_le_bytes());
+    trailer.extend_from_slice(&size.to_le_bytes());
+    let crc = crc32fast::hash(&trailer);
+    trailer.extend_from_slice(&crc.to_le_bytes());
+    trailer.extend_from_slice(&END_MAGIC);
+    bytes.extend_from_slice(&trailer);
+    file.append(&bytes).at(disk, "write", &name)?;
+    file.sync().at(disk, "sync", &name)?;
+    let cid = content_id(DAG_CBOR, function, &listed);
+    let place = file_name(&cid);
+    disk.rename(&name, &place).at(disk, "rename", &name)?;
+    disk.sync_dir(DIR).at(disk, "sync", DIR)?;
+    Ok(BlobRef { cid, len_bytes: list.len_bytes() })
+}
+
+fn read_block(content: &mut dyn Read, block: &mut Vec<u8>) -> io::Result<()> {
+    content.take(BLOCK_BYTES as u64).read_to_end(block).map(drop)
+}

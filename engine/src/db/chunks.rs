@@ -1,0 +1,205 @@
+//! Sealed chunks by themselves: headers, bodies and the proofs that lead to a signed batch.
+
+use std::ops::RangeBounds;
+
+use chronolith_merkle::{DAG_CBOR, Digest, Proof, RAW, Tree, content_id, leaf_hash};
+use cid::Cid;
+
+use crate::chunk::body::BodyView;
+use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
+use crate::db::{Db, Inner, first_and_last};
+use crate::error::{Fault, ReadError};
+use crate::layers::body_fault;
+use crate::model::{Kind, MetricId};
+use crate::registry::Registry;
+use crate::segment::{Body, ChunkEntry, SealRecord};
+use crate::view::LiveSegment;
+
+/// A sealed chunk.
+#[derive(Debug, Clone)]
+pub struct ChunkInfo {
+    /// Which chunk.
+    pub key: ChunkKey,
+    /// The content id of its header: its identity to the world.
+    pub cid: Cid,
+    /// The kind of its values.
+    pub kind: Kind,
+    /// The number of its seal batch.
+    pub batch: u64,
+    /// The segment that holds it, relative to the database directory.
+    pub segment: String,
+    /// The last generation whose records it replaces, where it does.
+    pub supersedes: Option<u32>,
+    /// What its body holds; `None` where the body was dropped.
+    pub body: Option<ChunkBodyInfo>,
+}
+
+/// What a chunk's body holds.
+#[derive(Debug, Clone, Copy)]
+pub struct ChunkBodyInfo {
+    /// How many records.
+    pub count: u32,
+    /// The first time, nanoseconds since the epoch.
+    pub first_ns: i64,
+    /// The last time, nanoseconds since the epoch.
+    pub last_ns: i64,
+    /// Its length in the segment: bytes.
+    pub size_bytes: u32,
+    /// Statistics of its values, where the kind has them.
+    pub statistics: Option<Statistics>,
+}
+
+/// A chunk that anyone can check: header, body and the way from the header's id to the signed
+/// root of its seal batch.
+#[derive(Debug, Clone)]
+pub struct ProvableChunk {
+    /// The canonical bytes of the header.
+    pub header: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The chunk's place in its batch.
+    pub index: u64,
+    /// The number of the batch and how many chunks it has.
+    pub batch: (u64, u64),
+    /// The root over the batch's header ids.
+    pub root: Digest,
+    /// The hashes that lead from the header's id to the root.
+    pub proof: Proof,
+    /// The producer's public key.
+    pub producer: [u8; 32],
+    /// The producer's signature over the batch.
+    pub signature: [u8; 64],
+}
+
+/// Rebuilds the header of a chunk byte for byte.
+pub(crate) fn rebuild_header(
+    registry: &Registry,
+    live: &LiveSegment,
+    entry: &ChunkEntry,
+    seal: &SealRecord,
+    body: &Body,
+) -> Result<(ChunkHeader, Vec<u8>), ReadError> {
+    let metric = entry.key.metric;
+    let definition = registry.version(metric, entry.definition);
+    let definition = definition.ok_or(ReadError::UnknownMetric(metric))?;
+    let bytes = live.segment.body(body)?;
+    let view = BodyView::parse(&bytes, body.count as usize);
+    let view = view.map_err(|error| body_fault(live, body, error))?;
+    let (shown, pseudonym) = if definition.level.hides_metric() {
+        let inner = Shown::from_inner(view.inner());
+        let (_, pseudonym) = inner.map_err(|error| body_fault(live, body, error))?;
+        (None, Some(pseudonym))
+    } else {
+        let codec = view.codec_names().map_err(|error| body_fault(live, body, error))?;
+        let count = u64::from(body.count);
+        (Some(Shown::new(definition, body.first_ns, body.last_ns, count, codec)), None)
+    };
+    let header = ChunkHeader {
+        body: content_id(RAW, entry.function, &bytes),
+        body_bytes: bytes.len() as u64,
+        supersedes: entry.supersedes,
+        producer: seal.producer,
+        pseudonym,
+        shown,
+        ..ChunkHeader::of(definition, entry.key)
+    };
+    Ok((header, bytes.into_owned()))
+}
+
+impl Db {
+    /// The sealed chunks of a metric that may hold records of a range of time, in order; also
+    /// those whose bodies were dropped.
+    pub fn chunks(
+        &self,
+        metric: MetricId,
+        range: impl RangeBounds<i64>,
+    ) -> Result<Vec<ChunkInfo>, ReadError> {
+        let Some((from_ns, to_ns)) = first_and_last(&range)? else { return Ok(Vec::new()) };
+        let reference = self.inner.metric_ref(metric.index())?;
+        let (first, last) = reference.windows(from_ns, to_ns);
+        let mut found = Vec::new();
+        let view = self.inner.view();
+        for live in &view.segments {
+            let mut chunks = Vec::new();
+            live.segment.for_each(metric.index(), first, last, &mut |entry, seal| {
+                chunks.push((entry.clone(), *seal));
+            })?;
+            for (entry, seal) in chunks {
+                let digest = live.segment.digest(entry.key)?.unwrap_or_default();
+                let body = entry.body.map(|body| ChunkBodyInfo {
+                    count: body.count,
+                    first_ns: body.first_ns,
+                    last_ns: body.last_ns,
+                    size_bytes: body.size,
+                    statistics: body.statistics,
+                });
+                found.push(ChunkInfo {
+                    key: entry.key,
+                    cid: entry.function.content_id_of_digest(DAG_CBOR, &digest),
+                    kind: entry.kind,
+                    batch: seal.number,
+                    segment: live.segment.name().to_owned(),
+                    supersedes: entry.supersedes,
+                    body,
+                });
+            }
+        }
+        found.sort_by_key(|chunk| chunk.key);
+        Ok(found)
+    }
+
+    /// A chunk with everything that proves it; `None` where there is none of that key, or its
+    /// body was dropped.
+    pub fn provable_chunk(&self, key: ChunkKey) -> Result<Option<ProvableChunk>, ReadError> {
+        let inner = &self.inner;
+        let view = inner.view();
+        for live in &view.segments {
+            let mut found = None;
+            live.segment.for_each(key.metric, key.window, key.window, &mut |entry, seal| {
+                if entry.key == key {
+                    found = Some((entry.clone(), *seal));
+                }
+            })?;
+            let Some((entry, seal)) = found else { continue };
+            let Some(body_place) = entry.body else { return Ok(None) };
+            let registry = inner.registry.read();
+            let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body_place)?;
+            let leaves = inner.batch_leaves(seal.number)?;
+            let fault = |what: &str| Fault::new(live.segment.name(), body_place.offset, what);
+            let index = leaves.binary_search_by_key(&key, |(key, _)| *key);
+            let index = index.map_err(|_| fault("the chunk is not in its seal batch"))?;
+            let hashes: Vec<Digest> = leaves.iter().map(|(_, leaf)| *leaf).collect();
+            let proof = Tree::from_leaf_hashes(&hashes).prove(&[index]);
+            let proof = proof.map_err(|error| fault(&error.to_string()))?;
+            return Ok(Some(ProvableChunk {
+                header: header.to_bytes(),
+                body,
+                index: index as u64,
+                batch: (seal.number, seal.count),
+                root: seal.root,
+                proof,
+                producer: seal.producer,
+                signature: seal.signature,
+            }));
+        }
+        Ok(None)
+    }
+}
+
+impl Inner {
+    /// The keys and leaf hashes of a seal batch that are still here, in the order of keys.
+    fn batch_leaves(&self, number: u64) -> Result<Vec<(ChunkKey, Digest)>, ReadError> {
+        let mut leaves = Vec::new();
+        for live in &self.view().segments {
+            live.segment.for_all(&mut |entry, seal, digest| {
+                if seal.number == number {
+                    let id = entry.function.content_id_of_digest(DAG_CBOR, digest);
+                    leaves.push((entry.key, leaf_hash(&id.to_bytes())));
+                }
+                Ok(())
+            })?;
+        }
+        leaves.sort_unstable();
+        Ok(leaves)
+    }
+}
