@@ -151,6 +151,21 @@ impl Batch {
         self.state.push(StateChange { namespace, key, value: None });
     }
 
+    /// The blobs that records of the batch refer to.
+    pub(crate) fn blobs(&self) -> Vec<BlobRef> {
+        let pairs = self.kinds.iter().zip(&self.bits);
+        pairs
+            .filter(|(kind, _)| **kind == Kind::Bytes)
+            .filter_map(|(kind, bits)| {
+                let data = self.data.get(usize::try_from(*bits).ok()?..)?;
+                match read_value(&mut Reader::new(data), *kind) {
+                    Ok(ValueRef::Blob(blob)) => Some(blob),
+                    _ => None,
+                }
+            })
+            .collect()
+    }
+
     /// How many records the batch holds.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The database: what a program opens, writes to and reads from.
 
+mod backup;
 mod blobs;
 mod changes;
 pub(crate) mod chunks;
@@ -39,13 +40,16 @@ use crate::view::{LiveRun, LiveSegment, View};
 use crate::wal::Wal;
 use crate::wal::recovery::TornTail;
 
+pub use backup::{CopyReport, restore};
 pub use changes::{Change, ChangeKind, Changes};
 pub use chunks::{ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 
+pub(crate) use seal::signature_holds;
 use state::State;
+pub(crate) use state::{check as check_state, file_name as state_file_name};
 
 /// An open database. Cloning is cheap and gives another handle to the same one; it is closed when
 /// the last handle is dropped, or by [`Db::close`].

@@ -47,10 +47,12 @@ mod options;
 mod protect;
 mod record;
 mod registry;
+mod repair;
 mod run;
 mod scan;
 mod segment;
 mod sum;
+mod verify;
 mod view;
 mod wal;
 
@@ -60,7 +62,7 @@ pub use blob::BlobReader;
 pub use block::Block;
 pub use db::{
     Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport, Db, DbStatistics,
-    MetricStatistics, ProvableChunk, SealReport, SealScope, SealedBatch, Snapshot,
+    CopyReport, MetricStatistics, ProvableChunk, SealReport, SealScope, SealedBatch, Snapshot, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;
@@ -68,6 +70,8 @@ pub use model::*;
 pub use options::{Clock, Durability, Maintenance, Options, SystemClock};
 pub use protect::{Clear, Protect, ProtectError, Protection, Purpose};
 pub use registry::{Match, Selector};
+pub use repair::{RepairReport, repair};
 pub use scan::Scan;
+pub use verify::{VerifyReport, verify};
 pub use wal::{Sequence, Ticket};
 pub use wal::recovery::TornTail;

@@ -9,10 +9,14 @@
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+mod faulty;
 mod mapped;
 mod real;
+mod sim;
 mod traits;
 
+pub use faulty::{Failure, FailureKind, FaultyDisk};
 pub use mapped::Mapped;
 pub use real::RealDisk;
+pub use sim::{CrashMode, Lie, SimDisk};
 pub use traits::{Disk, DiskFile, DiskLock, read_all};

@@ -21,7 +21,8 @@ pub(super) const DIR: &str = "state";
 /// The most that the state may be: bytes.
 const BYTES_MAX: usize = 1 << 30;
 
-pub(super) fn file_name(number: u64) -> String {
+/// The file of the state with a number.
+pub(crate) fn file_name(number: u64) -> String {
     format!("{DIR}/{number:012}.state")
 }
 
@@ -104,6 +105,11 @@ impl State {
         read().map_err(|error| fault(error.to_string()))?;
         Ok(state)
     }
+}
+
+/// Whether the state's file can be read.
+pub(crate) fn check(disk: &dyn Disk, protect: &dyn Protect, number: u64) -> Result<(), ReadError> {
+    State::load(disk, protect, number).map(drop)
 }
 
 impl Db {

@@ -244,6 +244,31 @@ impl Segment {
         Ok(())
     }
 
+    /// The chunks of all pages that can be read, and what the others held.
+    pub(crate) fn whole_pages(
+        &self,
+    ) -> Result<(Vec<(ChunkEntry, SealRecord, [u8; 32])>, Vec<String>), ReadError> {
+        let opened = self.opened()?;
+        let (mut chunks, mut lost) = (Vec::new(), Vec::new());
+        for page in &opened.index.pages {
+            let offset = page.offset + u64::from(page.entries_size);
+            let entries = self.read_page(opened, page);
+            let digests = self.record_at(opened, offset, page.digests_size, Purpose::Footer);
+            let (Ok(entries), Ok(digests)) = (entries, digests) else {
+                let first = page.first;
+                lost.push(format!(
+                    "{} chunks from metric {} and window {} on, in {}",
+                    page.chunks, first.metric, first.window, self.name
+                ));
+                continue;
+            };
+            for (entry, digest) in entries.iter().zip(digests.as_chunks::<32>().0) {
+                chunks.push((entry.clone(), opened.index.seals[entry.batch as usize], *digest));
+            }
+        }
+        Ok((chunks, lost))
+    }
+
     /// The digest of one chunk's header.
     pub(crate) fn digest(&self, key: ChunkKey) -> Result<Option<[u8; 32]>, ReadError> {
         let opened = self.opened()?;

@@ -1,0 +1,295 @@
+//! Verifying a database: every byte that counts is read and checked, and every fault is named.
+//!
+//! Nothing is changed, and nothing but the manifest has to be whole for the rest to be checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chronolith_disk::Disk;
+use chronolith_merkle::{DAG_CBOR, Tree, leaf_hash};
+
+use crate::blob::{self, BlobReader};
+use crate::chunk::{ChunkKey, Statistics};
+use crate::db::chunks::rebuild_header;
+use crate::db::signature_holds;
+use crate::error::{Fault, OpenError, ReadError};
+use crate::keys::ProducerKey;
+use crate::layers::decode_chunk;
+use crate::manifest::{self, Manifest};
+use crate::model::{BlobRef, Column, window_end, window_start};
+use crate::options::Options;
+use crate::registry::{self, Registry};
+use crate::run::{self, Run};
+use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord, Segment};
+use crate::view::LiveSegment;
+use crate::wal::recovery::{self, TornTail};
+
+/// What verifying found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Everything that is damaged or missing.
+    pub faults: Vec<Fault>,
+    /// The end of the log that was never acknowledged as synced and cannot be read. The next
+    /// opening cuts it off; it is no fault.
+    pub torn: Option<TornTail>,
+    /// How many files were read.
+    pub files: u64,
+    /// How many sealed chunks were decoded and compared with their headers.
+    pub chunks: u64,
+    /// How many seal batches were compared with their signed roots.
+    pub batches: u64,
+    /// How many frames of the log were read.
+    pub frames: u64,
+    /// How many blobs were read.
+    pub blobs: u64,
+}
+
+/// Verifies the database on a disk.
+pub fn verify(disk: &Arc<dyn Disk>, options: &Options) -> VerifyReport {
+    let mut verifier = Verifier {
+        disk: Arc::clone(disk),
+        options,
+        report: VerifyReport::default(),
+        registry: Registry::default(),
+        leaves: BTreeMap::new(),
+        blobs: Vec::new(),
+    };
+    verifier.run();
+    verifier.report
+}
+
+/// A seal batch and the leaves of it that were found.
+type Batch = (SealRecord, String, Vec<(ChunkKey, [u8; 32])>);
+
+struct Verifier<'a> {
+    disk: Arc<dyn Disk>,
+    options: &'a Options,
+    report: VerifyReport,
+    registry: Registry,
+    leaves: BTreeMap<u64, Batch>,
+    /// The blobs that records refer to.
+    blobs: Vec<BlobRef>,
+}
+
+/// An error as a fault: of the file it names, or of the one that was being read.
+fn as_fault(file: &str, error: ReadError) -> Fault {
+    match error {
+        ReadError::Fault(fault) => fault,
+        other => Fault::new(file, 0, other.to_string()),
+    }
+}
+
+impl Verifier<'_> {
+    fn note(&mut self, file: &str, result: Result<(), ReadError>) {
+        self.report.files += 1;
+        if let Err(error) = result {
+            self.report.faults.push(as_fault(file, error));
+        }
+    }
+
+    fn run(&mut self) {
+        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
+        self.report.files += 1;
+        let manifest = match Manifest::load(&*disk, &*protect) {
+            Ok(manifest) => manifest,
+            Err(OpenError::Read(error)) => {
+                self.report.faults.push(as_fault(manifest::FILE, error));
+                return;
+            }
+            Err(error) => {
+                self.report.faults.push(Fault::new(manifest::FILE, 0, error.to_string()));
+                return;
+            }
+        };
+        let mut registry = Registry::default();
+        let len = manifest.metrics_bytes;
+        let loaded = registry::log::load(&*disk, &*protect, len, &mut registry);
+        self.registry = registry;
+        self.note(registry::log::FILE, loaded);
+        if let Some(number) = manifest.state {
+            let loaded = crate::db::check_state(&*disk, &*protect, number);
+            self.note(&crate::db::state_file_name(number), loaded);
+        }
+        if !self.options.read_only || disk.exists(crate::keys::FILE).unwrap_or(true) {
+            let loaded = ProducerKey::load(&*disk).map(drop);
+            self.note(crate::keys::FILE, loaded);
+        }
+        self.log(&manifest);
+        for record in &manifest.runs {
+            let name = run::file_name(record.number);
+            let size_bytes = record.size_bytes;
+            let run = Run::new(Arc::clone(&disk), Arc::clone(&protect), name.clone(), size_bytes);
+            let checked = self.check_run(&name, &run);
+            self.note(&name, checked);
+        }
+        let budget = Arc::new(PageBudget::new(0));
+        for record in &manifest.segments {
+            let name = segment::file_name(record.partition, record.number);
+            let (disk, protect) = (Arc::clone(&disk), Arc::clone(&protect));
+            let budget = Arc::clone(&budget);
+            let segment =
+                Segment::new(disk, protect, budget, name.clone(), record.size_bytes);
+            let live = LiveSegment { record: record.clone(), segment };
+            let checked = self.check_segment(&live);
+            self.note(&name, checked);
+        }
+        self.check_batches();
+        self.check_blobs();
+    }
+
+    fn log(&mut self, manifest: &Manifest) {
+        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
+        let mut frames = 0;
+        let mut definitions = Vec::new();
+        let mut blobs = Vec::new();
+        let replayed = recovery::replay(
+            &*disk,
+            &*protect,
+            manifest.first_log,
+            manifest.flushed,
+            manifest.clean_end,
+            &mut |_, payload| {
+                frames += 1;
+                definitions.extend(payload.definitions);
+                blobs.extend(payload.batch.blobs());
+                Ok(())
+            },
+        );
+        definitions.into_iter().for_each(|defined| self.registry.define(defined));
+        self.blobs.extend(blobs);
+        self.report.frames = frames;
+        match replayed {
+            Ok(recovered) => {
+                self.report.files += recovered.files.len() as u64;
+                self.report.torn = recovered.torn;
+            }
+            Err(error) => self.report.faults.push(as_fault(crate::wal::DIR, error)),
+        }
+    }
+
+    fn check_run(&mut self, name: &str, run: &Run) -> Result<(), ReadError> {
+        let sections: Vec<run::Section> = run.sections()?.collect();
+        for section in sections {
+            let Some(definition) = self.registry.get(section.metric).cloned() else {
+                let what = format!("a section of metric {}, which is not defined", section.metric);
+                self.report.faults.push(Fault::new(name, 0, what));
+                continue;
+            };
+            match run.decode(&section, definition.kind) {
+                Err(error) => self.report.faults.push(as_fault(name, error)),
+                Ok(block) => {
+                    let ends = (block.first_time(), block.last_time());
+                    if ends != (Some(section.first_ns), Some(section.last_ns)) {
+                        let what = "a section's times are not those of the table";
+                        self.report.faults.push(Fault::new(name, 0, what));
+                    }
+                    self.note_blobs(block.values());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note_blobs(&mut self, values: &Column) {
+        if let Column::Bytes(values) = values {
+            self.blobs.extend(values.blobs().iter().map(|(_, blob)| *blob));
+        }
+    }
+
+    fn check_segment(&mut self, live: &LiveSegment) -> Result<(), ReadError> {
+        let mut faults = live.segment.gaps()?;
+        let mut chunks = Vec::new();
+        live.segment.for_all(&mut |entry, seal, digest| {
+            chunks.push((entry.clone(), *seal, *digest));
+            Ok(())
+        })?;
+        for (entry, seal, digest) in chunks {
+            let id = entry.function.content_id_of_digest(DAG_CBOR, &digest);
+            let batch = self.leaves.entry(seal.number);
+            let (_, _, leaves) =
+                batch.or_insert_with(|| (seal, live.segment.name().to_owned(), Vec::new()));
+            leaves.push((entry.key, leaf_hash(&id.to_bytes())));
+            let Some(body) = entry.body else { continue };
+            self.report.chunks += 1;
+            match self.check_chunk(live, &entry, &seal, &body, &digest) {
+                Err(error) => faults.push(as_fault(live.segment.name(), error)),
+                Ok(values) => self.note_blobs(&values),
+            }
+        }
+        self.report.faults.extend(faults);
+        Ok(())
+    }
+
+    /// Checks a body against everything that is said of it.
+    fn check_chunk(
+        &self,
+        live: &LiveSegment,
+        entry: &ChunkEntry,
+        seal: &SealRecord,
+        body: &Body,
+        digest: &[u8; 32],
+    ) -> Result<Column, ReadError> {
+        let fault = |what: &str| {
+            let ChunkKey { metric, window, generation, part } = entry.key;
+            let chunk = format!("chunk {metric}/{window}/{generation}/{part}");
+            Err(Fault::new(live.segment.name(), body.offset, format!("{chunk}: {what}")).into())
+        };
+        let block = decode_chunk(live, entry, body)?;
+        if block.first_time() != Some(body.first_ns) || block.last_time() != Some(body.last_ns) {
+            return fault("the times are not those of the footer");
+        }
+        let (header, _) = rebuild_header(&self.registry, live, entry, seal, body)?;
+        let window = entry.key.window;
+        if body.first_ns < window_start(window, header.window_ns)
+            || body.last_ns > window_end(window, header.window_ns)
+        {
+            return fault("a time is outside of the window");
+        }
+        if Statistics::of(block.values()) != body.statistics {
+            return fault("the statistics are not those of the values");
+        }
+        if entry.function.digest(&header.to_bytes()) != *digest {
+            return fault("the header is not the one that was sealed");
+        }
+        let (_, values) = block.into_columns();
+        Ok(values)
+    }
+
+    fn check_batches(&mut self) {
+        for (number, (seal, segment, mut leaves)) in std::mem::take(&mut self.leaves) {
+            self.report.batches += 1;
+            leaves.sort_unstable();
+            let hashes: Vec<[u8; 32]> = leaves.iter().map(|(_, leaf)| *leaf).collect();
+            let problem = if !signature_holds(&seal) {
+                "the signature does not hold".to_owned()
+            } else if hashes.len() as u64 != seal.count {
+                format!("{} of {} chunks are here", hashes.len(), seal.count)
+            } else if Tree::from_leaf_hashes(&hashes).root() != seal.root {
+                "the chunks are not those that were signed".to_owned()
+            } else {
+                continue;
+            };
+            let what = format!("seal batch {number}: {problem}");
+            self.report.faults.push(Fault::new(&segment, 0, what));
+        }
+    }
+
+    fn check_blobs(&mut self) {
+        let mut blobs = std::mem::take(&mut self.blobs);
+        blobs.sort_unstable_by_key(|blob| blob.cid);
+        blobs.dedup_by_key(|blob| blob.cid);
+        for blob in blobs {
+            let name = blob::file_name(&blob.cid);
+            self.report.blobs += 1;
+            let reader = BlobReader::open(&*self.disk, Arc::clone(&self.options.protect), &blob);
+            match reader {
+                Ok(mut reader) => {
+                    let faults = reader.faults();
+                    self.report.files += 1;
+                    self.report.faults.extend(faults);
+                }
+                Err(error) => self.note(&name, Err(error)),
+            }
+        }
+    }
+}
