@@ -6,8 +6,12 @@
 mod aggregate;
 mod bench;
 mod database;
+mod demo;
+mod export;
 mod ingest;
+mod listing;
 mod output;
+mod upkeep;
 
 use std::process::ExitCode;
 
@@ -23,13 +27,65 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make an empty database
+    Init(upkeep::InitCommand),
     /// Read records from files into a database
     Ingest(ingest::IngestCommand),
+    /// Write records as CSV or JSON lines, ordered by device, metric and time
+    Export(export::ExportCommand),
     /// Aggregate metrics over buckets of time
     Aggregate(aggregate::AggregateCommand),
+    /// Show the latest record of each metric
+    Latest(listing::LatestCommand),
+    /// List metrics with what they hold
+    Metrics(listing::MetricsCommand),
+    /// List sealed chunks with their content ids
+    Chunks(listing::ChunksCommand),
+    /// Show figures of a database
+    Stats(upkeep::StatsCommand),
+    /// Seal windows into immutable, content-addressed chunks
+    Seal(upkeep::SealCommand),
+    /// Merge small files, carry out deletions and retention
+    Compact(upkeep::CompactCommand),
+    /// Delete records: hidden at once, their bytes gone with the next compact
+    Delete(upkeep::DeleteCommand),
+    /// Check every byte; exit code 1 where something is damaged
+    Verify(upkeep::VerifyCommand),
+    /// Keep everything that is whole and say what is lost
+    Repair(upkeep::RepairCommand),
+    /// Copy a database, as it is now, to an empty directory
+    Backup(upkeep::BackupCommand),
+    /// Copy a backup to an empty directory, where it is a database again
+    Restore(upkeep::RestoreCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Run the main job on real drives, and check every step
+    Demo(demo::DemoCommand),
+}
+
+impl Command {
+    fn run(&self) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Init(command) => command.run(),
+            Self::Ingest(command) => command.run(),
+            Self::Export(command) => command.run(),
+            Self::Aggregate(command) => command.run(),
+            Self::Latest(command) => command.run(),
+            Self::Metrics(command) => command.run(),
+            Self::Chunks(command) => command.run(),
+            Self::Stats(command) => command.run(),
+            Self::Seal(command) => command.run(),
+            Self::Compact(command) => command.run(),
+            Self::Delete(command) => command.run(),
+            Self::Verify(command) => command.run(),
+            Self::Repair(command) => command.run(),
+            Self::Backup(command) => command.run(),
+            Self::Restore(command) => command.run(),
+            Self::Bench(command) => command.run(),
+            Self::Demo(command) => command.run(),
+        }
+    }
 }
 
 /// How a command ended that did not fail.
@@ -55,11 +111,7 @@ impl Outcome {
 /// Runs the program with the arguments it was started with.
 #[must_use]
 pub fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Ingest(command) => command.run(),
-        Command::Aggregate(command) => command.run(),
-        Command::Bench(command) => command.run(),
-    };
+    let outcome = Cli::parse().command.run();
     match outcome {
         Ok(outcome) => outcome.code(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,

@@ -53,6 +53,11 @@ pub(crate) struct SelectorArgs {
 }
 
 impl SelectorArgs {
+    /// Whether no condition was given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.metric.is_none() && self.device.is_none() && self.labels.is_empty()
+    }
+
     pub(crate) fn selector(&self) -> Result<Selector> {
         let mut selector = Selector::all();
         if let Some(name) = &self.metric {

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use anyhow::Result;
-use chronolith_engine::{Aggregated, Value, ValueRef};
+use chronolith_engine::{Aggregated, ValueRef};
 use clap::ValueEnum;
 use comfy_table::Table;
 use serde_json::json;
@@ -55,6 +55,12 @@ impl From<String> for Cell {
 
 impl From<u64> for Cell {
     fn from(number: u64) -> Self {
+        Self::Value(json!(number), number.to_string())
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(number: i64) -> Self {
         Self::Value(json!(number), number.to_string())
     }
 }
@@ -141,9 +147,12 @@ pub(crate) fn json_value(value: ValueRef<'_>) -> serde_json::Value {
     }
 }
 
-/// The same for an owned value.
-pub(crate) fn owned_json(value: &Value) -> serde_json::Value {
-    json_value(value.as_ref())
+/// Writes a cell of CSV, quoted where it must be (RFC 4180).
+pub(crate) fn put_csv_cell(out: &mut impl Write, cell: &str) -> io::Result<()> {
+    if cell.contains(['"', ',', '\n', '\r']) {
+        return write!(out, "\"{}\"", cell.replace('"', "\"\""));
+    }
+    out.write_all(cell.as_bytes())
 }
 
 /// Prints rows as they come, or all at once where the format wants that.
@@ -174,11 +183,7 @@ impl Rows {
             if index > 0 {
                 self.out.write_all(b",")?;
             }
-            if cell.contains(['"', ',', '\n', '\r']) {
-                write!(self.out, "\"{}\"", cell.replace('"', "\"\""))?;
-            } else {
-                self.out.write_all(cell.as_bytes())?;
-            }
+            put_csv_cell(&mut self.out, cell)?;
         }
         Ok(self.out.write_all(b"\n")?)
     }

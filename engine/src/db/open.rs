@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use chronolith_disk::{Disk, RealDisk};
+use chronolith_disk::{Disk, DiskFile, RealDisk};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Background;
@@ -158,8 +158,24 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
         Some(given) => database.copy_from_slice(&blake3::hash(&given).as_bytes()[..16]),
         None => random(&mut database)?,
     }
+    // The manifest must not survive a power cut that its folders do not.
+    disk.sync_dir("").at(disk, "sync", "")?;
     let manifest = Manifest { database, first_log: 1, ..Manifest::default() };
     Ok(manifest.store(disk, &*options.protect)?)
+}
+
+/// Writes what a file holds from an offset on once more, unchanged, so that the next sync covers
+/// it whatever became of the last one.
+fn rewrite(file: &dyn DiskFile, mut from: u64) -> std::io::Result<()> {
+    let end = file.len()?;
+    let mut buffer = vec![0; end.saturating_sub(from).min(1 << 20) as usize];
+    while from < end {
+        let part = &mut buffer[..(end - from).min(1 << 20) as usize];
+        file.read_at(from, part)?;
+        file.write_at(from, part)?;
+        from += part.len() as u64;
+    }
+    Ok(())
 }
 
 impl Inner {
@@ -197,6 +213,9 @@ impl Inner {
             return Ok(());
         }
         let last_log = self.mend_log(&recovered)?;
+        // The manifest that was read may not be durable yet under its name; what only the one
+        // before it needs must not go before it is.
+        disk.sync_dir("").at(&*disk, "sync", "")?;
         self.remove_orphans(first_log)?;
         let number = last_log.map_or(first_log, |last| last + 1);
         let prepared = wal::prepare_file(&*disk, number)?;
@@ -214,7 +233,10 @@ impl Inner {
             *view = Arc::new(changed);
             let tombstone = |deletion| Tombstone { deletion, sequence };
             let mut upkeep = self.upkeep.lock();
-            upkeep.manifest.tombstones.extend(payload.deletions.into_iter().map(tombstone));
+            let known = &mut upkeep.manifest.tombstones;
+            // The manifest may have been stored since, and name them already.
+            known.retain(|tombstone| tombstone.sequence != sequence);
+            known.extend(payload.deletions.into_iter().map(tombstone));
         }
         let mut state = self.state.lock();
         payload.batch.state.iter().for_each(|change| state.apply(change, sequence));
@@ -228,23 +250,32 @@ impl Inner {
     }
 
     /// Cuts off what is torn, and makes sure that what was read is on stable storage: a process
-    /// that was killed may have left it with the operating system only. The last file that stays.
+    /// that was killed, or whose sync failed, may have left it with the operating system only.
+    /// The last file that stays.
     fn mend_log(&self, recovered: &Recovered) -> Result<Option<u64>, OpenError> {
         let disk = &*self.disk;
-        let mut last = None;
-        for number in &recovered.files {
+        let is_gone = |number: u64| {
+            let end = recovered.end;
+            recovered.torn.is_some()
+                && (number > end.file || (number == end.file && end.offset == 0))
+        };
+        // From the last on, one after the other, so that no gap is left where the power is cut.
+        for number in recovered.files.iter().rev().filter(|number| is_gone(**number)) {
             let name = wal::file_name(*number);
-            let is_torn = recovered.torn.is_some();
-            if is_torn
-                && (*number > recovered.end.file
-                    || (*number == recovered.end.file && recovered.end.offset == 0))
-            {
-                disk.remove(&name).at(disk, "remove", &name)?;
-                continue;
-            }
+            disk.remove(&name).at(disk, "remove", &name)?;
+            disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
+        }
+        let mut last = None;
+        for number in recovered.files.iter().filter(|number| !is_gone(**number)) {
+            let name = wal::file_name(*number);
             let file = disk.open(&name).at(disk, "open", &name)?;
-            if is_torn && *number == recovered.end.file {
+            if recovered.torn.is_some() && *number == recovered.end.file {
                 file.set_len(recovered.end.offset).at(disk, "cut", &name)?;
+            }
+            if *number >= recovered.confirmed.file {
+                let is_first = *number == recovered.confirmed.file;
+                let from = if is_first { recovered.confirmed.offset } else { 0 };
+                rewrite(&*file, from).at(disk, "write again", &name)?;
             }
             file.sync().at(disk, "sync", &name)?;
             last = Some(*number);

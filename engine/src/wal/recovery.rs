@@ -1,5 +1,7 @@
 //! Reading the log back: everything that is whole, in order; damage told from a torn end.
 
+use std::collections::VecDeque;
+
 use chronolith_disk::{Disk, Mapped};
 
 use crate::error::{DiskContext, Fault, ReadError};
@@ -21,7 +23,9 @@ pub struct TornTail {
 }
 
 /// A place in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub(crate) struct LogEnd {
     pub(crate) file: u64,
     pub(crate) offset: u64,
@@ -34,8 +38,43 @@ pub(crate) struct Recovered {
     pub(crate) files: Vec<u64>,
     /// Where what is whole ends.
     pub(crate) end: LogEnd,
+    /// What stands before it is known to be on stable storage; what stands behind it may be in
+    /// the system's memory only, even where a sync says otherwise (see [`Unconfirmed`]).
+    pub(crate) confirmed: LogEnd,
     pub(crate) last_sequence: Sequence,
     pub(crate) torn: Option<TornTail>,
+}
+
+/// Finds where the part of the log begins that no later frame confirms.
+///
+/// After a failed sync the system may keep pages that it never wrote and call them clean: a new
+/// process reads them, and its own sync says that all is well. What nothing confirms must
+/// therefore be written anew before anything is built on it.
+#[derive(Debug, Default)]
+struct Unconfirmed {
+    /// Frames that were made when the same sequence was known to be synced: the first sequence,
+    /// and where it stands. Only groups that may hold unconfirmed frames.
+    groups: VecDeque<(Sequence, LogEnd)>,
+    synced: Option<Sequence>,
+}
+
+impl Unconfirmed {
+    fn note(&mut self, frame: &FrameView<'_>, place: LogEnd) {
+        if self.synced == Some(frame.synced) {
+            return;
+        }
+        self.synced = Some(frame.synced);
+        self.groups.push_back((frame.sequence, place));
+        while self.groups.get(1).is_some_and(|(first, _)| *first <= frame.synced + 1) {
+            self.groups.pop_front();
+        }
+    }
+
+    fn begins(&self, first_file: u64, confirmed: Option<LogEnd>) -> LogEnd {
+        let start = LogEnd { file: first_file, offset: 0 };
+        let start = self.groups.front().map_or(start, |(_, place)| *place);
+        confirmed.map_or(start, |confirmed| confirmed.max(start))
+    }
 }
 
 /// The files of the log from `first` on, rising; fails where one in between is missing.
@@ -72,6 +111,7 @@ pub(crate) fn replay(
     // The first file may begin with frames that were flushed already.
     let mut last_sequence = None;
     let mut end = LogEnd { file: first_file, offset: 0 };
+    let mut unconfirmed = Unconfirmed::default();
     let mut maps: Vec<(u64, Mapped)> = Vec::new();
     for number in &numbers {
         let name = file_name(*number);
@@ -100,6 +140,10 @@ pub(crate) fn replay(
                 break Some(format!("frame {found} of the log stands where {expected} should"));
             }
             last_sequence = Some(frame.sequence);
+            // The first frame of a file answers for the file's header, too.
+            let is_first = at == FILE_HEADER_BYTES;
+            let offset = if is_first { 0 } else { at as u64 };
+            unconfirmed.note(&frame, LogEnd { file: *number, offset });
             if frame.sequence <= after {
                 at += frame.len();
                 continue;
@@ -112,16 +156,18 @@ pub(crate) fn replay(
             take(frame.sequence, payload)?;
             at += frame.len();
         };
-        let short = confirmed.is_some_and(|confirmed| {
-            *number == confirmed.file && (at as u64) < confirmed.offset
-        });
+        let short = confirmed
+            .is_some_and(|confirmed| *number == confirmed.file && (at as u64) < confirmed.offset);
         let problem = match problem {
             None if short => "the log ends before the end that was recorded".to_owned(),
             None => continue,
             Some(problem) => problem,
         };
         let place = LogEnd { file: *number, offset: at as u64 };
-        let is_confirmed = confirmed.is_some_and(|confirmed| place < confirmed)
+        // Nothing is written behind a header before the header is on stable storage.
+        let is_header = at == 0 && bytes.len() > FILE_HEADER_BYTES;
+        let is_confirmed = is_header
+            || confirmed.is_some_and(|confirmed| place < confirmed)
             || later_frame_confirms(&maps[index..], at, last_sequence.unwrap_or(after) + 1);
         if is_confirmed {
             return Err(Fault::new(&name, at as u64, problem).into());
@@ -130,10 +176,13 @@ pub(crate) fn replay(
         let dropped_bytes = (bytes.len() - at + behind) as u64;
         let last_sequence = last_sequence.unwrap_or(after).max(after);
         let torn = TornTail { file: name, offset: at as u64, dropped_bytes };
-        return Ok(Recovered { files: numbers, end: place, last_sequence, torn: Some(torn) });
+        let confirmed = unconfirmed.begins(first_file, confirmed);
+        let torn = Some(torn);
+        return Ok(Recovered { files: numbers, end: place, confirmed, last_sequence, torn });
     }
     let last_sequence = last_sequence.unwrap_or(after).max(after);
-    Ok(Recovered { files: numbers, end, last_sequence, torn: None })
+    let confirmed = unconfirmed.begins(first_file, confirmed);
+    Ok(Recovered { files: numbers, end, confirmed, last_sequence, torn: None })
 }
 
 /// Whether some whole frame behind the place says that `sequence` had been synced before.

@@ -1,0 +1,281 @@
+//! `chronolith demo`: the main job on real drives, every step checked.
+//!
+//! Everything is done by the commands that a person would type, run as processes of their own, so
+//! that the demo shows what a person would see, and the killed writer is really killed.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::output::print_json;
+
+/// The drives: vehicle or cycle, and file below `testdata/drives`.
+const CITY_DRIVES: [(&str, &str); 6] = [
+    ("4033363", "4033363_3_2007-08-23.csv.gz"),
+    ("4107032", "4107032_1_2007-05-27.csv.gz"),
+    ("4108468", "4108468_1_2007-06-26.csv.gz"),
+    ("4109114", "4109114_1_2007-05-23.csv.gz"),
+    ("4111928", "4111928_1_2007-05-22.csv.gz"),
+    ("4112082", "4112082_1_2007-07-03.csv.gz"),
+];
+const CYCLES: [&str; 4] = ["udds", "us06", "hwfet", "wltc_3b"];
+
+/// Run the main job on real drives, and check every step.
+#[derive(Debug, Args)]
+pub(super) struct DemoCommand {
+    /// Keep the database in this directory to look at it
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+
+    /// Where the drives are [default: testdata/drives of the source tree]
+    #[arg(long, value_name = "DIR")]
+    drives: Option<PathBuf>,
+
+    /// Print one JSON object with all checks
+    #[arg(long)]
+    json: bool,
+}
+
+struct Demo<'a> {
+    command: &'a DemoCommand,
+    program: PathBuf,
+    db: PathBuf,
+    drives: PathBuf,
+    checks: Vec<(&'static str, Value)>,
+}
+
+impl DemoCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let started = Instant::now();
+        let directory = match &self.keep {
+            Some(directory) => directory.clone(),
+            None => std::env::temp_dir().join(format!("chronolith-demo-{}", std::process::id())),
+        };
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/drives");
+        let drives = self.drives.clone().unwrap_or(source);
+        ensure!(
+            drives.is_dir(),
+            "there are no drives in {}; give --drives DIR",
+            drives.display()
+        );
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let db = directory.join("fleet.db");
+        let mut demo = Demo { command: self, program, db, drives, checks: Vec::new() };
+        let outcome = demo.steps();
+        let seconds = started.elapsed().as_secs_f64();
+        if self.json {
+            let checks: serde_json::Map<String, Value> =
+                demo.checks.iter().map(|(name, figures)| ((*name).into(), figures.clone())).collect();
+            print_json(&json!({"ok": outcome.is_ok(), "seconds": seconds, "checks": checks}))?;
+        }
+        if self.keep.is_none() {
+            fs::remove_dir_all(&directory)
+                .with_context(|| format!("cannot remove {}", directory.display()))?;
+        }
+        outcome?;
+        if !self.json {
+            println!("\nall {} checks held in {seconds:.1} s", demo.checks.len());
+            match &self.keep {
+                Some(_) => demo.tell_what_to_try(),
+                None => println!("look at it by hand: chronolith demo --keep DIR"),
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+impl Demo<'_> {
+    fn say(&self, text: &str) {
+        if !self.command.json {
+            println!("{text}");
+        }
+    }
+
+    fn held(&mut self, name: &'static str, mut figures: Value) {
+        figures["ok"] = json!(true);
+        self.checks.push((name, figures));
+    }
+
+    /// A command of this program on the demo's database.
+    fn chronolith(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(name).arg("--db").arg(&self.db).args(arguments);
+        command
+    }
+
+    /// Runs a command; its standard output. Any exit code but 0 fails the demo.
+    fn output(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.chronolith(name, arguments).output();
+        let output = output.with_context(|| format!("cannot run chronolith {name}"))?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            bail!("chronolith {name} ended with {}: {}", output.status, reason.trim());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The last line that a command printed, as JSON.
+    fn json(&self, name: &str, arguments: &[&str]) -> Result<Value> {
+        let output = self.output(name, arguments)?;
+        let last = output.lines().last().context("the command printed nothing")?;
+        Ok(serde_json::from_str(last)?)
+    }
+
+    fn drive(&self, file: &str) -> String {
+        self.drives.join(file).display().to_string()
+    }
+
+    fn steps(&mut self) -> Result<()> {
+        self.ingest()?;
+        self.kill()?;
+        self.seal()?;
+        self.verify()?;
+        self.answers()
+    }
+
+    fn ingest(&mut self) -> Result<()> {
+        self.say("Drives of the Chicago travel survey and the EPA's cycles go into a database.");
+        let mut accepted = 0;
+        for (vehicle, file) in CITY_DRIVES {
+            let arguments =
+                ["--json", "--device", vehicle, "--time", "timestamp", "--zone", "America/Chicago"];
+            accepted += self.accepted(&arguments, file)?;
+        }
+        for cycle in CYCLES {
+            let start = ["--time-format", "s", "--start", "2026-01-05T08:00:00Z"];
+            let arguments =
+                ["--json", "--device", cycle, "--time", "cycSecs", start[0], start[1], start[2], start[3]];
+            accepted += self.accepted(&arguments, &format!("{cycle}.csv"))?;
+        }
+        let records = self.records()?;
+        ensure!(records == accepted, "{accepted} records were accepted and {records} are there");
+        self.say(&format!("  {accepted} records accepted, none rejected"));
+        self.held("ingest", json!({"records": accepted}));
+        Ok(())
+    }
+
+    fn accepted(&self, arguments: &[&str], file: &str) -> Result<u64> {
+        let path = self.drive(file);
+        let arguments: Vec<&str> = arguments.iter().copied().chain([path.as_str()]).collect();
+        let result = self.json("ingest", &arguments)?;
+        ensure!(result["rejected"] == 0, "rows of {file} were rejected: {result}");
+        result["accepted"].as_u64().context("no count of accepted records")
+    }
+
+    fn records(&self) -> Result<u64> {
+        let statistics = self.json("stats", &["--json"])?;
+        statistics["records"].as_u64().context("no count of records")
+    }
+
+    /// Kills a writer in the middle and looks for everything that it acknowledged.
+    fn kill(&mut self) -> Result<()> {
+        self.say("A writer is killed with SIGKILL in the middle of its work.");
+        let before = self.records()?;
+        let input = self.db.with_file_name("kill.lp");
+        let fleet = ["--vehicles", "10", "--seconds", "3000", "--out"];
+        let made = Command::new(&self.program)
+            .args(["bench", "fleet"])
+            .args(fleet)
+            .arg(&input)
+            .stdout(Stdio::null())
+            .status()?;
+        ensure!(made.success(), "cannot make the input of the writer");
+        let path = input.display().to_string();
+        let mut writer = self
+            .chronolith("ingest", &["--json", "--format", "line", &path])
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = writer.stdout.take().context("the writer has no output")?;
+        let mut acknowledged = 0;
+        for line in BufReader::new(output).lines() {
+            let told: Value = serde_json::from_str(&line?)?;
+            acknowledged = told["acknowledged"].as_u64().unwrap_or(acknowledged);
+            if acknowledged >= 60_000 {
+                break;
+            }
+        }
+        writer.kill()?;
+        writer.wait()?;
+        let found = self.records()? - before;
+        ensure!(
+            acknowledged > 0 && found >= acknowledged,
+            "{acknowledged} records were acknowledged and {found} are there"
+        );
+        self.say(&format!("  {acknowledged} records were acknowledged, {found} are there"));
+        self.held("kill", json!({"acknowledged": acknowledged, "found": found}));
+        Ok(())
+    }
+
+    fn seal(&mut self) -> Result<()> {
+        self.say("The windows are sealed into immutable chunks under one signed root each month.");
+        let sealed = self.json("seal", &["--all", "--json"])?;
+        self.json("compact", &["--json"])?;
+        let statistics = self.json("stats", &["--json"])?;
+        let (chunks, records) = (&sealed["chunks"], &sealed["records"]);
+        ensure!(chunks.as_u64() > Some(0), "nothing was sealed: {sealed}");
+        ensure!(
+            statistics["sealed_chunks"] == *chunks && statistics["records"] == *records,
+            "sealed {sealed}, found {statistics}"
+        );
+        let bytes = statistics["bytes_per_record"].as_f64().unwrap_or(f64::NAN);
+        self.say(&format!("  {records} records in {chunks} chunks, {bytes:.3} bytes per record"));
+        for (codec, figures) in statistics["by_codec"].as_object().into_iter().flatten() {
+            let each = figures["bytes_per_record"].as_f64().unwrap_or(f64::NAN);
+            self.say(&format!("  {codec:<22}{:>9} records{each:>8.3} bytes each", figures["records"].as_u64().unwrap_or(0)));
+        }
+        let figures = json!({"chunks": chunks, "records": records, "bytes_per_record": bytes});
+        self.held("seal", figures);
+        Ok(())
+    }
+
+    fn verify(&mut self) -> Result<()> {
+        self.say("Every byte is checked: checksums, contents, content ids, signatures.");
+        let report = self.json("verify", &["--json"])?;
+        ensure!(report["faults"] == json!([]), "there are faults: {report}");
+        self.say(&format!("  {} chunks in {} signed batches, no fault", report["chunks"], report["batches"]));
+        self.held("verify", json!({"chunks": report["chunks"], "batches": report["batches"]}));
+        Ok(())
+    }
+
+    fn answers(&mut self) -> Result<()> {
+        self.say("Average and greatest speed per five minutes of one drive (mile/h):");
+        let arguments = ["--metric", "speed_mph", "--device", "4111928", "--every", "5m", "--fn", "avg,max"];
+        let rows = self.json("aggregate", &[&arguments[..], &["--format", "json"]].concat())?;
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        ensure!(!rows.is_empty(), "the drive has no speeds");
+        for row in &rows {
+            let number = |name: &str| row[name].as_f64().unwrap_or(f64::NAN);
+            let time = row["time"].as_str().unwrap_or_default();
+            self.say(&format!("  {time} {:>8.2} {:>8.2}", number("avg"), number("max")));
+        }
+        self.held("aggregate", json!({"buckets": rows.len()}));
+        self.say("Latest speed of each vehicle:");
+        let latest = self.json("latest", &["--metric", "speed_mph", "--json"])?;
+        let latest = latest.as_array().cloned().unwrap_or_default();
+        ensure!(latest.len() == CITY_DRIVES.len(), "some vehicle has no latest speed");
+        for row in &latest {
+            let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            self.say(&format!("  {:<10}{} {:>8}", text("device"), text("time"), row["value"]));
+        }
+        self.held("latest", json!({"metrics": latest.len()}));
+        Ok(())
+    }
+
+    fn tell_what_to_try(&self) {
+        let db = self.db.display();
+        println!("the database is {db}; look at it with:");
+        println!("  chronolith metrics --db {db}");
+        println!("  chronolith aggregate --db {db} --metric speed_mph --every 10m --fn avg,max");
+        println!("  chronolith chunks --db {db} --device 4111928");
+        println!("  chronolith export --db {db} --device udds");
+    }
+}

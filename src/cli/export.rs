@@ -1,0 +1,229 @@
+//! `chronolith export`.
+
+use std::io::Write;
+
+use anyhow::Result;
+use chronolith_engine::{Block, Db, Definition, Kind, MetricId, Scan, ValueRef};
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Outcome;
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::output::{json_value, plain_value, put_csv_cell, stdout};
+
+/// Write records as CSV or JSON lines, ordered by device, metric and time.
+#[derive(Debug, Args)]
+pub(super) struct ExportCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    selector: SelectorArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+
+    /// How records are written
+    #[arg(long, value_name = "FORMAT", default_value = "csv")]
+    format: ExportFormat,
+
+    /// How times are written
+    #[arg(long, value_name = "FORMAT", default_value = "ns")]
+    time_format: ExportTime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// Columns time,device,metric,value and tags
+    Csv,
+    /// One object a line
+    Jsonl,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ExportTime {
+    /// Nanoseconds since the epoch
+    Ns,
+    /// RFC 3339 in UTC
+    Rfc3339,
+}
+
+/// The records of one metric, one at a time.
+struct Records {
+    scan: Scan,
+    block: Block,
+    next: usize,
+}
+
+impl Records {
+    fn new(scan: Scan, kind: Kind) -> Self {
+        Self { scan, block: Block::new(kind), next: 0 }
+    }
+
+    /// The time of the next record.
+    fn peek(&mut self) -> Result<Option<i64>> {
+        while self.next >= self.block.len() {
+            let Some(block) = self.scan.next() else { return Ok(None) };
+            self.block = block?;
+            self.next = 0;
+        }
+        Ok(self.block.times().get(self.next).copied())
+    }
+}
+
+impl ExportCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let db = self.database.read()?;
+        let metrics = self.selector.metrics(&db)?;
+        let range = self.range.first_and_last()?;
+        let mut writer = RecordWriter::new(self, &db, &metrics);
+        writer.header()?;
+        if let Some((from_ns, to_ns)) = range {
+            let name = |id: &MetricId| {
+                let definition = db.definition(*id);
+                definition.map(|d| (d.metric.device().to_owned(), d.metric.name().to_owned()))
+            };
+            // Metrics that differ in their tags only are written together, by time.
+            for group in metrics.chunk_by(|a, b| name(a) == name(b)) {
+                let mut sources = Vec::new();
+                for id in group {
+                    let Some(definition) = db.definition(*id) else { continue };
+                    let scan = db.scan(*id, from_ns..=to_ns)?;
+                    let records = Records::new(scan, definition.kind);
+                    sources.push((writer.prefix(&definition), definition, records));
+                }
+                writer.merge(&mut sources)?;
+            }
+        }
+        writer.out.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+struct RecordWriter<'a> {
+    command: &'a ExportCommand,
+    out: std::io::BufWriter<std::io::StdoutLock<'static>>,
+    tags: Vec<String>,
+    /// Whether a column says the kind: where reading the text back would not tell.
+    has_kinds: bool,
+}
+
+/// What stands before and behind the value of every record of a metric.
+struct Affixes {
+    before: Vec<u8>,
+    behind: Vec<u8>,
+}
+
+impl<'a> RecordWriter<'a> {
+    fn new(command: &'a ExportCommand, db: &Db, metrics: &[MetricId]) -> Self {
+        let mut tags: Vec<String> = Vec::new();
+        let mut has_kinds = false;
+        for definition in metrics.iter().filter_map(|id| db.definition(*id)) {
+            has_kinds |= matches!(definition.kind, Kind::I64 | Kind::U64 | Kind::Bytes);
+            for (key, _) in definition.metric.tags() {
+                if let Err(place) = tags.binary_search(key) {
+                    tags.insert(place, key.clone());
+                }
+            }
+        }
+        Self { command, out: stdout(), tags, has_kinds }
+    }
+
+    fn header(&mut self) -> Result<()> {
+        if self.command.format == ExportFormat::Csv {
+            self.out.write_all(b"time,device,metric,value")?;
+            if self.has_kinds {
+                self.out.write_all(b",kind")?;
+            }
+            for tag in &self.tags {
+                self.out.write_all(b",")?;
+                put_csv_cell(&mut self.out, tag)?;
+            }
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn prefix(&self, definition: &Definition) -> Affixes {
+        let (mut before, mut behind) = (Vec::new(), Vec::new());
+        // Writing to memory cannot fail.
+        let mut cell = |out: &mut Vec<u8>, text: &str| {
+            out.push(b',');
+            let _ = put_csv_cell(out, text);
+        };
+        cell(&mut before, definition.metric.device());
+        cell(&mut before, definition.metric.name());
+        before.push(b',');
+        if self.has_kinds {
+            cell(&mut behind, definition.kind.name());
+        }
+        for tag in &self.tags {
+            cell(&mut behind, definition.metric.tag_value(tag).unwrap_or_default());
+        }
+        behind.push(b'\n');
+        Affixes { before, behind }
+    }
+
+    /// Writes the records of some metrics by time.
+    fn merge(
+        &mut self,
+        sources: &mut [(Affixes, std::sync::Arc<Definition>, Records)],
+    ) -> Result<()> {
+        loop {
+            let mut earliest: Option<(i64, usize)> = None;
+            for (index, (.., records)) in sources.iter_mut().enumerate() {
+                if let Some(time_ns) = records.peek()?
+                    && earliest.is_none_or(|(earliest, _)| time_ns < earliest)
+                {
+                    earliest = Some((time_ns, index));
+                }
+            }
+            let Some((time_ns, index)) = earliest else { return Ok(()) };
+            let (affixes, definition, records) = &mut sources[index];
+            if let Some(value) = records.block.values().get(records.next) {
+                self.record(time_ns, value, affixes, definition)?;
+            }
+            records.next += 1;
+        }
+    }
+
+    fn record(
+        &mut self,
+        time_ns: i64,
+        value: ValueRef<'_>,
+        affixes: &Affixes,
+        definition: &Definition,
+    ) -> Result<()> {
+        if self.command.format == ExportFormat::Jsonl {
+            let metric = &definition.metric;
+            let time = match self.command.time_format {
+                ExportTime::Ns => json!(time_ns),
+                ExportTime::Rfc3339 => json!(rfc3339(time_ns)),
+            };
+            let mut object = json!({
+                "time": time,
+                "device": metric.device(),
+                "metric": metric.name(),
+                "value": json_value(value),
+                "kind": definition.kind.name(),
+            });
+            if !metric.tags().is_empty()
+                && let Some(object) = object.as_object_mut()
+            {
+                let tags = metric.tags().iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
+                object.insert("tags".to_owned(), json!(tags));
+            }
+            serde_json::to_writer(&mut self.out, &object)?;
+            return Ok(self.out.write_all(b"\n")?);
+        }
+        match self.command.time_format {
+            ExportTime::Ns => write!(self.out, "{time_ns}")?,
+            ExportTime::Rfc3339 => self.out.write_all(rfc3339(time_ns).as_bytes())?,
+        }
+        self.out.write_all(&affixes.before)?;
+        match value {
+            // Quotes say that it is text, whatever it looks like.
+            ValueRef::Text(text) => write!(self.out, "\"{}\"", text.replace('"', "\"\""))?,
+            value => self.out.write_all(plain_value(value).as_bytes())?,
+        }
+        Ok(self.out.write_all(&affixes.behind)?)
+    }
+}

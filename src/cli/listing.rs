@@ -1,0 +1,154 @@
+//! `chronolith latest`, `metrics` and `chunks`: what is there.
+
+use anyhow::Result;
+use chronolith_engine::{Db, MetricId};
+use clap::Args;
+
+use super::Outcome;
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::output::{Cell, RowFormat, Rows};
+
+/// How a listing is printed.
+#[derive(Debug, Args)]
+pub(super) struct ListingArgs {
+    /// How rows are printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: RowFormat,
+
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+}
+
+impl ListingArgs {
+    fn rows(&self, columns: &[&str]) -> Result<Rows> {
+        Rows::new(if self.json { RowFormat::Json } else { self.format }, columns)
+    }
+}
+
+/// Tags as `key=value,...`.
+fn tags(db: &Db, id: MetricId) -> (String, String, String, String) {
+    let Some(definition) = db.definition(id) else { return Default::default() };
+    let metric = &definition.metric;
+    let tags: Vec<String> =
+        metric.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let (device, name) = (metric.device().to_owned(), metric.name().to_owned());
+    (device, name, tags.join(","), definition.unit.clone())
+}
+
+/// Show the latest record of each metric.
+#[derive(Debug, Args)]
+pub(super) struct LatestCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    selector: SelectorArgs,
+    #[command(flatten)]
+    listing: ListingArgs,
+}
+
+impl LatestCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let db = self.database.read()?;
+        let mut rows = self.listing.rows(&["time", "device", "metric", "value", "unit", "tags"])?;
+        for id in self.selector.metrics(&db)? {
+            if let Some((time_ns, value)) = db.latest(id)? {
+                let (device, name, tags, unit) = tags(&db, id);
+                let value = Cell::from(value.as_ref());
+                let text = [rfc3339(time_ns), device, name].map(Cell::from);
+                let cells: Vec<Cell> =
+                    text.into_iter().chain([value, unit.into(), tags.into()]).collect();
+                rows.push(&cells)?;
+            }
+        }
+        rows.finish()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// List metrics with what they hold.
+#[derive(Debug, Args)]
+pub(super) struct MetricsCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    selector: SelectorArgs,
+    #[command(flatten)]
+    listing: ListingArgs,
+}
+
+impl MetricsCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let db = self.database.read()?;
+        let mut rows = self.listing.rows(&[
+            "device", "metric", "kind", "unit", "records", "first", "last", "chunks", "tags",
+        ])?;
+        for id in self.selector.metrics(&db)? {
+            let statistics = db.metric_statistics(id)?;
+            let (device, name, tags, unit) = tags(&db, id);
+            let time = |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
+            rows.push(&[
+                device.into(),
+                name.into(),
+                id.kind().name().into(),
+                unit.into(),
+                statistics.records.into(),
+                time(statistics.first_ns),
+                time(statistics.last_ns),
+                statistics.sealed_chunks.into(),
+                tags.into(),
+            ])?;
+        }
+        rows.finish()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// List sealed chunks with their content ids.
+#[derive(Debug, Args)]
+pub(super) struct ChunksCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    selector: SelectorArgs,
+    #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
+    listing: ListingArgs,
+}
+
+impl ChunksCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let db = self.database.read()?;
+        let mut rows = self.listing.rows(&[
+            "device", "metric", "window", "generation", "part", "records", "first", "last", "bytes",
+            "batch", "cid",
+        ])?;
+        if let Some((from_ns, to_ns)) = self.range.first_and_last()? {
+            for id in self.selector.metrics(&db)? {
+                let (device, name, ..) = tags(&db, id);
+                for chunk in db.chunks(id, from_ns..=to_ns)? {
+                    let body = chunk.body;
+                    let time = |time_ns: Option<i64>| {
+                        Cell::from(time_ns.map(rfc3339).unwrap_or_default())
+                    };
+                    rows.push(&[
+                        device.clone().into(),
+                        name.clone().into(),
+                        chunk.key.window.into(),
+                        u64::from(chunk.key.generation).into(),
+                        u64::from(chunk.key.part).into(),
+                        body.map_or(0, |body| u64::from(body.count)).into(),
+                        time(body.map(|body| body.first_ns)),
+                        time(body.map(|body| body.last_ns)),
+                        body.map_or(0, |body| u64::from(body.size_bytes)).into(),
+                        chunk.batch.into(),
+                        chunk.cid.to_string().into(),
+                    ])?;
+                }
+            }
+        }
+        rows.finish()?;
+        Ok(Outcome::Done)
+    }
+}
