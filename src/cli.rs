@@ -26,6 +26,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 enum Command {
     /// Make an empty database
     Init(upkeep::InitCommand),

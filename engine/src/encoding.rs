@@ -72,11 +72,6 @@ impl<'a> Reader<'a> {
         Self { bytes, at: 0 }
     }
 
-    /// Where the next read begins: bytes from the front.
-    pub(crate) const fn position(&self) -> usize {
-        self.at
-    }
-
     /// How many bytes are left.
     pub(crate) const fn remaining(&self) -> usize {
         self.bytes.len() - self.at

@@ -98,36 +98,52 @@ pub(crate) fn find(
 /// Layers on their way into order.
 #[derive(Default)]
 struct Windows {
-    found: Vec<(Window, Sequence, Option<(u32, u32)>, Option<Source>, Option<u32>)>,
+    found: Vec<Found>,
+}
+
+/// A source of some window, or a chunk whose body was dropped.
+struct Found {
+    window: Window,
+    last_sequence: Sequence,
+    /// Generation and part of a chunk.
+    chunk: Option<(u32, u32)>,
+    source: Option<Source>,
+    supersedes: Option<u32>,
 }
 
 impl Windows {
     fn add_chunk(&mut self, live: &Arc<LiveSegment>, entry: &ChunkEntry, last: Sequence) {
-        let place = Some((entry.key.generation, entry.key.part));
         let source = entry
             .body
             .map(|body| Source::Chunk(Arc::clone(live), Box::new(entry.clone()), body));
-        self.found.push((entry.key.window, last, place, source, entry.supersedes));
+        self.found.push(Found {
+            window: entry.key.window,
+            last_sequence: last,
+            chunk: Some((entry.key.generation, entry.key.part)),
+            source,
+            supersedes: entry.supersedes,
+        });
     }
 
-    fn add(&mut self, window: Window, last: Sequence, source: Source) {
-        self.found.push((window, last, None, Some(source), None));
+    fn add(&mut self, window: Window, last_sequence: Sequence, source: Source) {
+        let (chunk, source, supersedes) = (None, Some(source), None);
+        self.found.push(Found { window, last_sequence, chunk, source, supersedes });
     }
 
     fn finish(mut self) -> Vec<WindowLayers> {
         // Chunks of a window come before everything else of it, in the order of generation and
-        // part: `None` is made the greatest.
-        let order = |place: Option<(u32, u32)>| place.map_or((1, 0, 0), |(g, p)| (0, g, p));
-        self.found.sort_by_key(|(window, last, place, ..)| (*window, order(*place), *last));
+        // part: what is no chunk is made the greatest.
+        let order = |chunk: Option<(u32, u32)>| chunk.map_or((1, 0, 0), |(g, p)| (0, g, p));
+        self.found.sort_by_key(|found| (found.window, order(found.chunk), found.last_sequence));
         let mut windows: Vec<WindowLayers> = Vec::new();
         let mut sealed: Sequence = 0;
-        for (window, last_sequence, place, source, supersedes) in self.found {
+        for Found { window, last_sequence, chunk, source, supersedes } in self.found {
             if windows.last().is_none_or(|current| current.window != window) {
                 windows.push(WindowLayers { window, layers: Vec::new(), generation: None });
                 sealed = 0;
             }
             let Some(current) = windows.last_mut() else { continue };
-            if let Some((generation, _)) = place {
+            if let Some((generation, _)) = chunk {
                 current.generation = Some(generation);
                 sealed = sealed.max(last_sequence);
             } else if last_sequence <= sealed {

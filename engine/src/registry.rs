@@ -71,7 +71,7 @@ impl Registry {
         let number = *self.by_metric.find(hash(metric), |number| {
             self.get(*number).is_some_and(|definition| definition.metric == *metric)
         })?;
-        Some(self.id(number)?)
+        self.id(number)
     }
 
     /// The handle of a metric's number.

@@ -4,7 +4,6 @@
 //! and sections are left out of rewritten files. The manifest and the definitions must be whole;
 //! without them nothing can be named, and a backup is the way back.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chronolith_disk::Disk;

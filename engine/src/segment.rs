@@ -21,7 +21,7 @@ use crate::civil;
 pub(crate) use entry::{Body, ChunkEntry};
 pub(crate) use index::SealRecord;
 pub(crate) use reader::{PageBudget, Segment};
-pub(crate) use writer::{ChunkSource, SegmentWriter, WrittenSegment};
+pub(crate) use writer::{ChunkSource, SegmentWriter};
 
 /// The folder of all segments.
 pub(crate) const DIR: &str = "segments";

@@ -145,9 +145,10 @@ impl<'a> RecordWriter<'a> {
     fn prefix(&self, definition: &Definition) -> Affixes {
         let (mut before, mut behind) = (Vec::new(), Vec::new());
         // Writing to memory cannot fail.
-        let mut cell = |out: &mut Vec<u8>, text: &str| {
+        let cell = |out: &mut Vec<u8>, text: &str| {
             out.push(b',');
-            let _ = put_csv_cell(out, text);
+            let written = put_csv_cell(out, text);
+            debug_assert!(written.is_ok());
         };
         cell(&mut before, definition.metric.device());
         cell(&mut before, definition.metric.name());

@@ -7,6 +7,7 @@ use crate::Mapped;
 /// A file that is open for reading and writing.
 ///
 /// Offsets and lengths are bytes. Every method may be called from several threads.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks whether a file is empty")]
 pub trait DiskFile: Send + Sync {
     /// Writes all of `bytes` at the end of the file, and returns the offset they begin at.
     ///

@@ -51,8 +51,10 @@ impl Db {
                 return Err(MaintenanceError::Refused(what));
             }
         }
-        self.inner.log()?;
         let mut upkeep = self.inner.upkeep.lock();
+        // The manifest names deletions; those of a log that failed may not be in the log at all,
+        // and would hide what is written under their sequences later.
+        self.inner.log()?.check()?;
         let mut manifest = upkeep.manifest.clone();
         manifest.retention = rules;
         self.inner.store(&manifest)?;

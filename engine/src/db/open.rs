@@ -143,7 +143,7 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
     for folder in FOLDERS {
         disk.create_dir_all(folder).at(disk, "create", folder)?;
     }
-    let mut random = |bytes: &mut [u8]| {
+    let random = |bytes: &mut [u8]| {
         getrandom::fill(bytes).map_err(std::io::Error::other).at(disk, "get random bytes for", "")
     };
     let mut secret = [0; 32];

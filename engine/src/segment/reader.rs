@@ -37,6 +37,13 @@ impl PageBudget {
 
 type Entries = Arc<[ChunkEntry]>;
 
+/// A chunk with its seal batch and its header's digest.
+pub(crate) type Chunk = (ChunkEntry, SealRecord, [u8; 32]);
+
+/// What [`Segment::for_all`] hands every chunk to.
+type TakeChunk<'a> =
+    dyn FnMut(&ChunkEntry, &SealRecord, &[u8; 32]) -> Result<(), ReadError> + 'a;
+
 /// A segment on disk. Opened when it is first read from.
 pub(crate) struct Segment {
     disk: Arc<dyn Disk>,
@@ -221,10 +228,7 @@ impl Segment {
     }
 
     /// Hands every chunk with its seal batch and its header's digest to `take`, in order.
-    pub(crate) fn for_all(
-        &self,
-        take: &mut dyn FnMut(&ChunkEntry, &SealRecord, &[u8; 32]) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
+    pub(crate) fn for_all(&self, take: &mut TakeChunk<'_>) -> Result<(), ReadError> {
         let opened = self.opened()?;
         for (number, page) in opened.index.pages.iter().enumerate() {
             let entries = match opened.pages[number].get() {
@@ -245,9 +249,7 @@ impl Segment {
     }
 
     /// The chunks of all pages that can be read, and what the others held.
-    pub(crate) fn whole_pages(
-        &self,
-    ) -> Result<(Vec<(ChunkEntry, SealRecord, [u8; 32])>, Vec<String>), ReadError> {
+    pub(crate) fn whole_pages(&self) -> Result<(Vec<Chunk>, Vec<String>), ReadError> {
         let opened = self.opened()?;
         let (mut chunks, mut lost) = (Vec::new(), Vec::new());
         for page in &opened.index.pages {

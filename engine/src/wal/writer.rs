@@ -87,7 +87,8 @@ impl Wal {
         }
     }
 
-    fn check(&self) -> Result<(), WriteError> {
+    /// Fails where the log takes nothing more.
+    pub(crate) fn check(&self) -> Result<(), WriteError> {
         if !self.poisoned.load(Ordering::Acquire) {
             return Ok(());
         }

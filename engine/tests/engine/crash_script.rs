@@ -227,6 +227,23 @@ impl Writer {
     }
 }
 
+/// Steps that touch everything, for a store that holds so many metrics already.
+pub(crate) fn sequel(seed: u64, metrics: usize) -> Vec<Step> {
+    let metrics = metrics as u64 + 1;
+    let mut writer = Writer { random: Random(seed), metrics, now_ns: 140 * SECOND_NS };
+    let (from_ns, to_ns) = (120 * SECOND_NS, 141 * SECOND_NS);
+    let mut steps = vec![
+        Step::Event(Event::Define(definition(metrics - 1, ""))),
+        Step::Event(writer.batch()),
+        Step::Event(Event::Delete { metric: 0, from_ns, to_ns }),
+        Step::Event(writer.batch()),
+    ];
+    steps.extend((0..6).map(|_| writer.step()));
+    steps.push(Step::CloseAndReopen);
+    steps.push(Step::Event(writer.batch()));
+    steps
+}
+
 /// The steps of a seed: a few definitions, then anything.
 pub(crate) fn script(seed: u64, steps: usize) -> Vec<Step> {
     let mut writer = Writer { random: Random(seed), metrics: 4, now_ns: 100 * SECOND_NS };
@@ -363,7 +380,15 @@ pub(crate) struct Player {
 impl Player {
     /// A player on a disk whose operations are counted by `operations`.
     pub(crate) fn new(disk: Arc<dyn Disk>, operations: impl Fn() -> u64 + 'static) -> Self {
-        let model = Model::default();
+        Self::resume(disk, operations, Model::default())
+    }
+
+    /// The same for a store that holds something already.
+    pub(crate) fn resume(
+        disk: Arc<dyn Disk>,
+        operations: impl Fn() -> u64 + 'static,
+        model: Model,
+    ) -> Self {
         let mut journal = Journal::default();
         journal.contents.push(model.content());
         journal.models.push(model.clone());
@@ -451,14 +476,14 @@ impl Player {
         match event {
             Event::Define(definition) => drop(db.define(definition.clone())?),
             Event::Delete { metric, from_ns, to_ns } => {
-                let id = self.id(db, *metric);
+                let id = id(db, *metric)?;
                 db.delete(&[id], *from_ns..=*to_ns)?;
                 self.acknowledge(self.events);
             }
             Event::Write { records, state, how } => {
                 let mut batch = db.batch();
                 for (metric, time_ns, value) in records {
-                    batch.push(self.id(db, *metric), *time_ns, value.as_ref())?;
+                    batch.push(id(db, *metric)?, *time_ns, value.as_ref())?;
                 }
                 for (key, value) in state {
                     match value {
@@ -481,8 +506,8 @@ impl Player {
         }
         Ok(())
     }
+}
 
-    fn id(&self, db: &Db, metric: u32) -> MetricId {
-        db.metric_by_number(metric).unwrap()
-    }
+fn id(db: &Db, metric: u32) -> Result<MetricId, WriteError> {
+    db.metric_by_number(metric).ok_or(WriteError::UnknownMetric { position: 0, metric })
 }

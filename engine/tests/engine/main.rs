@@ -1,5 +1,9 @@
 //! The promises of the store, one behaviour per file.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod crash_script;
+mod failed_writes_are_never_acknowledged;
+mod flipped_bytes_are_seen;
 mod oracle;
+mod power_cuts_lose_nothing_acknowledged;
 mod random_operations_agree_with_an_oracle;

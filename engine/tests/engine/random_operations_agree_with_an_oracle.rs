@@ -48,12 +48,12 @@ fn operation() -> impl Strategy<Value = Operation> {
 
 fn value(kind: Kind, choice: u64) -> Value {
     match kind {
-        Kind::F64 if choice % 7 == 0 => Value::F64(f64::from_bits(choice)),
+        Kind::F64 if choice.is_multiple_of(7) => Value::F64(f64::from_bits(choice)),
         Kind::F64 => Value::F64((choice % 1000) as f64 / 10.0),
-        Kind::I64 if choice % 5 == 0 => Value::I64(choice as i64),
+        Kind::I64 if choice.is_multiple_of(5) => Value::I64(choice as i64),
         Kind::I64 => Value::I64((choice % 100) as i64 - 50),
         Kind::U64 => Value::U64(choice % 3 * (u64::MAX / 2)),
-        Kind::Bool => Value::Bool(choice % 2 == 0),
+        Kind::Bool => Value::Bool(choice.is_multiple_of(2)),
         Kind::Text => Value::Text("é☃".repeat(choice as usize % 9)),
         Kind::Bytes => Value::Bytes(choice.to_le_bytes()[..choice as usize % 9].to_vec()),
     }

@@ -1,0 +1,322 @@
+//! The power may be cut between any two operations on the disk, and again while the store
+//! recovers: what was acknowledged as synced is there, nothing is invented, no batch is halved.
+//!
+//! `CHRONOLITH_CUT_POINTS=200000 cargo test -p chronolith-engine --release power_cut -- --nocapture`
+//! runs a campaign; `CHRONOLITH_SEED` moves it to other scripts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use chronolith_disk::{CrashMode, Lie, SimDisk};
+use chronolith_engine::{Db, Durability, SealScope};
+
+use crate::crash_script::{
+    Content, Event, Journal, Model, Player, Random, SECOND_NS, Step, content, definition, script,
+    script_options, sequel,
+};
+use crate::oracle::assert_agrees;
+
+/// Cuts that the test tries when nobody asks for more.
+const CUTS: usize = 2_500;
+const STEPS: usize = 110;
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn first_seed() -> u64 {
+    number("CHRONOLITH_SEED", 1) as u64
+}
+
+/// Says where the test was when something panicked.
+struct Context(String);
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("at {}", self.0);
+        }
+    }
+}
+
+/// How the store is interrupted: killed, with everything still in the system's memory, or cut off.
+type Cut = Option<CrashMode>;
+
+/// Every way to be interrupted.
+const CUT_KINDS: [Cut; 6] = [
+    None,
+    Some(CrashMode::DropUnsynced),
+    Some(CrashMode::KeepAll),
+    Some(CrashMode::Torn),
+    Some(CrashMode::Reordered),
+    Some(CrashMode::Mixed),
+];
+
+fn interrupted(disk: &SimDisk, cut: Cut, seed: u64) -> SimDisk {
+    cut.map_or_else(|| disk.deep_clone(), |mode| disk.crash(mode, seed))
+}
+
+/// A script that was played to its end, and the disk before each of its operations.
+struct Played {
+    journal: Journal,
+    images: Vec<SimDisk>,
+}
+
+fn play(seed: u64, lie: Option<Lie>) -> Played {
+    let disk = SimDisk::new();
+    disk.keep_history();
+    disk.lie(lie);
+    let counter = disk.clone();
+    let mut player = Player::new(Arc::new(disk.clone()), move || counter.operations());
+    if let Err(error) = player.play(&script(seed, STEPS)) {
+        panic!("script {seed} does not run on a sound disk: {error:?}");
+    }
+    player.db = None;
+    Played { journal: player.journal, images: disk.history() }
+}
+
+fn open(disk: &SimDisk) -> Result<Db, String> {
+    Db::open_on(Arc::new(disk.clone()), script_options()).map_err(|error| error.to_string())
+}
+
+impl Played {
+    /// Cuts the power after `operations`; the disk and the store that came back, and how many
+    /// events it holds.
+    fn cut(&self, operations: usize, mode: Cut, seed: u64) -> Result<(SimDisk, Db, usize), String> {
+        let disk = interrupted(&self.images[operations], mode, seed);
+        disk.keep_history();
+        let db = open(&disk)?;
+        let events = self.journal.check(&db, operations as u64)?;
+        Ok((disk, db, events))
+    }
+
+    /// The store takes more, closes, opens and still agrees with the model.
+    fn goes_on(&self, disk: &SimDisk, events: usize, seed: u64) -> Result<(), String> {
+        let model = self.journal.models[events].clone();
+        let steps = sequel(seed, model.definitions.len());
+        let mut player = Player::resume(Arc::new(disk.clone()), || 0, model);
+        player.play(&steps).map_err(|error| format!("while going on: {error:?}"))?;
+        let all = player.events();
+        player.db = None;
+        let db = open(disk)?;
+        player.journal.check_between(&db, (all, all))?;
+        let Some(model) = player.journal.models.last() else { return Ok(()) };
+        for metric in 0..db.metric_count() as u32 {
+            let id = db.metric_by_number(metric).unwrap();
+            assert_agrees(&db, &model.oracle, id, 103 * SECOND_NS + 1, 131 * SECOND_NS);
+        }
+        Ok(())
+    }
+}
+
+/// Every cut of some scripts in every mode, or so many of them evenly spread.
+fn for_each_cut(mut count: usize, mut cut: impl FnMut(u64, &Played, usize, Cut, u64)) {
+    let mut seed = first_seed();
+    let mut random = Random(seed);
+    while count > 0 {
+        let played = play(seed, None);
+        let all = played.images.len() * CUT_KINDS.len();
+        let chosen = count.min(all);
+        for index in 0..chosen {
+            // Evenly spread over the script, and every mode in turn.
+            let point = index * all / chosen;
+            let mode = CUT_KINDS[(point + index) % CUT_KINDS.len()];
+            let operations = point / CUT_KINDS.len();
+            cut(seed, &played, operations, mode, random.next());
+        }
+        count -= chosen;
+        seed += 1;
+    }
+}
+
+#[test]
+fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
+    let count = number("CHRONOLITH_CUT_POINTS", CUTS);
+    let (mut done, mut went_on) = (0, 0);
+    for_each_cut(count, |script, played, operations, mode, seed| {
+        let place = format!("script {script}, cut after {operations}, {mode:?}, seed {seed}");
+        let context = Context(place.clone());
+        let (disk, db, events) = match played.cut(operations, mode, seed) {
+            Ok(cut) => cut,
+            Err(error) => panic!("{place}: {error}"),
+        };
+        drop(db);
+        done += 1;
+        if done % 8 == 0 {
+            if let Err(error) = played.goes_on(&disk, events, seed) {
+                panic!("{place}: {error}");
+            }
+            went_on += 1;
+        }
+        drop(context);
+    });
+    eprintln!("{done} power cuts, of which {went_on} went on: nothing acknowledged was lost");
+}
+
+#[test]
+fn a_second_power_cut_during_recovery_loses_nothing_either() {
+    let count = number("CHRONOLITH_CUT_POINTS", CUTS) / 4;
+    let mut done = 0;
+    // A recovery has about a dozen operations.
+    for_each_cut(count / 12 + 1, |script, played, operations, mode, seed| {
+        let place = format!("script {script}, cut after {operations}, {mode:?}, seed {seed}");
+        let context = Context(place.clone());
+        let (disk, db, events) = match played.cut(operations, mode, seed) {
+            Ok(cut) => cut,
+            Err(error) => panic!("{place}: {error}"),
+        };
+        let images = disk.history();
+        drop(db);
+        let bounds = played.journal.bounds(operations as u64);
+        let last = images.len() - 1;
+        for (again, image) in images.into_iter().enumerate() {
+            let mode = CUT_KINDS[(again + seed as usize % 6) % CUT_KINDS.len()];
+            // What an opened store showed stays.
+            let bounds = if again == last { (events, events) } else { bounds };
+            let survived = interrupted(&image, mode, seed ^ again as u64);
+            let held = open(&survived)
+                .and_then(|db| played.journal.check_between(&db, bounds))
+                .and_then(|events| match done % 16 {
+                    0 => played.goes_on(&survived, events, seed),
+                    _ => Ok(()),
+                });
+            if let Err(error) = held {
+                panic!("{place}, then after {again} operations of recovery {mode:?}: {error}");
+            }
+            done += 1;
+        }
+        drop(context);
+    });
+    eprintln!("{done} second power cuts: nothing acknowledged was lost");
+}
+
+#[test]
+fn a_store_that_loses_its_disk_stops_with_errors() {
+    let whole = play(first_seed(), None).images.len();
+    for cut_after in (0..whole).step_by(whole / 60 + 1) {
+        let disk = SimDisk::new();
+        disk.cut_after(cut_after as u64);
+        let counter = disk.clone();
+        let mut player = Player::new(Arc::new(disk.clone()), move || counter.operations());
+        let ended = player.play(&script(first_seed(), STEPS));
+        if ended.is_ok() {
+            assert!(!disk.is_cut(), "cut after {cut_after} went unnoticed");
+        }
+        player.db = None;
+        let survived = disk.crash(CrashMode::Mixed, cut_after as u64);
+        let db = open(&survived).unwrap_or_else(|error| panic!("cut after {cut_after}: {error}"));
+        let bounds = (player.acknowledged(), player.events());
+        if let Err(error) = player.journal.check_between(&db, bounds) {
+            panic!("cut after {cut_after}: {error}");
+        }
+    }
+}
+
+/// How many of the cuts of one script a disk with a lie makes fail.
+fn caught(lie: Lie) -> usize {
+    let played = play(first_seed(), Some(lie));
+    let cuts = (0..played.images.len()).step_by(7);
+    cuts.filter(|cut| played.cut(*cut, Some(CrashMode::DropUnsynced), 0).is_err()).count()
+}
+
+#[test]
+fn this_test_notices_a_disk_that_does_not_sync() {
+    assert!(caught(Lie::FileSync) > 0, "files that are not synced went unnoticed");
+    assert!(caught(Lie::FolderSync) > 0, "folders that are not synced went unnoticed");
+}
+
+#[test]
+fn this_test_notices_a_lost_an_invented_and_a_halved_batch() {
+    let played = play(first_seed(), None);
+    let disk = played.images[played.images.len() - 1].deep_clone();
+    let db = open(&disk).unwrap();
+    let all = played.journal.check(&db, u64::MAX).unwrap();
+    assert!(played.journal.check_between(&db, (0, all - 1)).is_err(), "an invented event");
+    let id = db.metric_by_number(0).unwrap();
+    let mut batch = db.batch();
+    batch.push(id, 1, 0.5).unwrap();
+    db.write(&batch, Durability::Synced).unwrap();
+    assert!(played.journal.check(&db, u64::MAX).is_err(), "a record that nobody wrote");
+}
+
+/// What several threads did, by the sequence that the store gave each batch.
+#[derive(Default)]
+struct Threads {
+    batches: Mutex<BTreeMap<u64, Event>>,
+    /// (operations of the disk, sequence): on stable storage, the store said.
+    acknowledged: Mutex<Vec<(u64, u64)>>,
+}
+
+fn write_batches(db: &Db, disk: &SimDisk, threads: &Threads, seed: u64) {
+    for step in script(seed, 150).into_iter().filter(|step| matches!(step, Step::Event(_))) {
+        let Step::Event(Event::Write { mut records, .. }) = step else { continue };
+        records.iter_mut().for_each(|(metric, ..)| *metric %= 4);
+        let mut batch = db.batch();
+        records.retain(|(metric, time_ns, value)| {
+            let id = db.metric_by_number(*metric).unwrap();
+            batch.push(id, *time_ns, value.as_ref()).is_ok()
+        });
+        let how = [Durability::Synced, Durability::Buffered][seed as usize % 2];
+        let sequence = db.write(&batch, how).unwrap();
+        if how == Durability::Synced {
+            threads.acknowledged.lock().unwrap().push((disk.operations(), sequence));
+        }
+        let how = crate::crash_script::How::Synced;
+        let event = Event::Write { records, state: Vec::new(), how };
+        threads.batches.lock().unwrap().insert(sequence, event);
+    }
+}
+
+fn maintain(db: &Db) {
+    for round in 0..24 {
+        match round % 4 {
+            0 => db.flush().unwrap(),
+            1 => drop(db.seal(SealScope::ClosedAt((round + 400) * SECOND_NS)).unwrap()),
+            2 => drop(db.compact().unwrap()),
+            _ => drop(db.snapshot()),
+        }
+    }
+}
+
+#[test]
+fn writers_on_several_threads_lose_nothing_acknowledged() {
+    let disk = SimDisk::new();
+    disk.keep_history();
+    let db = open(&disk).unwrap();
+    let mut model = Model::default();
+    let mut contents: Vec<Content> = vec![model.content()];
+    for number in 0..4 {
+        let event = Event::Define(definition(number, ""));
+        db.define(definition(number, "")).unwrap();
+        model.apply(&event);
+        contents.push(model.content());
+    }
+    let threads = Threads::default();
+    std::thread::scope(|scope| {
+        let (db, disk, threads) = (&db, &disk, &threads);
+        (1..=3).for_each(|seed| drop(scope.spawn(move || write_batches(db, disk, threads, seed))));
+        scope.spawn(|| maintain(db));
+    });
+    drop(db);
+    for (sequence, event) in threads.batches.lock().unwrap().iter() {
+        assert_eq!(*sequence, contents.len() as u64, "sequences without gaps");
+        model.apply(event);
+        contents.push(model.content());
+    }
+    let images = disk.history();
+    let acknowledged = threads.acknowledged.lock().unwrap();
+    let count = number("CHRONOLITH_CUT_POINTS", CUTS) / 4;
+    for index in 0..count {
+        let operations = index * images.len() / count;
+        let (mode, seed) = (CUT_KINDS[index % CUT_KINDS.len()], index as u64);
+        let survived = interrupted(&images[operations], mode, seed);
+        let place = format!("cut after {operations} of {}, {mode:?}, seed {seed}", images.len());
+        let db = open(&survived).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let found = content(&db).unwrap_or_else(|error| panic!("{place}: {error}"));
+        let done = acknowledged.iter().filter(|(at, _)| *at <= operations as u64);
+        let least = done.map(|(_, sequence)| *sequence).max().unwrap_or(0) as usize;
+        let fits = contents[least..].iter().any(|content| *content == found);
+        assert!(fits, "{place}: no prefix of at least {least} of {} batches", contents.len() - 1);
+    }
+    eprintln!("{count} power cuts under three writers: nothing acknowledged was lost");
+}

@@ -1,0 +1,33 @@
+//! The crates depend on each other in one direction: nothing points back.
+
+use std::process::Command;
+
+/// Who may depend on whom, as the house is drawn in `docs/architecture.md`.
+const ALLOWED: [(&str, &[&str]); 4] = [
+    ("chronolith", &["chronolith-engine", "chronolith-disk"]),
+    ("chronolith-engine", &["chronolith-disk", "chronolith-merkle"]),
+    ("chronolith-disk", &[]),
+    ("chronolith-merkle", &[]),
+];
+
+#[test]
+fn crates_depend_in_one_direction_only() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert_eq!(packages.len(), ALLOWED.len(), "a crate without a rule in this test");
+    for package in packages {
+        let name = package["name"].as_str().unwrap();
+        let (_, allowed) = ALLOWED.iter().find(|(other, _)| *other == name).unwrap();
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let on = dependency["name"].as_str().unwrap();
+            let is_ours = ALLOWED.iter().any(|(other, _)| *other == on);
+            assert!(!is_ours || allowed.contains(&on), "{name} must not depend on {on}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The promises of the binary, one behaviour per file.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod commands_in_documents_run;
+mod crates_depend_in_one_direction;
+mod exports_come_back;
+mod killed_writers_lose_nothing;
+mod real_recordings_are_kept_whole;
+mod run;
+mod wrong_usage_is_explained;

@@ -1,0 +1,44 @@
+//! Running the binary.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program under test.
+pub(crate) fn program() -> &'static str {
+    env!("CARGO_BIN_EXE_chronolith")
+}
+
+/// A file of the source tree.
+pub(crate) fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The real recordings beside the source tree, where they are there.
+pub(crate) fn recordings() -> Option<PathBuf> {
+    let place = std::env::var_os("CHRONOLITH_TEST_DATA").map(PathBuf::from);
+    let place = place.unwrap_or_else(|| source("../shared/data"));
+    if place.is_dir() {
+        return Some(place);
+    }
+    eprintln!("skipped: no recordings in {}; set CHRONOLITH_TEST_DATA", place.display());
+    None
+}
+
+/// Runs the program in a directory.
+pub(crate) fn chronolith(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).current_dir(directory).output().unwrap()
+}
+
+/// Runs the program; its standard output. Fails where the exit code is another.
+pub(crate) fn expect(directory: &Path, code: i32, arguments: &[&str]) -> String {
+    let output = chronolith(directory, arguments);
+    let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "chronolith {arguments:?}: {problem}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The last line that a command printed, as JSON.
+pub(crate) fn json(directory: &Path, code: i32, arguments: &[&str]) -> serde_json::Value {
+    let output = expect(directory, code, arguments);
+    serde_json::from_str(output.lines().last().unwrap()).unwrap()
+}
