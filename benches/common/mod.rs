@@ -85,11 +85,19 @@ pub(crate) fn write(db: &Db, metrics: &[MetricId], rows: &[Row], durability: Dur
 /// Copies the files of a database, as a kill would leave them.
 pub(crate) fn copy(from: &Path) -> TempDir {
     let target = tempfile::tempdir().unwrap();
+    copy_into(from, target.path());
+    target
+}
+
+fn copy_into(from: &Path, target: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), target.path().join(entry.file_name())).unwrap();
+        let copied = target.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&copied).unwrap();
+            copy_into(&entry.path(), &copied);
+        } else {
+            std::fs::copy(entry.path(), copied).unwrap();
         }
     }
-    target
 }

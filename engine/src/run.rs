@@ -236,6 +236,11 @@ impl Run {
         Ok(self.opened.get_or_init(|| opened))
     }
 
+    /// Opens the file, which stays readable from then on.
+    pub(crate) fn hold(&self) -> Result<(), ReadError> {
+        self.opened().map(drop)
+    }
+
     fn read_table(&self, map: Mapped) -> Result<Opened, Fault> {
         if map.len() as u64 != self.size_bytes {
             let (found, expected) = (map.len(), self.size_bytes);

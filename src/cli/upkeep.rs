@@ -264,6 +264,13 @@ fn existing(directory: &PathBuf) -> Result<Arc<dyn Disk>> {
 impl VerifyCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let disk = existing(&self.database.db)?;
+        // A writer would replace files under the check.
+        let _lock = match disk.lock("LOCK") {
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                bail!("another process has this database open; stop it, or verify a backup")
+            }
+            lock => lock.context("cannot lock the database")?,
+        };
         let report = verify(&disk, &Options::read_only());
         if self.json {
             let torn = report.torn.as_ref().map(|torn| {

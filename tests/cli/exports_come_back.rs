@@ -38,7 +38,7 @@ fn floats_are_written_in_the_shortest_form_and_ordered_by_device_metric_and_time
     let exported = expect(at, 0, &["export", "--db", "a", "--metric", "speed"]);
     let rows: Vec<&str> = exported.lines().collect();
     assert_eq!(rows[0], "time,device,metric,value,class,driver");
-    assert_eq!(rows[1], "1767225599999999999,car-1,speed,1.7976931348623157e308,fleet,Ann B");
+    assert_eq!(rows[1], "1767225599999999999,car-1,speed,1.7976931348623157e+308,fleet,Ann B");
     assert_eq!(rows[2], "1767225600000000000,car-1,speed,61.2,fleet,Ann B");
     assert_eq!(rows[3], "1767225601000000000,car-1,speed,-0,fleet,Ann B");
     assert_eq!(rows[4], "1767225602000000000,car-1,speed,5e-324,fleet,Ann B");

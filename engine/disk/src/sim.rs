@@ -10,6 +10,8 @@
 mod crash;
 mod file;
 mod platter;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::io;

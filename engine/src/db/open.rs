@@ -53,6 +53,19 @@ impl Db {
 
     /// Opens or makes a database on any disk.
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
+        // A writer may replace files while a reader without a lock opens them: the reader then
+        // starts anew from the newer manifest.
+        let mut attempts = if options.read_only { READER_ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            match Self::open_once(Arc::clone(&disk), options.clone()) {
+                Err(error) if attempts > 0 && is_gone(&error) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn open_once(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
         let lock = if options.read_only {
             None
         } else {
@@ -106,6 +119,9 @@ impl Db {
             lock,
         };
         inner.show_files();
+        if inner.options.read_only {
+            inner.hold_files()?;
+        }
         inner.recover()?;
         let inner = Arc::new(inner);
         inner.background.start(&inner);
@@ -122,6 +138,15 @@ impl Db {
         }
         Ok(())
     }
+}
+
+/// How often a reader starts anew when files are replaced under it.
+const READER_ATTEMPTS: u32 = 8;
+
+/// Whether a file was missing that the manifest names.
+fn is_gone(error: &OpenError) -> bool {
+    matches!(error, OpenError::Read(ReadError::Disk(error))
+        if error.source.kind() == std::io::ErrorKind::NotFound)
 }
 
 fn exists(disk: &dyn Disk, path: &str) -> Result<bool, ReadError> {
@@ -187,6 +212,13 @@ impl Inner {
         view.runs = runs.into_iter().map(|record| self.run(record)).collect();
         view.segments = segments.into_iter().map(|record| self.segment(record)).collect();
         *self.view.get_mut() = Arc::new(view);
+    }
+
+    /// Opens all files, so that they stay readable when a writer removes them.
+    fn hold_files(&self) -> Result<(), ReadError> {
+        let view = self.view();
+        view.runs.iter().try_for_each(|live| live.run.hold())?;
+        view.segments.iter().try_for_each(|live| live.segment.hold())
     }
 
     /// Reads the log back and goes on behind it.

@@ -91,6 +91,11 @@ impl Segment {
         Ok(self.opened.get_or_init(|| Opened { map, index, pages }))
     }
 
+    /// Opens the file, which stays readable from then on.
+    pub(crate) fn hold(&self) -> Result<(), ReadError> {
+        self.opened().map(drop)
+    }
+
     fn read_index(&self, map: &[u8]) -> Result<Index, Fault> {
         if map.len() as u64 != self.size_bytes {
             let (found, expected) = (map.len(), self.size_bytes);

@@ -2,7 +2,7 @@
 //! recovers: what was acknowledged as synced is there, nothing is invented, no batch is halved.
 //!
 //! `CHRONOLITH_CUT_POINTS=200000 cargo test -p chronolith-engine --release power_cut -- --nocapture`
-//! runs a campaign; `CHRONOLITH_SEED` moves it to other scripts.
+//! runs a campaign, with a quarter as many second cuts; `CHRONOLITH_SEED` moves it to other scripts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -157,8 +157,8 @@ fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
 fn a_second_power_cut_during_recovery_loses_nothing_either() {
     let count = number("CHRONOLITH_CUT_POINTS", CUTS) / 4;
     let mut done = 0;
-    // A recovery has about a dozen operations.
-    for_each_cut(count / 12 + 1, |script, played, operations, mode, seed| {
+    // A recovery has about fifteen operations.
+    for_each_cut(count / 15 + 1, |script, played, operations, mode, seed| {
         let place = format!("script {script}, cut after {operations}, {mode:?}, seed {seed}");
         let context = Context(place.clone());
         let (disk, db, events) = match played.cut(operations, mode, seed) {
