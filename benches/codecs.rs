@@ -15,6 +15,7 @@ use chronolith_engine::chunk::codec::{
     Policy, decode_times, decode_values, encode_times, encode_values, gorilla,
 };
 use chronolith_engine::{Column, Kind};
+use common::cpu::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const RECORDS: usize = 3_600;
@@ -55,7 +56,7 @@ fn encode_gorilla(chunks: &[Chunk]) -> Vec<Vec<u8>> {
     chunks.iter().map(one).collect()
 }
 
-fn codecs(criterion: &mut Criterion) {
+fn codecs(criterion: &mut Criterion<CpuTime>) {
     let chunks = chunks();
     let records = (chunks.len() * RECORDS) as u64;
     let policies = [("smallest", Policy::Smallest), ("fastest", Policy::Fastest)];
@@ -100,5 +101,9 @@ fn codecs(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codecs);
+criterion_group! {
+    name = benches;
+    config = common::cpu::criterion();
+    targets = codecs
+}
 criterion_main!(benches);

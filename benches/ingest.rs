@@ -8,9 +8,10 @@ mod common;
 use std::hint::black_box;
 
 use chronolith_engine::{Durability, Ticket};
+use common::cpu::CpuTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-fn ingest(criterion: &mut Criterion) {
+fn ingest(criterion: &mut Criterion<CpuTime>) {
     let rows = common::rows();
     let records = rows.len() as u64 * 10;
     let mut group = criterion.benchmark_group("ingest");
@@ -50,10 +51,10 @@ fn ingest(criterion: &mut Criterion) {
                     tickets.push(database.db.submit(&batch).unwrap());
                     batch.clear();
                     if tickets.len() == 64 {
-                        tickets.drain(..).for_each(|ticket| drop(ticket.wait().unwrap()));
+                        tickets.drain(..).for_each(|ticket| ticket.wait().unwrap());
                     }
                 }
-                tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+                tickets.into_iter().for_each(|ticket| ticket.wait().unwrap());
                 database
             },
             BatchSize::PerIteration,
@@ -62,5 +63,9 @@ fn ingest(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest);
+criterion_group! {
+    name = benches;
+    config = common::cpu::criterion();
+    targets = ingest
+}
 criterion_main!(benches);

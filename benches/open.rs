@@ -6,9 +6,10 @@
 mod common;
 
 use chronolith_engine::Db;
+use common::cpu::CpuTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-fn open(criterion: &mut Criterion) {
+fn open(criterion: &mut Criterion<CpuTime>) {
     let rows = common::rows();
     let mut group = criterion.benchmark_group("open");
     group.sample_size(10);
@@ -34,5 +35,9 @@ fn open(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, open);
+criterion_group! {
+    name = benches;
+    config = common::cpu::criterion();
+    targets = open
+}
 criterion_main!(benches);

@@ -9,6 +9,7 @@ use std::hint::black_box;
 
 use chronolith_engine::{Aggregation, Function, Selector};
 use common::Database;
+use common::cpu::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn aggregation(every: &str, function: Function) -> Aggregation {
@@ -16,7 +17,7 @@ fn aggregation(every: &str, function: Function) -> Aggregation {
     Aggregation { from_ns: i64::MIN, to_ns: i64::MAX, every: every.parse().unwrap(), functions }
 }
 
-fn reads(criterion: &mut Criterion, name: &str, database: &Database) {
+fn reads(criterion: &mut Criterion<CpuTime>, name: &str, database: &Database) {
     let Database { db, metrics, .. } = database;
     let speed = db.select(&Selector::all().name("speed")).unwrap();
     let seconds = u64::from(common::FLEET.seconds);
@@ -56,11 +57,15 @@ fn reads(criterion: &mut Criterion, name: &str, database: &Database) {
     group.finish();
 }
 
-fn read(criterion: &mut Criterion) {
+fn read(criterion: &mut Criterion<CpuTime>) {
     let rows = common::rows();
     reads(criterion, "read sealed", &common::sealed(common::options(), &rows));
     reads(criterion, "read unsealed", &common::written(common::options(), &rows));
 }
 
-criterion_group!(benches, read);
+criterion_group! {
+    name = benches;
+    config = common::cpu::criterion();
+    targets = read
+}
 criterion_main!(benches);

@@ -7,9 +7,10 @@ mod common;
 
 use chronolith_engine::chunk::codec::Policy;
 use chronolith_engine::{Options, SealScope};
+use common::cpu::CpuTime;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
-fn seal(criterion: &mut Criterion) {
+fn seal(criterion: &mut Criterion<CpuTime>) {
     let rows = common::rows();
     let mut group = criterion.benchmark_group("seal");
     group.sample_size(10).throughput(Throughput::Elements(rows.len() as u64 * 10));
@@ -28,5 +29,9 @@ fn seal(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal);
+criterion_group! {
+    name = benches;
+    config = common::cpu::criterion();
+    targets = seal
+}
 criterion_main!(benches);

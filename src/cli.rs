@@ -42,6 +42,8 @@ enum Command {
     Metrics(listing::MetricsCommand),
     /// List sealed chunks with their content ids
     Chunks(listing::ChunksCommand),
+    /// Show the root of a device's catalogue: the Merkle DAG of all its chunks
+    Catalogue(listing::CatalogueCommand),
     /// Show figures of a database
     Stats(upkeep::StatsCommand),
     /// Seal windows into immutable, content-addressed chunks
@@ -75,6 +77,7 @@ impl Command {
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),
+            Self::Catalogue(command) => command.run(),
             Self::Stats(command) => command.run(),
             Self::Seal(command) => command.run(),
             Self::Compact(command) => command.run(),

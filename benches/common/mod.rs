@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every bench uses a part of it")]
 
+pub(crate) mod cpu;
+
 use std::path::Path;
 
 use chronolith::fleet::{Fleet, FleetOptions, METRICS, Row};

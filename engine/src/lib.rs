@@ -32,6 +32,7 @@ mod background;
 mod batch;
 mod blob;
 mod block;
+mod catalogue;
 pub mod chunk;
 mod civil;
 mod db;
@@ -60,6 +61,7 @@ pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, combine};
 pub use batch::Batch;
 pub use blob::BlobReader;
 pub use block::Block;
+pub use catalogue::{Catalogue, CatalogueEntry};
 pub use db::{
     Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport, Db, DbStatistics,
     CopyReport, MetricStatistics, ProvableChunk, SealReport, SealScope, SealedBatch, Snapshot, restore,

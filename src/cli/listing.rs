@@ -1,12 +1,13 @@
 //! `chronolith latest`, `metrics` and `chunks`: what is there.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use chronolith_engine::{Db, MetricId};
 use clap::Args;
+use serde_json::json;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::{Cell, RowFormat, Rows};
+use super::output::{Cell, RowFormat, Rows, print_json};
 
 /// How a listing is printed.
 #[derive(Debug, Args)]
@@ -100,6 +101,53 @@ impl MetricsCommand {
             ])?;
         }
         rows.finish()?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Show the root of a device's catalogue: the Merkle DAG of all its chunks.
+#[derive(Debug, Args)]
+pub(super) struct CatalogueCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// The device
+    #[arg(long, value_name = "NAME")]
+    device: String,
+
+    /// Write each node as a block to this directory, named by its content id
+    #[arg(long, value_name = "DIR")]
+    blocks: Option<std::path::PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl CatalogueCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let db = self.database.read()?;
+        let known = db.label_values("device");
+        if known.iter().all(|(device, _)| *device != self.device) {
+            let some: Vec<&str> = known.iter().take(8).map(|(device, _)| device.as_str()).collect();
+            bail!("there is no device {:?}; there are for example {}", self.device, some.join(", "));
+        }
+        let catalogue = db.catalogue(&self.device)?;
+        if let Some(directory) = &self.blocks {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+            for (cid, block) in &catalogue.nodes {
+                let path = directory.join(cid.to_string());
+                std::fs::write(&path, block)
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
+        }
+        let (root, nodes) = (catalogue.root.to_string(), catalogue.nodes.len());
+        if self.json {
+            print_json(&json!({"root": root, "chunks": catalogue.chunks, "nodes": nodes}))?;
+        } else {
+            println!("{root}\n{} chunks in {nodes} nodes", catalogue.chunks);
+        }
         Ok(Outcome::Done)
     }
 }

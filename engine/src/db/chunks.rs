@@ -1,17 +1,20 @@
 //! Sealed chunks by themselves: headers, bodies and the proofs that lead to a signed batch.
 
 use std::ops::RangeBounds;
+use std::sync::Arc;
 
-use chronolith_merkle::{DAG_CBOR, Digest, Proof, RAW, Tree, content_id, leaf_hash};
+use chronolith_merkle::{DAG_CBOR, Digest, HashFunction, Proof, RAW, Tree, content_id, leaf_hash};
 use cid::Cid;
 
+use crate::catalogue::{Catalogue, CatalogueEntry};
 use crate::chunk::body::BodyView;
 use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
 use crate::db::{Db, Inner, first_and_last};
 use crate::error::{Fault, ReadError};
 use crate::layers::body_fault;
 use crate::model::{Kind, MetricId};
-use crate::registry::Registry;
+use crate::registry::codec::metric_bytes;
+use crate::registry::{Registry, Selector};
 use crate::segment::{Body, ChunkEntry, SealRecord};
 use crate::view::LiveSegment;
 
@@ -186,7 +189,64 @@ impl Db {
     }
 }
 
+impl Db {
+    /// The catalogue of a device: all its chunks as one Merkle DAG. The same set of chunks always
+    /// gives the same root.
+    pub fn catalogue(&self, device: &str) -> Result<Catalogue, ReadError> {
+        let inner = &self.inner;
+        let metrics = self.select(&Selector::all().device(device))?;
+        let view = inner.view();
+        let mut entries = Vec::new();
+        for id in metrics {
+            let mut chunks = Vec::new();
+            for live in &view.segments {
+                let mut found = Vec::new();
+                live.segment.for_each(id.index(), i64::MIN, i64::MAX, &mut |entry, seal| {
+                    found.push((entry.clone(), *seal));
+                })?;
+                for (entry, seal) in found {
+                    let digest = live.segment.digest(entry.key)?.unwrap_or_default();
+                    let header = entry.function.content_id_of_digest(DAG_CBOR, &digest);
+                    chunks.push((Arc::clone(live), entry, seal, header));
+                }
+            }
+            let Some(name) = inner.catalogue_name(id, &chunks)? else { continue };
+            let listed = chunks.iter();
+            entries.extend(listed.map(|(_, entry, _, header)| {
+                CatalogueEntry::new(name, entry.key, *header)
+            }));
+        }
+        Ok(Catalogue::build(entries, inner.options.hash_function))
+    }
+}
+
+type ListedChunk = (Arc<LiveSegment>, ChunkEntry, SealRecord, Cid);
+
 impl Inner {
+    /// What names a metric in catalogues: a digest of its identity, or for hidden metrics the
+    /// pseudonym of its headers. `None` where a hidden metric has no body left to tell it.
+    fn catalogue_name(
+        &self,
+        id: MetricId,
+        chunks: &[ListedChunk],
+    ) -> Result<Option<[u8; 32]>, ReadError> {
+        let registry = self.registry.read();
+        let definition = registry.get(id.index()).ok_or(ReadError::UnknownMetric(id.index()))?;
+        if !definition.level.hides_metric() {
+            let identity = metric_bytes(&definition.metric);
+            return Ok(Some(HashFunction::Sha256.digest(&identity)));
+        }
+        for (live, entry, seal, _) in chunks {
+            if let Some(body) = &entry.body {
+                let (header, _) = rebuild_header(&registry, live, entry, seal, body)?;
+                if header.pseudonym.is_some() {
+                    return Ok(header.pseudonym);
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The keys and leaf hashes of a seal batch that are still here, in the order of keys.
     fn batch_leaves(&self, number: u64) -> Result<Vec<(ChunkKey, Digest)>, ReadError> {
         let mut leaves = Vec::new();
