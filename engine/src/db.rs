@@ -220,11 +220,7 @@ impl Db {
     }
 
     /// The records of a metric in a range of time, by time.
-    pub fn scan(
-        &self,
-        metric: MetricId,
-        range: impl RangeBounds<i64>,
-    ) -> Result<Scan, ReadError> {
+    pub fn scan(&self, metric: MetricId, range: impl RangeBounds<i64>) -> Result<Scan, ReadError> {
         self.latest_view().scan(metric, range)
     }
 
@@ -246,11 +242,7 @@ impl Db {
 
 impl Snapshot {
     /// See [`Db::scan`].
-    pub fn scan(
-        &self,
-        metric: MetricId,
-        range: impl RangeBounds<i64>,
-    ) -> Result<Scan, ReadError> {
+    pub fn scan(&self, metric: MetricId, range: impl RangeBounds<i64>) -> Result<Scan, ReadError> {
         let metric = self.inner.metric_ref(metric.index())?;
         // Nothing is in an empty range, and no window needs to be looked at.
         let Some((from_ns, to_ns)) = first_and_last(&range)? else {

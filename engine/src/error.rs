@@ -105,7 +105,9 @@ pub enum ReadError {
 #[non_exhaustive]
 pub enum WriteError {
     /// A value of another kind than the metric's.
-    #[error("record {position} of the batch: metric {metric} is of kind {expected}, the value is {found}")]
+    #[error(
+        "record {position} of the batch: metric {metric} is of kind {expected}, the value is {found}"
+    )]
     Kind {
         /// Which record of the batch, from 0.
         position: usize,
@@ -138,7 +140,9 @@ pub enum WriteError {
         metric: u32,
     },
     /// A value longer than a chunk keeps.
-    #[error("record {position} of the batch: a value of {size} bytes is longer than {limit}; write it as a blob")]
+    #[error(
+        "record {position} of the batch: a value of {size} bytes is longer than {limit}; write it as a blob"
+    )]
     ValueTooLong {
         /// Which record of the batch, from 0.
         position: usize,
@@ -162,7 +166,9 @@ pub enum WriteError {
     #[error("the database is open for reading only")]
     ReadOnly,
     /// A write failed earlier, so that the state of the log is unknown.
-    #[error("the database takes no more writes since an earlier failure ({0}); reopen it: all that was acknowledged is there")]
+    #[error(
+        "the database takes no more writes since an earlier failure ({0}); reopen it: all that was acknowledged is there"
+    )]
     Poisoned(String),
     /// The operating system refused; the database takes no more writes until it is reopened.
     #[error("{0}; the database takes no more writes until it is reopened")]

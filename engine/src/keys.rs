@@ -77,7 +77,6 @@ impl ProducerKey {
 
 /// Whether `signature` over `message` is that of the producer.
 pub(crate) fn verify(producer: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(producer).is_ok_and(|key| {
-        key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
-    })
+    VerifyingKey::from_bytes(producer)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }

@@ -34,11 +34,7 @@ pub(crate) fn latest(
 }
 
 /// The highest window at or below `limit` in which anything stands.
-fn last_window(
-    view: &View,
-    metric: MetricRef,
-    limit: Window,
-) -> Result<Option<Window>, ReadError> {
+fn last_window(view: &View, metric: MetricRef, limit: Window) -> Result<Option<Window>, ReadError> {
     let mut highest: Option<Window> = None;
     for memtable in view.memtables() {
         let windows = memtable.windows(metric.number).into_iter().map(|(window, _)| window);

@@ -113,9 +113,8 @@ struct Found {
 
 impl Windows {
     fn add_chunk(&mut self, live: &Arc<LiveSegment>, entry: &ChunkEntry, last: Sequence) {
-        let source = entry
-            .body
-            .map(|body| Source::Chunk(Arc::clone(live), Box::new(entry.clone()), body));
+        let source =
+            entry.body.map(|body| Source::Chunk(Arc::clone(live), Box::new(entry.clone()), body));
         self.found.push(Found {
             window: entry.key.window,
             last_sequence: last,
@@ -234,10 +233,29 @@ impl WindowLayers {
         metric: MetricRef,
         tombstones: &[Tombstone],
     ) -> Result<Block, ReadError> {
-        let mut merged = Block::new(metric.kind);
-        for layer in &self.layers {
-            merged = Block::merge(merged, layer.decode(metric, tombstones)?);
-        }
-        Ok(merged)
+        merge(self.layers.iter(), metric, tombstones)
     }
+
+    /// The records that no chunk holds yet, the newest of each time.
+    pub(crate) fn decode_unsealed(
+        &self,
+        metric: MetricRef,
+        tombstones: &[Tombstone],
+    ) -> Result<Block, ReadError> {
+        let is_chunk = |layer: &&Layer| matches!(layer.source, Source::Chunk(..));
+        merge(self.layers.iter().filter(|layer| !is_chunk(layer)), metric, tombstones)
+    }
+}
+
+/// The records of some layers of a window, oldest first: the newest of each time.
+pub(crate) fn merge<'a>(
+    layers: impl Iterator<Item = &'a Layer>,
+    metric: MetricRef,
+    tombstones: &[Tombstone],
+) -> Result<Block, ReadError> {
+    let mut merged = Block::new(metric.kind);
+    for layer in layers {
+        merged = Block::merge(merged, layer.decode(metric, tombstones)?);
+    }
+    Ok(merged)
 }

@@ -63,8 +63,9 @@ pub use blob::BlobReader;
 pub use block::Block;
 pub use catalogue::{Catalogue, CatalogueEntry};
 pub use db::{
-    Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport, Db, DbStatistics,
-    CopyReport, MetricStatistics, ProvableChunk, SealReport, SealScope, SealedBatch, Snapshot, restore,
+    Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport,
+    CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport, SealScope,
+    SealedBatch, Snapshot, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;
@@ -75,5 +76,5 @@ pub use registry::{Match, Selector};
 pub use repair::{RepairReport, repair};
 pub use scan::Scan;
 pub use verify::{VerifyReport, verify};
-pub use wal::{Sequence, Ticket};
 pub use wal::recovery::TornTail;
+pub use wal::{Sequence, Ticket};

@@ -19,9 +19,9 @@ use crate::run::{self, Run, RunWriter};
 use crate::segment::{self, ChunkSource, PageBudget, Segment, SegmentWriter};
 use crate::verify::verify;
 use crate::view::LiveSegment;
+use crate::wal;
 use crate::wal::frame::FrameView;
 use crate::wal::payload::{Payload, decode};
-use crate::wal;
 
 /// What a repair did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -201,7 +201,9 @@ impl Repairer<'_> {
             match self.rewrite(&live) {
                 Ok(record) => self.manifest.segments.extend(record),
                 Err(error) => {
-                    self.report.lost.push(format!("all {} chunks of {name}: {error}", record.chunks));
+                    self.report
+                        .lost
+                        .push(format!("all {} chunks of {name}: {error}", record.chunks));
                 }
             }
         }

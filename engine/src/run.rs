@@ -111,7 +111,15 @@ impl<'a> RunWriter<'a> {
         let file = disk.open(&name).at(disk, "create", &name)?;
         file.set_len(0).at(disk, "empty", &name)?;
         let buffer = header().to_vec();
-        Ok(Self { disk, protect, name, file, buffer, offset: HEADER_BYTES as u64, table: Vec::new() })
+        Ok(Self {
+            disk,
+            protect,
+            name,
+            file,
+            buffer,
+            offset: HEADER_BYTES as u64,
+            table: Vec::new(),
+        })
     }
 
     /// Whether no section was added.

@@ -127,8 +127,7 @@ impl Verifier<'_> {
             let name = segment::file_name(record.partition, record.number);
             let (disk, protect) = (Arc::clone(&disk), Arc::clone(&protect));
             let budget = Arc::clone(&budget);
-            let segment =
-                Segment::new(disk, protect, budget, name.clone(), record.size_bytes);
+            let segment = Segment::new(disk, protect, budget, name.clone(), record.size_bytes);
             let live = LiveSegment { record: record.clone(), segment };
             let checked = self.check_segment(&live);
             self.note(&name, checked);

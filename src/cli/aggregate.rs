@@ -59,7 +59,8 @@ fn function(name: &str) -> Result<Function> {
 
 impl AggregateCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let functions = self.functions.iter().map(|name| function(name)).collect::<Result<Vec<_>>>()?;
+        let functions =
+            self.functions.iter().map(|name| function(name)).collect::<Result<Vec<_>>>()?;
         let db = self.database.read()?;
         let metrics = self.selector.metrics(&db)?;
         let format = if self.json { RowFormat::Json } else { self.format };

@@ -62,19 +62,18 @@ impl DemoCommand {
             .with_context(|| format!("cannot create {}", directory.display()))?;
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/drives");
         let drives = self.drives.clone().unwrap_or(source);
-        ensure!(
-            drives.is_dir(),
-            "there are no drives in {}; give --drives DIR",
-            drives.display()
-        );
+        ensure!(drives.is_dir(), "there are no drives in {}; give --drives DIR", drives.display());
         let program = std::env::current_exe().context("cannot find this program")?;
         let db = directory.join("fleet.db");
         let mut demo = Demo { command: self, program, db, drives, checks: Vec::new() };
         let outcome = demo.steps();
         let seconds = started.elapsed().as_secs_f64();
         if self.json {
-            let checks: serde_json::Map<String, Value> =
-                demo.checks.iter().map(|(name, figures)| ((*name).into(), figures.clone())).collect();
+            let checks: serde_json::Map<String, Value> = demo
+                .checks
+                .iter()
+                .map(|(name, figures)| ((*name).into(), figures.clone()))
+                .collect();
             print_json(&json!({"ok": outcome.is_ok(), "seconds": seconds, "checks": checks}))?;
         }
         if self.keep.is_none() {
@@ -152,8 +151,10 @@ impl Demo<'_> {
         }
         for cycle in CYCLES {
             let start = ["--time-format", "s", "--start", "2026-01-05T08:00:00Z"];
-            let arguments =
-                ["--json", "--device", cycle, "--time", "cycSecs", start[0], start[1], start[2], start[3]];
+            let arguments = [
+                "--json", "--device", cycle, "--time", "cycSecs", start[0], start[1], start[2],
+                start[3],
+            ];
             accepted += self.accepted(&arguments, &format!("{cycle}.csv"))?;
         }
         let records = self.records()?;
@@ -230,7 +231,10 @@ impl Demo<'_> {
         self.say(&format!("  {records} records in {chunks} chunks, {bytes:.3} bytes per record"));
         for (codec, figures) in statistics["by_codec"].as_object().into_iter().flatten() {
             let each = figures["bytes_per_record"].as_f64().unwrap_or(f64::NAN);
-            self.say(&format!("  {codec:<22}{:>9} records{each:>8.3} bytes each", figures["records"].as_u64().unwrap_or(0)));
+            self.say(&format!(
+                "  {codec:<22}{:>9} records{each:>8.3} bytes each",
+                figures["records"].as_u64().unwrap_or(0)
+            ));
         }
         let figures = json!({"chunks": chunks, "records": records, "bytes_per_record": bytes});
         self.held("seal", figures);
@@ -241,14 +245,18 @@ impl Demo<'_> {
         self.say("Every byte is checked: checksums, contents, content ids, signatures.");
         let report = self.json("verify", &["--json"])?;
         ensure!(report["faults"] == json!([]), "there are faults: {report}");
-        self.say(&format!("  {} chunks in {} signed batches, no fault", report["chunks"], report["batches"]));
+        self.say(&format!(
+            "  {} chunks in {} signed batches, no fault",
+            report["chunks"], report["batches"]
+        ));
         self.held("verify", json!({"chunks": report["chunks"], "batches": report["batches"]}));
         Ok(())
     }
 
     fn answers(&mut self) -> Result<()> {
         self.say("Average and greatest speed per five minutes of one drive (mile/h):");
-        let arguments = ["--metric", "speed_mph", "--device", "4111928", "--every", "5m", "--fn", "avg,max"];
+        let arguments =
+            ["--metric", "speed_mph", "--device", "4111928", "--every", "5m", "--fn", "avg,max"];
         let rows = self.json("aggregate", &[&arguments[..], &["--format", "json"]].concat())?;
         let rows = rows.as_array().cloned().unwrap_or_default();
         ensure!(!rows.is_empty(), "the drive has no speeds");

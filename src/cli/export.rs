@@ -209,7 +209,8 @@ impl<'a> RecordWriter<'a> {
             if !metric.tags().is_empty()
                 && let Some(object) = object.as_object_mut()
             {
-                let tags = metric.tags().iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
+                let tags =
+                    metric.tags().iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
                 object.insert("tags".to_owned(), json!(tags));
             }
             serde_json::to_writer(&mut self.out, &object)?;

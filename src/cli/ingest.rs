@@ -71,7 +71,9 @@ impl DatabaseSink<'_> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        self.db.write(&self.batch, self.durability).map_err(|error| IngestError::Sink(Box::new(error)))?;
+        self.db
+            .write(&self.batch, self.durability)
+            .map_err(|error| IngestError::Sink(Box::new(error)))?;
         self.acknowledged += self.batch.len() as u64;
         self.batch.clear();
         if self.tells {

@@ -130,7 +130,11 @@ impl CatalogueCommand {
         let known = db.label_values("device");
         if known.iter().all(|(device, _)| *device != self.device) {
             let some: Vec<&str> = known.iter().take(8).map(|(device, _)| device.as_str()).collect();
-            bail!("there is no device {:?}; there are for example {}", self.device, some.join(", "));
+            bail!(
+                "there is no device {:?}; there are for example {}",
+                self.device,
+                some.join(", ")
+            );
         }
         let catalogue = db.catalogue(&self.device)?;
         if let Some(directory) = &self.blocks {
@@ -169,17 +173,25 @@ impl ChunksCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let db = self.database.read()?;
         let mut rows = self.listing.rows(&[
-            "device", "metric", "window", "generation", "part", "records", "first", "last", "bytes",
-            "batch", "cid",
+            "device",
+            "metric",
+            "window",
+            "generation",
+            "part",
+            "records",
+            "first",
+            "last",
+            "bytes",
+            "batch",
+            "cid",
         ])?;
         if let Some((from_ns, to_ns)) = self.range.first_and_last()? {
             for id in self.selector.metrics(&db)? {
                 let (device, name, ..) = tags(&db, id);
                 for chunk in db.chunks(id, from_ns..=to_ns)? {
                     let body = chunk.body;
-                    let time = |time_ns: Option<i64>| {
-                        Cell::from(time_ns.map(rfc3339).unwrap_or_default())
-                    };
+                    let time =
+                        |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
                     rows.push(&[
                         device.clone().into(),
                         name.clone().into(),

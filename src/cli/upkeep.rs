@@ -90,7 +90,12 @@ impl SealCommand {
         } else {
             println!("{} records sealed into {} chunks", report.records, report.chunks);
             for batch in &report.batches {
-                println!("batch {} of {} chunks, root {}", batch.number, batch.chunks, hex(&batch.root));
+                println!(
+                    "batch {} of {} chunks, root {}",
+                    batch.number,
+                    batch.chunks,
+                    hex(&batch.root)
+                );
             }
         }
         Ok(Outcome::Done)
@@ -378,7 +383,12 @@ impl BackupCommand {
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {
-            println!("{} files, {} bytes copied to {}", report.files, report.bytes, self.to.display());
+            println!(
+                "{} files, {} bytes copied to {}",
+                report.files,
+                report.bytes,
+                self.to.display()
+            );
             println!("the copy holds the signing key: keep it as safe as the database");
         }
         Ok(Outcome::Done)
@@ -408,7 +418,12 @@ impl RestoreCommand {
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {
-            println!("{} files, {} bytes restored to {}", report.files, report.bytes, self.db.display());
+            println!(
+                "{} files, {} bytes restored to {}",
+                report.files,
+                report.bytes,
+                self.db.display()
+            );
             println!("next: chronolith verify --db {}", self.db.display());
         }
         Ok(Outcome::Done)

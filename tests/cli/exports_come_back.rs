@@ -44,7 +44,8 @@ fn floats_are_written_in_the_shortest_form_and_ordered_by_device_metric_and_time
     assert_eq!(rows[4], "1767225602000000000,car-1,speed,5e-324,fleet,Ann B");
     assert_eq!(rows[5], "-1,car-2,speed,0.1,fleet,");
     let from = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-01T00:00:01Z"];
-    let ranged = [&["export", "--db", "a", "--metric", "speed", "--time-format", "rfc3339"], &from[..]];
+    let ranged =
+        [&["export", "--db", "a", "--metric", "speed", "--time-format", "rfc3339"], &from[..]];
     let rows = expect(at, 0, &ranged.concat());
     assert_eq!(rows.lines().nth(1), Some("2026-01-01T00:00:00Z,car-1,speed,61.2,fleet,Ann B"));
     assert_eq!(rows.lines().count(), 2);
@@ -79,7 +80,21 @@ fn deleted_records_are_gone_and_the_rest_stays() {
     expect(at, 0, &["ingest", "--db", "a", "in.lp"]);
     expect(at, 0, &["seal", "--db", "a", "--all"]);
     expect(at, 1, &["delete", "--db", "a"]);
-    expect(at, 0, &["delete", "--db", "a", "--metric", "speed", "--device", "car-1", "--from", "2026-01-01T00:00:01Z"]);
+    expect(
+        at,
+        0,
+        &[
+            "delete",
+            "--db",
+            "a",
+            "--metric",
+            "speed",
+            "--device",
+            "car-1",
+            "--from",
+            "2026-01-01T00:00:01Z",
+        ],
+    );
     for _ in 0..2 {
         let rows = expect(at, 0, &["export", "--db", "a", "--metric", "speed"]);
         assert_eq!(rows.lines().count(), 1 + 3);

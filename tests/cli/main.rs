@@ -1,5 +1,10 @@
 //! The promises of the binary, one behaviour per file.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod commands_in_documents_run;
 mod crates_depend_in_one_direction;

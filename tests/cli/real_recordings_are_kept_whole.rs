@@ -41,10 +41,15 @@ fn a_city_drive_comes_back_value_by_value() {
     let path = source("testdata/drives/4111928_1_2007-05-22.csv.gz");
     let input = path.display().to_string();
     let result = json(at, 0, &["ingest", "--json", "--db", "a", "--device", "car", &input]);
-    assert_eq!((result["accepted"].as_u64(), result["rejected"].as_u64()), (Some(931 * 4), Some(0)));
+    assert_eq!(
+        (result["accepted"].as_u64(), result["rejected"].as_u64()),
+        (Some(931 * 4), Some(0))
+    );
     expect(at, 0, &["seal", "--db", "a", "--all"]);
     let text = text(&path);
-    for (place, name) in ["cycle_sec", "timestep", "speed_mph", "accel_meters_ps"].iter().enumerate() {
+    for (place, name) in
+        ["cycle_sec", "timestep", "speed_mph", "accel_meters_ps"].iter().enumerate()
+    {
         let rows = expect(at, 0, &["export", "--db", "a", "--metric", name]);
         let expected: Vec<f64> = column(&text, 0, place + 1).into_values().collect();
         assert!(same(&exported(&rows), &expected), "{name}");
@@ -61,17 +66,23 @@ fn wind_turbine_years_come_back_value_by_value() {
     let device = ["--device-column", "Wind_turbine_name", "--window", "30d"];
     let arguments = [&["ingest", "--json", "--db", "a"], &device[..], &[&input]].concat();
     let result = json(at, 0, &arguments);
-    assert_eq!((result["accepted"].as_u64(), result["rejected"].as_u64()), (Some(732_515), Some(0)));
+    assert_eq!(
+        (result["accepted"].as_u64(), result["rejected"].as_u64()),
+        (Some(732_515), Some(0))
+    );
     expect(at, 0, &["seal", "--db", "a", "--all"]);
     let text = text(&path);
     let rows = expect(at, 0, &["export", "--db", "a", "--metric", "Ws_avg"]);
     // In order of the moment, not of the text: the offset changes with daylight saving.
     let moment = |time: &str| time.parse::<jiff::Timestamp>().unwrap();
-    let expected: BTreeMap<jiff::Timestamp, f64> =
-        text.lines().skip(1).filter_map(|line| {
+    let expected: BTreeMap<jiff::Timestamp, f64> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
             let cells: Vec<&str> = line.split(',').collect();
             Some((moment(cells[1]), cells[4].parse().ok()?))
-        }).collect();
+        })
+        .collect();
     let expected: Vec<f64> = expected.into_values().collect();
     assert!(same(&exported(&rows), &expected));
     assert_eq!(json(at, 0, &["verify", "--json", "--db", "a"])["faults"], serde_json::json!([]));

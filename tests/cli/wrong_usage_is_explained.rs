@@ -16,7 +16,10 @@ fn mistakes_are_named_with_what_would_be_right() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     fs::write(at.join("in.lp"), "fleet,device=car-1 speed=61.2 1\n").unwrap();
-    assert!(problem(at, 1, &["stats", "--db", "nowhere"]).contains("chronolith: there is no database at"));
+    assert!(
+        problem(at, 1, &["stats", "--db", "nowhere"])
+            .contains("chronolith: there is no database at")
+    );
     assert!(!at.join("nowhere").exists(), "a command that reads made a directory");
     expect(at, 0, &["init", "a"]);
     assert!(problem(at, 1, &["init", "a"]).contains("is a database already"));
@@ -26,7 +29,10 @@ fn mistakes_are_named_with_what_would_be_right() {
     assert!(problem(at, 1, &["aggregate", "--db", "a", "--fn", "median"]).contains("stddev"));
     assert!(problem(at, 1, &["export", "--db", "a", "--from", "yesterday"]).contains("2026-01-31"));
     assert!(problem(at, 1, &["ingest", "--db", "a", "gone.csv"]).contains("cannot open gone.csv"));
-    assert_eq!(problem(at, 2, &["ingets"]).lines().next().map(|l| l.contains("ingets")), Some(true));
+    assert_eq!(
+        problem(at, 2, &["ingets"]).lines().next().map(|l| l.contains("ingets")),
+        Some(true)
+    );
     fs::create_dir(at.join("full")).unwrap();
     fs::write(at.join("full/notes.txt"), "mine").unwrap();
     assert!(problem(at, 1, &["ingest", "--db", "full", "in.lp"]).contains("notes.txt"));
@@ -47,7 +53,10 @@ fn rejected_rows_are_reported_with_their_place_and_the_rest_goes_on() {
     assert_eq!(errors.len(), 2);
     assert_eq!((errors[0]["line"].as_u64(), errors[0]["column"].as_u64()), (Some(2), Some(26)));
     let reason = errors[1]["reason"].as_str().unwrap();
-    assert!(reason.contains("f64") && reason.contains("i64") && reason.contains("speed"), "{reason}");
+    assert!(
+        reason.contains("f64") && reason.contains("i64") && reason.contains("speed"),
+        "{reason}"
+    );
     assert_eq!(json(at, 0, &["stats", "--json", "--db", "a"])["records"], 2);
 }
 
@@ -55,8 +64,11 @@ fn rejected_rows_are_reported_with_their_place_and_the_rest_goes_on() {
 fn a_database_that_is_open_for_writing_says_so_to_the_next_writer() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
-    let db = chronolith_engine::Db::open(at.join("a"), chronolith_engine::Options::default()).unwrap();
-    assert!(problem(at, 1, &["seal", "--db", "a"]).contains("another process has this database open"));
+    let db =
+        chronolith_engine::Db::open(at.join("a"), chronolith_engine::Options::default()).unwrap();
+    assert!(
+        problem(at, 1, &["seal", "--db", "a"]).contains("another process has this database open")
+    );
     expect(at, 0, &["stats", "--db", "a"]);
     drop(db);
     expect(at, 0, &["seal", "--db", "a"]);

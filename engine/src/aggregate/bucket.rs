@@ -56,7 +56,11 @@ impl Every {
         match self {
             Self::Nanoseconds(length) => {
                 // A bucket that was cut off at the start of time ends where its whole would.
-                let inner = if start_ns == i64::MIN { start_ns } else { return start_ns.checked_add(length) };
+                let inner = if start_ns == i64::MIN {
+                    start_ns
+                } else {
+                    return start_ns.checked_add(length);
+                };
                 let (time, length) = (i128::from(inner), i128::from(length));
                 let origin = i128::from(ORIGIN_NS);
                 let end = ((time - origin).div_euclid(length) + 1) * length + origin;
@@ -160,7 +164,10 @@ mod tests {
         assert_eq!(week.end_of(monday), Some(monday + 7 * DAY_NS));
         let quarter = Every::Months(3);
         assert_eq!(quarter.start_of(leap_day), day_of_date(2024, 1, 1) * DAY_NS);
-        assert_eq!(quarter.end_of(quarter.start_of(leap_day)), Some(day_of_date(2024, 4, 1) * DAY_NS));
+        assert_eq!(
+            quarter.end_of(quarter.start_of(leap_day)),
+            Some(day_of_date(2024, 4, 1) * DAY_NS)
+        );
     }
 
     #[test]

@@ -112,9 +112,10 @@ impl<'a> BodyView<'a> {
         }
         if let Column::Text(texts) = &values {
             let whole = std::str::from_utf8(texts.data()).is_ok();
-            let each = || (0..texts.len()).all(|i| {
-                std::str::from_utf8(texts.bytes(i).unwrap_or_default()).is_ok()
-            });
+            let each = || {
+                (0..texts.len())
+                    .all(|i| std::str::from_utf8(texts.bytes(i).unwrap_or_default()).is_ok())
+            };
             if !whole || !each() {
                 return Err(BodyError::Text);
             }

@@ -227,12 +227,15 @@ pub fn decode_values(
     }
     let before = values.len();
     match values {
-        Column::F64(values) => numbers::decode(bytes, count, values)
-            .inspect_err(|_| values.truncate(before)),
-        Column::I64(values) => numbers::decode(bytes, count, values)
-            .inspect_err(|_| values.truncate(before)),
-        Column::U64(values) => numbers::decode(bytes, count, values)
-            .inspect_err(|_| values.truncate(before)),
+        Column::F64(values) => {
+            numbers::decode(bytes, count, values).inspect_err(|_| values.truncate(before))
+        }
+        Column::I64(values) => {
+            numbers::decode(bytes, count, values).inspect_err(|_| values.truncate(before))
+        }
+        Column::U64(values) => {
+            numbers::decode(bytes, count, values).inspect_err(|_| values.truncate(before))
+        }
         Column::Bool(values) => {
             bools::decode(bytes, count, values).inspect_err(|_| values.truncate(before))
         }

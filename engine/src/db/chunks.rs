@@ -212,9 +212,9 @@ impl Db {
             }
             let Some(name) = inner.catalogue_name(id, &chunks)? else { continue };
             let listed = chunks.iter();
-            entries.extend(listed.map(|(_, entry, _, header)| {
-                CatalogueEntry::new(name, entry.key, *header)
-            }));
+            entries.extend(
+                listed.map(|(_, entry, _, header)| CatalogueEntry::new(name, entry.key, *header)),
+            );
         }
         Ok(Catalogue::build(entries, inner.options.hash_function))
     }

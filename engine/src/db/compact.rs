@@ -7,9 +7,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::block::Block;
 use crate::db::flush::Cut;
-use crate::db::seal::{SegmentOutput, Sealer, first_sequence, no_key, unsealed};
+use crate::db::seal::{Sealer, SegmentOutput, first_sequence, no_key, unsealed};
 use crate::db::{Db, Inner, Maintained, Upkeep};
 use crate::error::{DiskContext, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
@@ -237,15 +236,10 @@ impl Inner {
                 continue;
             }
             let reference = self.metric_ref(metric)?;
-            let mut block = Block::new(reference.kind);
-            for layers in layers::find(&cut.view, reference, window, window)? {
-                for layer in &layers.layers {
-                    if !matches!(layer.source, Source::Chunk(..)) {
-                        let tombstones = cut.view.tombstones.of(metric);
-                        block = Block::merge(block, layer.decode(reference, tombstones)?);
-                    }
-                }
-            }
+            let tombstones = cut.view.tombstones.of(metric);
+            let found = layers::find(&cut.view, reference, window, window)?;
+            let Some(layers) = found.first() else { continue };
+            let block = layers.decode_unsealed(reference, tombstones)?;
             record.records += block.len() as u64;
             record.first_ns = record.first_ns.min(block.first_time().unwrap_or(i64::MAX));
             record.last_ns = record.last_ns.max(block.last_time().unwrap_or(i64::MIN));

@@ -21,11 +21,7 @@ impl Db {
     /// Deletes the records of some metrics in a range of time. They are invisible when this
     /// returns, and their bytes are gone after the next compaction; what is written afterwards
     /// stays. Returns when the deletion is on stable storage.
-    pub fn delete(
-        &self,
-        metrics: &[MetricId],
-        range: impl RangeBounds<i64>,
-    ) -> Maintained<()> {
+    pub fn delete(&self, metrics: &[MetricId], range: impl RangeBounds<i64>) -> Maintained<()> {
         let Some((from_ns, to_ns)) = first_and_last(&range)? else { return Ok(()) };
         let registry = self.inner.registry.read();
         let unknown = metrics.iter().find(|metric| registry.get(metric.index()).is_none());
@@ -119,11 +115,13 @@ impl Inner {
         for metric in 0..registry.len() as u32 {
             let Some(definition) = registry.get(metric) else { continue };
             let fits = |(device, name, _): &&(Regex, Regex, i64)| {
-                device.is_match(definition.metric.device()) && name.is_match(definition.metric.name())
+                device.is_match(definition.metric.device())
+                    && name.is_match(definition.metric.name())
             };
             let Some((.., keep_ns)) = patterns.iter().rev().find(fits) else { continue };
             let to_ns = now_ns.saturating_sub(*keep_ns);
-            if *keep_ns == 0 || view.tombstones.of(metric).iter().any(|t| t.deletion.to_ns >= to_ns) {
+            if *keep_ns == 0 || view.tombstones.of(metric).iter().any(|t| t.deletion.to_ns >= to_ns)
+            {
                 continue;
             }
             let reference = layers::MetricRef {

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::block::Block;
 use crate::db::{Inner, Maintained, Upkeep, state};
 use crate::error::DiskContext;
-use crate::layers::{Layer, MetricRef, Source};
+use crate::layers::{self, Layer, MetricRef, Source};
 use crate::manifest::{Manifest, RunRecord, Tombstone};
 use crate::memtable::Memtable;
 use crate::model::Window;
@@ -218,10 +217,7 @@ impl RunOutput<'_> {
             self.note(stream.len(), stream.first_time(), stream.last().map(|(last, _)| last));
             return Ok(self.writer.push_open(metric.number, copy)?);
         }
-        let mut merged = Block::new(metric.kind);
-        for (_, layer) in layers {
-            merged = Block::merge(merged, layer.decode(metric, tombstones)?);
-        }
+        let merged = layers::merge(layers.iter().map(|(_, layer)| layer), metric, tombstones)?;
         self.note(merged.len(), merged.first_time(), merged.last_time());
         Ok(self.writer.push_block(metric.number, layers[0].0, &merged)?)
     }

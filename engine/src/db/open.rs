@@ -161,7 +161,8 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
             || name.strip_suffix('/').is_some_and(|name| FOLDERS.contains(&name));
         if !is_ours {
             let place = disk.describe("");
-            let what = format!("{place} is no database and holds {name}; choose an empty directory");
+            let what =
+                format!("{place} is no database and holds {name}; choose an empty directory");
             return Err(OpenError::Options(what));
         }
     }
@@ -345,7 +346,9 @@ impl Inner {
         }
         for name in list(state::DIR)? {
             let path = format!("{}/{name}", state::DIR);
-            if name.ends_with(".state") && manifest.state.map(state::file_name) != Some(path.clone()) {
+            if name.ends_with(".state")
+                && manifest.state.map(state::file_name) != Some(path.clone())
+            {
                 remove(&path)?;
             }
         }

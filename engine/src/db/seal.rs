@@ -17,7 +17,7 @@ use crate::db::flush::Cut;
 use crate::db::{Db, Inner, Maintained, Upkeep};
 use crate::error::{DiskContext, Fault, MaintenanceError, ReadError};
 use crate::keys::{self, ProducerKey};
-use crate::layers::{self, MetricRef, Source};
+use crate::layers::{self, MetricRef};
 use crate::manifest::{Manifest, SegmentRecord};
 use crate::model::{Column, Definition, Window, window_end, window_start};
 use crate::registry::codec::metric_bytes;
@@ -112,7 +112,11 @@ impl Db {
 }
 
 impl Inner {
-    pub(super) fn seal_with(&self, upkeep: &mut Upkeep, scope: SealScope) -> Maintained<SealReport> {
+    pub(super) fn seal_with(
+        &self,
+        upkeep: &mut Upkeep,
+        scope: SealScope,
+    ) -> Maintained<SealReport> {
         let cut = self.cut()?;
         let jobs = self.jobs(&cut, scope)?;
         let mut manifest = upkeep.manifest.clone();
@@ -275,12 +279,7 @@ impl Sealer<'_> {
         let tombstones = cut.view.tombstones.of(job.metric.number);
         let mut chunks = Vec::new();
         for window in layers::find(&cut.view, job.metric, job.window, job.window)? {
-            let mut block = Block::new(job.metric.kind);
-            for layer in &window.layers {
-                if !matches!(layer.source, Source::Chunk(..)) {
-                    block = Block::merge(block, layer.decode(job.metric, tombstones)?);
-                }
-            }
+            let block = window.decode_unsealed(job.metric, tombstones)?;
             let generation = window.generation.map_or(0, |highest| highest + 1);
             chunks.extend(self.chunks(job.metric, job.window, generation, None, &block)?);
         }
@@ -313,8 +312,7 @@ impl Sealer<'_> {
             let (first_ns, last_ns) =
                 (block.first_time().unwrap_or(0), block.last_time().unwrap_or(0));
             let shown = Shown::new(&definition, first_ns, last_ns, block.len() as u64, codec);
-            let pseudonym =
-                definition.level.hides_metric().then(|| self.pseudonym(&definition));
+            let pseudonym = definition.level.hides_metric().then(|| self.pseudonym(&definition));
             let inner = pseudonym.map_or(Vec::new(), |pseudonym| shown.to_inner(&pseudonym));
             let body = body::assemble(&inner, &columns);
             let function = self.inner.options.hash_function;

@@ -118,7 +118,8 @@ impl Inner {
         let registry = self.registry.read();
         let kinds = registry.kinds();
         let fits = |(metric, kind): (&u32, &Kind)| kinds.get(*metric as usize) == Some(kind);
-        if let Some(position) = batch.metrics.iter().zip(&batch.kinds).position(|pair| !fits(pair)) {
+        if let Some(position) = batch.metrics.iter().zip(&batch.kinds).position(|pair| !fits(pair))
+        {
             return Err(misfit(&registry, batch, position));
         }
         let shape = |metric: u32| shape_of(registry.get(metric).map(|definition| &**definition));

@@ -46,9 +46,7 @@ impl LabelIndex {
         match label {
             "device" => Some(&self.devices),
             "name" => Some(&self.names),
-            _ => {
-                self.tags.get(label).or_else(|| self.tags.get(label.strip_prefix("tag_")?))
-            }
+            _ => self.tags.get(label).or_else(|| self.tags.get(label.strip_prefix("tag_")?)),
         }
     }
 

@@ -41,8 +41,7 @@ type Entries = Arc<[ChunkEntry]>;
 pub(crate) type Chunk = (ChunkEntry, SealRecord, [u8; 32]);
 
 /// What [`Segment::for_all`] hands every chunk to.
-type TakeChunk<'a> =
-    dyn FnMut(&ChunkEntry, &SealRecord, &[u8; 32]) -> Result<(), ReadError> + 'a;
+type TakeChunk<'a> = dyn FnMut(&ChunkEntry, &SealRecord, &[u8; 32]) -> Result<(), ReadError> + 'a;
 
 /// A segment on disk. Opened when it is first read from.
 pub(crate) struct Segment {
