@@ -33,16 +33,15 @@ impl FloatSum {
                 sums[lane] = sum;
             }
         }
-        for lane in 0..8 {
-            self.add(sums[lane]);
-            self.compensation += compensations[lane];
-        }
+        // The lanes' compensations may be large where the lanes cancel each other, so they are
+        // added as carefully as the sums.
+        sums.iter().chain(&compensations).for_each(|part| self.add(*part));
         rest.iter().for_each(|value| self.add(*value));
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.add(other.sum);
-        self.compensation += other.compensation;
+        self.add(other.compensation);
     }
 
     pub(crate) fn value(&self) -> f64 {

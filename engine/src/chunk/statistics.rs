@@ -157,10 +157,11 @@ fn as_decimals(bits: [u64; 4]) -> Option<(u8, [i64; 4])> {
         for (integer, bits) in integers.iter_mut().zip(bits) {
             let value = f64::from_bits(bits);
             let scaled = (value * scale).round();
-            if scaled.abs() >= 9e15 || (scaled / scale).to_bits() != bits {
+            // By way of the integer, so that −0.0 is seen to be none.
+            *integer = scaled as i64;
+            if scaled.abs() >= 9e15 || (*integer as f64 / scale).to_bits() != bits {
                 continue 'exponents;
             }
-            *integer = scaled as i64;
         }
         // Not so where a first or last value is NaN and hence no bound holds.
         if integers[1..].iter().all(|integer| *integer >= integers[0]) {
