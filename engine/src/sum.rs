@@ -35,13 +35,21 @@ impl FloatSum {
         }
         // The lanes' compensations may be large where the lanes cancel each other, so they are
         // added as carefully as the sums.
-        sums.iter().chain(&compensations).for_each(|part| self.add(*part));
+        sums.iter().for_each(|sum| self.add(*sum));
+        compensations.iter().for_each(|part| self.compensate(*part));
         rest.iter().for_each(|value| self.add(*value));
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.add(other.sum);
-        self.add(other.compensation);
+        self.compensate(other.compensation);
+    }
+
+    /// Adds the compensation of another sum; that of an infinite one is no number and says nothing.
+    fn compensate(&mut self, part: f64) {
+        if part.is_finite() {
+            self.add(part);
+        }
     }
 
     pub(crate) fn value(&self) -> f64 {

@@ -85,8 +85,11 @@ impl Inner {
         let mut guard = self.view.write();
         wal.switch_to(prepared)?;
         let last = wal.last();
-        let view = Arc::new(guard.rotated(last));
-        *guard = Arc::clone(&view);
+        let rotated = guard.rotated(last);
+        // Not the memtable that writers go on with: sealing would take up halves of their batches.
+        let active = Arc::new(Memtable::new(last));
+        let view = Arc::new(View { active, ..rotated.clone() });
+        *guard = Arc::new(rotated);
         let state = self.state.lock().unstored();
         Ok(Cut { view, last, log_file, state })
     }

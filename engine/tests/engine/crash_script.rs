@@ -162,7 +162,7 @@ fn value(kind: Kind, random: &mut Random) -> Value {
         Kind::F64 => Value::F64((choice % 1000) as f64 / 10.0),
         Kind::I64 => Value::I64((choice % 100) as i64 - 50),
         Kind::U64 => Value::U64(choice % 3 * (u64::MAX / 2)),
-        Kind::Bool => Value::Bool(choice % 2 == 0),
+        Kind::Bool => Value::Bool(choice.is_multiple_of(2)),
         Kind::Text => Value::Text("é☃".repeat(choice as usize % 9)),
         Kind::Bytes => Value::Bytes(choice.to_le_bytes()[..choice as usize % 9].to_vec()),
     }
@@ -255,6 +255,7 @@ pub(crate) fn script(seed: u64, steps: usize) -> Vec<Step> {
 
 /// Why a step failed.
 #[derive(Debug)]
+#[allow(dead_code, reason = "what is in it is printed")]
 pub(crate) enum Failed {
     Write(WriteError),
     Maintenance(MaintenanceError),
@@ -304,7 +305,7 @@ impl Journal {
 
     fn retention_fits(&self, operations: u64, found: i64) -> bool {
         let before = self.retention.iter().filter(|(at, ..)| *at <= operations);
-        let confirmed = before.clone().filter(|(.., confirmed)| *confirmed).next_back();
+        let confirmed = before.clone().rfind(|(.., confirmed)| *confirmed);
         let confirmed = confirmed.map_or(0, |(_, keep_ns, _)| *keep_ns);
         let under_way = before.clone().next_back().filter(|(.., confirmed)| !confirmed);
         found == confirmed || under_way.is_some_and(|(_, keep_ns, _)| *keep_ns == found)
@@ -340,7 +341,7 @@ impl Journal {
 }
 
 /// Where content differs from the prefix that is nearest to it.
-fn difference(contents: &[Content], found: &Content) -> String {
+pub(crate) fn difference(contents: &[Content], found: &Content) -> String {
     let distance = |content: &Content| {
         let pairs = content.records.iter().zip(&found.records);
         let records = pairs.map(|(a, b)| usize::from(a != b)).sum::<usize>();

@@ -67,7 +67,8 @@ pub(crate) fn assert_agrees(db: &Db, oracle: &Oracle, metric: MetricId, from_ns:
     assert_eq!(db.latest(metric).unwrap(), expected.last().cloned(), "latest of {metric:?}");
     let expected = oracle.range(metric, from_ns, to_ns);
     assert_eq!(scan(db, metric, from_ns, to_ns), expected, "{metric:?} {from_ns}..={to_ns}");
-    for every in [Every::Nanoseconds(700_000_000), Every::Nanoseconds(4_000_000_000), Every::Everything]
+    for every in
+        [Every::Nanoseconds(700_000_000), Every::Nanoseconds(4_000_000_000), Every::Everything]
     {
         assert_aggregates(db, metric, from_ns, to_ns, every, &expected);
     }

@@ -1,9 +1,7 @@
 //! Whatever is written, flushed, sealed, deleted and compacted in whatever order, and however
 //! often the database is reopened: it answers what a simple map would.
 
-use chronolith_engine::{
-    Db, Definition, Durability, Kind, Metric, MetricId, SealScope, Value,
-};
+use chronolith_engine::{Db, Definition, Durability, Kind, Metric, MetricId, SealScope, Value};
 use proptest::prelude::*;
 
 use crate::oracle::{Oracle, assert_agrees, options, scan};
@@ -25,8 +23,9 @@ enum Operation {
 
 fn records() -> impl Strategy<Value = Vec<(usize, i64, u64)>> {
     // Mostly in order and mostly near: as devices write; and some that are not.
-    let near = (0..6_usize, -20..20_i64, 0..4_i64, any::<u64>())
-        .prop_map(|(metric, second, part, value)| (metric, second * SECOND_NS + part * 250_000_000, value));
+    let near = (0..6_usize, -20..20_i64, 0..4_i64, any::<u64>()).prop_map(
+        |(metric, second, part, value)| (metric, second * SECOND_NS + part * 250_000_000, value),
+    );
     let far = (0..6_usize, any::<i64>(), any::<u64>());
     prop::collection::vec(prop_oneof![20 => near, 1 => far], 0..60)
 }
