@@ -149,7 +149,8 @@ COLUMNS = [
 
 def table(results):
     """The results as a Markdown table, notes below it."""
-    lines = ["| " + " | ".join(title for _, title, _ in COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    titles = " | ".join(title for _, title, _ in COLUMNS)
+    lines = [f"| {titles} |", "|---" * len(COLUMNS) + "|"]
     notes = []
     for result in results:
         if "missing" in result:
@@ -174,7 +175,8 @@ def arguments():
     parser.add_argument("--only", default=",".join(PEERS), help="peers, with commas between them")
     parser.add_argument("--limit", dest="limit_s", type=int, default=300,
                         help="most seconds for each step of each peer")
-    parser.add_argument("--port", type=int, default=18_428, help="of 127.0.0.1; the next is used too")
+    parser.add_argument("--port", type=int, default=18_428,
+                        help="of 127.0.0.1; the next is used too")
     parser.add_argument("--target", type=Path, default=ROOT / "target",
                         help="where cargo put the root package")
     parser.add_argument("--embedded", type=Path,

@@ -38,6 +38,9 @@ mod civil;
 mod db;
 mod encoding;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod latest;
 mod layers;

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::db::flush::Cut;
-use crate::db::seal::{Sealer, SegmentOutput, first_sequence, no_key, unsealed};
+use crate::db::seal::{
+    SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, first_sequence, no_key, unsealed,
+};
 use crate::db::{Db, Inner, Maintained, Upkeep};
 use crate::error::{DiskContext, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
@@ -128,7 +130,7 @@ impl Inner {
                 })
             });
             if !is_touched {
-                segments.retain(|live| live.record.size_bytes < self.options.segment_bytes / 2);
+                segments.retain(|live| is_small(&live.record, self.options.segment_bytes));
                 if segments.len() < 2 {
                     continue;
                 }
@@ -165,7 +167,7 @@ impl Inner {
         let mut output = SegmentOutput::new(self, partition, manifest, sealer)?;
         let window_of = |chunk: &OldChunk| (chunk.entry.key.metric, chunk.entry.key.window);
         for chunks in chunks.chunk_by(|a, b| window_of(a) == window_of(b)) {
-            if output.len() >= self.options.segment_bytes {
+            if output.is_full() {
                 records.extend(output.finish(manifest, first, last)?.0);
                 output = SegmentOutput::new(self, partition, manifest, sealer)?;
             }
@@ -262,6 +264,11 @@ impl Inner {
             }
         }
     }
+}
+
+/// Whether merging a segment with another is worth it.
+pub(super) fn is_small(record: &SegmentRecord, segment_bytes: u64) -> bool {
+    record.size_bytes < segment_bytes / 2 && (record.chunks as usize) < SEGMENT_CHUNKS_MAX / 2
 }
 
 /// Copies a chunk, its bytes unchanged.

@@ -8,6 +8,7 @@ use chronolith_disk::{Disk, DiskFile, RealDisk};
 use parking_lot::{Mutex, RwLock};
 
 use crate::background::Background;
+use crate::db::compact::is_small;
 use crate::db::delete::with_deletions;
 use crate::db::write::shape_of;
 use crate::db::{Chore, Db, Inner, SealScope, Upkeep, state};
@@ -430,7 +431,7 @@ fn small_segments(manifest: &Manifest, segment_bytes: u64) -> usize {
     let mut partitions: Vec<i64> = manifest
         .segments
         .iter()
-        .filter(|record| record.size_bytes < segment_bytes / 2)
+        .filter(|record| is_small(record, segment_bytes))
         .map(|record| record.partition)
         .collect();
     partitions.sort_unstable();

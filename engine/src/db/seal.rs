@@ -30,6 +30,8 @@ use crate::wal::Sequence;
 
 /// Windows are encoded in groups of this many, side by side on all processors.
 const GROUP_LEN: usize = 512;
+/// A segment is finished when it has this many chunks.
+pub(super) const SEGMENT_CHUNKS_MAX: usize = 1 << 17;
 
 /// Which windows are sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,12 +61,21 @@ pub struct SealedBatch {
 /// What sealing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SealReport {
-    /// The batches, one for each partition that was touched.
+    /// The batches: one for each partition that was touched, more where it has very many chunks.
     pub batches: Vec<SealedBatch>,
     /// How many chunks were sealed.
     pub chunks: u64,
     /// How many records they hold.
     pub records: u64,
+}
+
+impl SealReport {
+    fn note(&mut self, finished: Finished, segments: &mut Vec<SegmentRecord>) {
+        let (record, batch) = finished;
+        segments.extend(record);
+        self.chunks += batch.as_ref().map_or(0, |batch| batch.chunks);
+        self.batches.extend(batch);
+    }
 }
 
 /// The bytes that a producer signs for a seal batch.
@@ -129,6 +140,11 @@ impl Inner {
             let partition = jobs[0].0;
             let mut output = SegmentOutput::new(self, partition, &mut manifest, &sealer)?;
             for group in jobs.chunks(GROUP_LEN) {
+                if output.is_full() {
+                    let full = output.finish(&mut manifest, first_sequence, cut.last)?;
+                    output = SegmentOutput::new(self, partition, &mut manifest, &sealer)?;
+                    report.note(full, &mut segments);
+                }
                 for chunks in sealer.encode_all(&cut, group)? {
                     for chunk in chunks {
                         report.records += chunk.entry.body.map_or(0, |body| body.count.into());
@@ -136,10 +152,8 @@ impl Inner {
                     }
                 }
             }
-            let (records, batch) = output.finish(&mut manifest, first_sequence, cut.last)?;
-            segments.extend(records);
-            report.chunks += batch.as_ref().map_or(0, |batch| batch.chunks);
-            report.batches.extend(batch);
+            let last = output.finish(&mut manifest, first_sequence, cut.last)?;
+            report.note(last, &mut segments);
         }
         let sealed: HashSet<(u32, Window)> =
             jobs.iter().map(|(_, job)| (job.metric.number, job.window)).collect();
@@ -370,7 +384,10 @@ fn split(block: &Block, policy: Policy, parts: &mut Vec<(Block, Vec<u8>)>) {
     split(&block.part(middle..block.len()), policy, parts);
 }
 
-/// Segments of one partition on their way, and the seal batch of the new chunks in them.
+/// A finished segment and the seal batch of its new chunks, where there are any.
+type Finished = (Option<SegmentRecord>, Option<SealedBatch>);
+
+/// A segment of one partition on its way, and the seal batch of the new chunks in it.
 pub(super) struct SegmentOutput<'a> {
     inner: &'a Inner,
     sealer: &'a Sealer<'a>,
@@ -447,9 +464,11 @@ impl<'a> SegmentOutput<'a> {
         Ok(self.writer.push(entry, digest, source)?)
     }
 
-    /// How long the segment is so far: bytes.
-    pub(super) const fn len(&self) -> u64 {
-        self.writer.len()
+    /// Whether the next window should go to another segment: what is known of each chunk is in
+    /// memory until its segment is finished.
+    pub(super) const fn is_full(&self) -> bool {
+        self.writer.len() >= self.inner.options.segment_bytes
+            || self.writer.chunks() >= SEGMENT_CHUNKS_MAX
     }
 
     /// Signs the batch of the new chunks and finishes the segment: nothing where there were no
@@ -459,7 +478,7 @@ impl<'a> SegmentOutput<'a> {
         manifest: &mut Manifest,
         first_sequence: Sequence,
         last_sequence: Sequence,
-    ) -> Maintained<(Option<SegmentRecord>, Option<SealedBatch>)> {
+    ) -> Maintained<Finished> {
         let disk = &*self.inner.disk;
         let name = segment::file_name(self.partition, self.number);
         if self.writer.is_empty() {

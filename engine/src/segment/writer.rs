@@ -81,6 +81,11 @@ impl<'a> SegmentWriter<'a> {
         self.entries.is_empty()
     }
 
+    /// How many chunks were added.
+    pub(crate) const fn chunks(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How long the file is so far: bytes.
     pub(crate) const fn len(&self) -> u64 {
         self.offset

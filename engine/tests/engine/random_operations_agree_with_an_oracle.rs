@@ -1,7 +1,9 @@
 //! Whatever is written, flushed, sealed, deleted and compacted in whatever order, and however
 //! often the database is reopened: it answers what a simple map would.
 
-use chronolith_engine::{Db, Definition, Durability, Kind, Metric, MetricId, SealScope, Value};
+use chronolith_engine::{
+    Db, Definition, Durability, Kind, Metric, MetricId, Options, SealScope, Value,
+};
 use proptest::prelude::*;
 
 use crate::oracle::{Oracle, assert_agrees, options, scan};
@@ -81,6 +83,8 @@ fn write(db: &Db, oracle: &mut Oracle, metrics: &[MetricId], records: &[(usize, 
 }
 
 fn run(operations: &[Operation]) {
+    // Segments so small that compaction splits them.
+    let options = || Options { segment_bytes: 2048, ..options() };
     let directory = tempfile::tempdir().unwrap();
     let mut db = Db::open(directory.path(), options()).unwrap();
     let metrics = metrics(&db);
