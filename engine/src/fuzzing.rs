@@ -182,10 +182,7 @@ pub fn wal_frame(data: &[u8]) {
 pub fn wal_payload(data: &[u8]) {
     let Ok(payload) = decode(data) else { return };
     let batch = &payload.batch;
-    assert_eq!(
-        [batch.kinds.len(), batch.times.len(), batch.bits.len()],
-        [batch.metrics.len(); 3]
-    );
+    assert_eq!([batch.kinds.len(), batch.times.len(), batch.bits.len()], [batch.metrics.len(); 3]);
     let _ = batch.blobs();
     let mut bytes = Vec::new();
     encode(&payload.definitions, &payload.deletions, batch, &mut bytes);

@@ -159,8 +159,8 @@ impl Protect for Editing {
         _: Protection,
         bytes: &'a [u8],
     ) -> Result<Cow<'a, [u8]>, ProtectError> {
-        let is_it = purpose == self.purpose
-            && self.opened.fetch_add(1, Ordering::Relaxed) == self.nth;
+        let is_it =
+            purpose == self.purpose && self.opened.fetch_add(1, Ordering::Relaxed) == self.nth;
         let mut content = bytes.to_vec();
         if !is_it {
             return Ok(Cow::Borrowed(bytes));

@@ -88,9 +88,8 @@ pub fn counted(data: &[u8]) -> Option<(usize, &[u8])> {
 pub fn values(kind: Kind, data: &[u8]) {
     let Some((count, bytes)) = counted(data) else { return };
     let mut column = Column::new(kind);
-    let decoded = within(promised(bytes.len(), count), || {
-        decode_values(kind, bytes, count, &mut column)
-    });
+    let decoded =
+        within(promised(bytes.len(), count), || decode_values(kind, bytes, count, &mut column));
     match decoded {
         Err(_) => {
             let is_var = matches!(kind, Kind::Text | Kind::Bytes);

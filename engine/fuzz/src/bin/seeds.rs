@@ -55,7 +55,10 @@ fn times(seeds: &mut Seeds) {
                 seeds.push(("times", seed));
             }
             let mut gorilla = Gorilla::new();
-            times.iter().zip(0..).for_each(|(time, at)| gorilla.push(*time, noise(at) >> (at % 60)));
+            times
+                .iter()
+                .zip(0..)
+                .for_each(|(time, at)| gorilla.push(*time, noise(at) >> (at % 60)));
             seeds.push(("gorilla", counted(times.len(), |out| gorilla.copy_stream(out))));
         }
     }
