@@ -239,7 +239,7 @@ impl Segment {
                 Some(entries) => Arc::clone(entries),
                 None => self.read_page(opened, page)?,
             };
-            let offset = page.offset + u64::from(page.entries_size);
+            let offset = page.offset.saturating_add(page.entries_size.into());
             let digests = self.record_at(opened, offset, page.digests_size, Purpose::Footer)?;
             let digests = digests.as_chunks::<32>().0;
             if digests.len() != entries.len() {
@@ -257,7 +257,7 @@ impl Segment {
         let opened = self.opened()?;
         let (mut chunks, mut lost) = (Vec::new(), Vec::new());
         for page in &opened.index.pages {
-            let offset = page.offset + u64::from(page.entries_size);
+            let offset = page.offset.saturating_add(page.entries_size.into());
             let entries = self.read_page(opened, page);
             let digests = self.record_at(opened, offset, page.digests_size, Purpose::Footer);
             let (Ok(entries), Ok(digests)) = (entries, digests) else {
@@ -285,7 +285,7 @@ impl Segment {
             return Ok(None);
         };
         let page = &opened.index.pages[number];
-        let offset = page.offset + u64::from(page.entries_size);
+        let offset = page.offset.saturating_add(page.entries_size.into());
         let digests = self.record_at(opened, offset, page.digests_size, Purpose::Footer)?;
         Ok(digests.as_chunks::<32>().0.get(at).copied())
     }
@@ -317,7 +317,7 @@ impl Segment {
             if offset != at {
                 faults.push(self.fault(at, format!("bytes up to {offset} belong to nothing")));
             }
-            at = offset + size;
+            at = offset.saturating_add(size);
         };
         for page in &opened.index.pages {
             for entry in self.read_page(opened, page)?.iter() {
