@@ -65,7 +65,8 @@ impl Unconfirmed {
         }
         self.synced = Some(frame.synced);
         self.groups.push_back((frame.sequence, place));
-        while self.groups.get(1).is_some_and(|(first, _)| *first <= frame.synced.saturating_add(1)) {
+        while self.groups.get(1).is_some_and(|(first, _)| *first <= frame.synced.saturating_add(1))
+        {
             self.groups.pop_front();
         }
     }
