@@ -133,16 +133,16 @@ fn phase_open(directory: &Path, count: usize) {
     print("select one in ten, 1,000 latest", count, &text, &clock, before);
 }
 
+/// Each in a process of its own, one after the other in one directory.
+const PHASES: [(&str, fn(&Path, usize)); 3] =
+    [("phase-write", phase_write), ("phase-replay", phase_replay), ("phase-open", phase_open)];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [phase, directory, count] = &arguments[..] {
-        let (directory, count) = (Path::new(directory), count.parse().unwrap());
-        match phase.as_str() {
-            "phase-write" => return phase_write(directory, count),
-            "phase-replay" => return phase_replay(directory, count),
-            "phase-open" => return phase_open(directory, count),
-            _ => {}
-        }
+    if let [phase, directory, count] = &arguments[..]
+        && let Some(phase) = PHASES.iter().find(|(name, _)| name == phase)
+    {
+        return phase.1(Path::new(directory), count.parse().unwrap());
     }
     // What `cargo bench` says, and a test run over all targets does not.
     if !arguments.iter().any(|argument| argument == "--bench") {
@@ -156,7 +156,7 @@ fn main() {
     let program = std::env::current_exe().unwrap();
     for count in counts {
         let directory = tempfile::tempdir().unwrap();
-        for phase in ["phase-write", "phase-replay", "phase-open"] {
+        for (phase, _) in PHASES {
             let mut command = Command::new(&program);
             command.arg(phase).arg(directory.path()).arg(count.to_string());
             assert!(command.status().unwrap().success(), "{phase} failed");

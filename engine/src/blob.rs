@@ -34,6 +34,14 @@ pub(crate) fn file_name(cid: &Cid) -> String {
     format!("{DIR}/{cid}.blob")
 }
 
+/// A list as it is encoded.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    v: u64,
+    blocks: Vec<(Cid, u64)>,
+}
+
 /// The blocks of a blob: content id and the length of the content up to the block's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BlockList {
@@ -60,20 +68,15 @@ impl BlockList {
 
     /// Reads a list: `None` for anything that [`BlockList::to_bytes`] would not write.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let Ok(Ipld::Map(mut fields)) = serde_ipld_dagcbor::from_slice(bytes) else { return None };
-        let Some(Ipld::List(items)) = fields.remove("blocks") else { return None };
-        let mut blocks = Vec::new();
-        let mut before = 0;
-        for item in items {
-            let Ipld::List(parts) = item else { return None };
-            let [Ipld::Link(cid), Ipld::Integer(end)] = parts[..] else { return None };
-            let end = u64::try_from(end).ok()?;
-            let size = end.checked_sub(before).filter(|size| *size > 0)?;
-            if size > BLOCK_BYTES as u64 {
-                return None;
-            }
-            blocks.push((cid, end));
-            before = end;
+        let Fields { v: 1, blocks } = serde_ipld_dagcbor::from_slice(bytes).ok()? else {
+            return None;
+        };
+        let ends = || blocks.iter().map(|(_, end)| *end);
+        let fits = |(before, end): (u64, u64)| {
+            end.checked_sub(before).is_some_and(|size| (1..=BLOCK_BYTES as u64).contains(&size))
+        };
+        if !std::iter::once(0).chain(ends()).zip(ends()).all(fits) {
+            return None;
         }
         let list = Self { blocks };
         (list.to_bytes() == bytes).then_some(list)

@@ -32,7 +32,7 @@ use crate::layers::MetricRef;
 use crate::manifest::{Manifest, RunRecord, SegmentRecord};
 use crate::model::{Definition, Metric, MetricId, Value};
 use crate::options::Options;
-use crate::registry::{Registry, Selector};
+use crate::registry::{MetricShape, Registry, Selector};
 use crate::run::{self, Run};
 use crate::scan::Scan;
 use crate::segment::{self, PageBudget, Segment};
@@ -111,9 +111,8 @@ impl Inner {
     }
 
     fn metric_ref(&self, metric: u32) -> Result<MetricRef, ReadError> {
-        let registry = self.registry.read();
-        let definition = registry.get(metric).ok_or(ReadError::UnknownMetric(metric))?;
-        let (kind, window_ns) = (definition.kind, definition.window_ns);
+        let shape = self.registry.read().shape(metric);
+        let MetricShape { kind, window_ns } = shape.ok_or(ReadError::UnknownMetric(metric))?;
         Ok(MetricRef { number: metric, kind, window_ns })
     }
 

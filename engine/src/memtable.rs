@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::batch::Batch;
-use crate::model::{Kind, Window, floor_to_window};
+use crate::model::{Window, floor_to_window};
+use crate::registry::MetricShape;
 use crate::wal::Sequence;
 
 pub(crate) use open_chunk::{OpenChunk, OpenCopy, column_from_bits};
@@ -22,13 +23,6 @@ pub(crate) use open_chunk::{OpenChunk, OpenCopy, column_from_bits};
 const SHARDS: usize = 16;
 /// Metrics of one device mostly have consecutive numbers: a block of numbers shares a shard.
 const BLOCK_BITS: u32 = 6;
-
-/// What a memtable must know of a metric when it first meets it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct MetricShape {
-    pub(crate) kind: Kind,
-    pub(crate) window_ns: i64,
-}
 
 /// Records in memory, together with the range of sequences they came in.
 pub(crate) struct Memtable {
@@ -156,13 +150,13 @@ impl Shard {
         local: usize,
         metric: u32,
         time_ns: i64,
-        shape: impl FnOnce(u32) -> MetricShape,
-    ) -> &mut Series {
+        shape: impl FnOnce(u32) -> Option<MetricShape>,
+    ) -> Option<&mut Series> {
         if self.slots.len() <= local {
             self.slots.resize((local + 1).next_multiple_of(64), 0);
         }
         if self.slots[local] == 0 {
-            let shape = shape(metric);
+            let shape = shape(metric)?;
             let window = floor_to_window(time_ns, shape.window_ns);
             self.series.push(Series {
                 metric,
@@ -173,7 +167,7 @@ impl Shard {
             self.slots[local] = self.series.len() as u32;
         }
         let index = self.slots[local] as usize - 1;
-        &mut self.series[index]
+        self.series.get_mut(index)
     }
 }
 
@@ -195,15 +189,17 @@ impl Series {
 }
 
 impl Locked<'_> {
-    /// Adds the batch's records in their order.
-    pub(crate) fn apply(&mut self, batch: &Batch, shape: impl Fn(u32) -> MetricShape) {
+    /// Adds the batch's records in their order; `shape` knows every metric of a checked batch.
+    pub(crate) fn apply(&mut self, batch: &Batch, shape: impl Fn(u32) -> Option<MetricShape>) {
         let mut grown = 0;
         for index in 0..batch.len() {
             let (metric, time_ns) = (batch.metrics[index], batch.times[index]);
             let (shard, local) = place(metric);
             let Some(shard) = &mut self.shards[shard] else { continue };
             let known = shard.slots.get(local).is_some_and(|slot| *slot != 0);
-            let series = shard.get_or_insert(local, metric, time_ns, &shape);
+            let Some(series) = shard.get_or_insert(local, metric, time_ns, &shape) else {
+                continue;
+            };
             let chunk = series.chunk_for(time_ns);
             let before = chunk.size_bytes();
             chunk.push(time_ns, batch.bits[index], &batch.data);

@@ -29,6 +29,13 @@ pub(crate) struct Defined {
     pub(crate) definition: Arc<Definition>,
 }
 
+/// What is fixed of a metric and asked for with every record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MetricShape {
+    pub(crate) kind: Kind,
+    pub(crate) window_ns: i64,
+}
+
 /// All metrics of a database.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -36,6 +43,8 @@ pub(crate) struct Registry {
     metrics: Vec<Vec<Arc<Definition>>>,
     /// The kind of each metric, side by side for the check of every record.
     kinds: Vec<Kind>,
+    /// The length of each metric's windows in nanoseconds, in the same way.
+    windows_ns: Vec<i64>,
     by_metric: HashTable<u32>,
     labels: LabelIndex,
     /// What has been defined since the definitions' file was last written.
@@ -76,12 +85,19 @@ impl Registry {
 
     /// The handle of a metric's number.
     pub(crate) fn id(&self, metric: u32) -> Option<MetricId> {
-        Some(MetricId::new(metric, self.get(metric)?.kind))
+        Some(MetricId::new(metric, *self.kinds.get(metric as usize)?))
     }
 
     /// The kinds of all metrics, by number.
     pub(crate) fn kinds(&self) -> &[Kind] {
         &self.kinds
+    }
+
+    /// What is fixed of a metric.
+    pub(crate) fn shape(&self, metric: u32) -> Option<MetricShape> {
+        let kind = *self.kinds.get(metric as usize)?;
+        let window_ns = *self.windows_ns.get(metric as usize)?;
+        Some(MetricShape { kind, window_ns })
     }
 
     /// Checks a definition against the limits and against what exists. `Ok(None)`: the metric
@@ -133,6 +149,7 @@ impl Registry {
             self.labels.insert(defined.metric, metric);
             self.metrics.push(vec![Arc::clone(&defined.definition)]);
             self.kinds.push(defined.definition.kind);
+            self.windows_ns.push(defined.definition.window_ns);
             let metrics = &self.metrics;
             self.by_metric.insert_unique(hash(metric), defined.metric, |number| {
                 metrics

@@ -318,6 +318,9 @@ impl Run {
         let fault = |what: String| self.fault(section.offset, what);
         let count = section.count as usize;
         let block = match section.form {
+            GORILLA if matches!(kind, Kind::Text | Kind::Bytes) => {
+                return Err(fault(format!("a Gorilla stream cannot hold {kind}")).into());
+            }
             GORILLA => {
                 let (mut times, mut bits) = (Vec::new(), Vec::new());
                 gorilla::decode(&bytes, count, &mut times, &mut bits)

@@ -74,7 +74,7 @@ pub const fn promised(input: usize, count: usize) -> usize {
 /// structures of the smallest items, and the new encoding that is compared.
 #[must_use]
 pub const fn in_proportion(input: usize) -> usize {
-    512 * input + (4 << 20)
+    64 * input + (1 << 20)
 }
 
 /// `count u16 · bytes`: small counts, so that the bound on allocation is a tight one.

@@ -9,11 +9,13 @@ use std::collections::BTreeMap;
 use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
 use cid::Cid;
 use ipld_core::ipld::Ipld;
+use serde::Deserialize;
+use serde_bytes::ByteArray;
 
 use crate::model::{Definition, Kind, Level, Place, Window};
 
 /// The version of headers that this program writes.
-const VERSION: i128 = 1;
+const VERSION: u64 = 1;
 
 /// Which chunk of a metric it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,18 +132,22 @@ impl Shown {
         fields.insert("codec".into(), text(&self.codec));
     }
 
-    fn from_fields(fields: &mut Fields) -> Result<Self, HeaderError> {
+    fn from_fields(fields: Fields) -> Result<Self, HeaderError> {
+        let place = |(latitude_centidegrees, longitude_centidegrees)| Place {
+            latitude_centidegrees,
+            longitude_centidegrees,
+        };
         Ok(Self {
-            device: fields.text("device")?,
-            name: fields.text("name")?,
-            tags: fields.texts("tags")?,
-            unit: fields.text("unit")?,
-            place: fields.place()?,
-            metadata: fields.texts("metadata")?,
-            first_ns: fields.integer("first")?,
-            last_ns: fields.integer("last")?,
-            count: fields.integer("count")?,
-            codec: fields.text("codec")?,
+            device: needed("device", fields.device)?,
+            name: needed("name", fields.name)?,
+            tags: needed("tags", fields.tags)?,
+            unit: needed("unit", fields.unit)?,
+            place: fields.place.map(place),
+            metadata: needed("metadata", fields.metadata)?,
+            first_ns: needed("first", fields.first)?,
+            last_ns: needed("last", fields.last)?,
+            count: needed("count", fields.count)?,
+            codec: needed("codec", fields.codec)?,
         })
     }
 
@@ -153,12 +159,13 @@ impl Shown {
         to_cbor(fields)
     }
 
-    /// Reads an inner header: what the public one hides, and the pseudonym in its place.
+    /// Reads an inner header: what the public one hides, and the pseudonym in its place. Anything
+    /// that [`Shown::to_inner`] would not write is refused.
     pub(crate) fn from_inner(bytes: &[u8]) -> Result<(Self, [u8; 32]), HeaderError> {
-        let mut fields = Fields::parse(bytes)?;
-        let shown = Self::from_fields(&mut fields)?;
-        let pseudonym = fields.digest("pseudonym")?;
-        fields.finish()?;
+        let fields: Fields = from_cbor(bytes)?;
+        let pseudonym = needed("pseudonym", fields.pseudonym)?.into_array();
+        let shown = Self::from_fields(fields)?;
+        canonical(&shown.to_inner(&pseudonym), bytes)?;
         Ok((shown, pseudonym))
     }
 }
@@ -187,7 +194,7 @@ impl ChunkHeader {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut fields = BTreeMap::new();
         let integer = |value: i128| Ipld::Integer(value);
-        fields.insert("v".into(), integer(VERSION));
+        fields.insert("v".into(), integer(VERSION.into()));
         fields.insert("kind".into(), Ipld::String(self.kind.name().into()));
         fields.insert("level".into(), integer(self.level.number().into()));
         fields.insert("window_ns".into(), integer(self.window_ns.into()));
@@ -213,53 +220,35 @@ impl ChunkHeader {
 
     /// Reads a header; anything that [`ChunkHeader::to_bytes`] would not write is refused.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HeaderError> {
-        let mut fields = Fields::parse(bytes)?;
-        let version: i128 = fields.integer("v")?;
+        let Version { v: version } = from_cbor(bytes)?;
         if version != VERSION {
             return Err(HeaderError(format!("version {version}; this program reads {VERSION}")));
         }
-        let kind = fields.text("kind")?.parse::<Kind>();
-        let level = Level::from_number(fields.integer("level")?);
-        let mut encryption = match fields.take("encryption")? {
-            Ipld::Map(fields) => Fields(fields),
-            _ => return Err(HeaderError("encryption is not a map".into())),
-        };
-        if encryption.integer::<i128>("scheme")? != 0 {
+        let fields: Fields = from_cbor(bytes)?;
+        let kind = needed("kind", fields.kind.as_deref())?.parse::<Kind>();
+        let level = Level::from_number(needed("level", fields.level)?);
+        if needed("encryption", fields.encryption.as_ref())?.scheme != 0 {
             return Err(HeaderError("an encryption scheme that this program does not know".into()));
         }
-        encryption.finish()?;
-        let Ipld::Link(body) = fields.take("body")? else {
-            return Err(HeaderError("body is not a link".into()));
-        };
-        let supersedes = match fields.take("supersedes")? {
-            Ipld::Null => None,
-            value => Some(to_integer("supersedes", &value)?),
-        };
-        let pseudonym = match fields.0.contains_key("pseudonym") {
-            true => Some(fields.digest("pseudonym")?),
-            false => None,
-        };
+        let pseudonym = fields.pseudonym.map(ByteArray::into_array);
         let header = Self {
             kind: kind.map_err(|error| HeaderError(error.to_string()))?,
             level: level.ok_or_else(|| HeaderError("no such level".into()))?,
-            window_ns: fields.integer("window_ns")?,
-            window: fields.integer("window")?,
-            generation: fields.integer("generation")?,
-            part: fields.integer("part")?,
-            supersedes,
-            body,
-            body_bytes: fields.integer("body_bytes")?,
-            producer: fields.digest("producer")?,
+            window_ns: needed("window_ns", fields.window_ns)?,
+            window: needed("window", fields.window)?,
+            generation: needed("generation", fields.generation)?,
+            part: needed("part", fields.part)?,
+            supersedes: fields.supersedes,
+            body: needed("body", fields.body)?,
+            body_bytes: needed("body_bytes", fields.body_bytes)?,
+            producer: needed("producer", fields.producer)?.into_array(),
             pseudonym,
             shown: match pseudonym {
                 Some(_) => None,
-                None => Some(Shown::from_fields(&mut fields)?),
+                None => Some(Shown::from_fields(fields)?),
             },
         };
-        fields.finish()?;
-        if header.to_bytes() != bytes {
-            return Err(HeaderError("the bytes are not canonical".into()));
-        }
+        canonical(&header.to_bytes(), bytes)?;
         Ok(header)
     }
 
@@ -275,78 +264,62 @@ fn to_cbor(fields: BTreeMap<String, Ipld>) -> Vec<u8> {
     serde_ipld_dagcbor::to_vec(&Ipld::Map(fields)).unwrap_or_default()
 }
 
-/// The fields of a map, taken out one by one.
-struct Fields(BTreeMap<String, Ipld>);
-
-fn to_integer<T: TryFrom<i128>>(name: &str, value: &Ipld) -> Result<T, HeaderError> {
-    let Ipld::Integer(value) = value else {
-        return Err(HeaderError(format!("{name} is not an integer")));
-    };
-    T::try_from(*value).map_err(|_| HeaderError(format!("{name} is out of range: {value}")))
+/// Decodes into a type whose fields say what may come, so that no bytes can make it reserve more
+/// memory than they fill; a general tree of values would reserve what its lists claim to hold.
+fn from_cbor<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, HeaderError> {
+    serde_ipld_dagcbor::from_slice(bytes).map_err(|error| HeaderError(error.to_string()))
 }
 
-impl Fields {
-    fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
-        match serde_ipld_dagcbor::from_slice(bytes) {
-            Ok(Ipld::Map(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(HeaderError("not a map".into())),
-            Err(error) => Err(HeaderError(error.to_string())),
-        }
-    }
+/// The version, whatever else a later version may have.
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
 
-    fn take(&mut self, name: &str) -> Result<Ipld, HeaderError> {
-        self.0.remove(name).ok_or_else(|| HeaderError(format!("{name} is missing")))
-    }
+/// What a header or an inner header may hold.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Fields {
+    #[serde(rename = "v")]
+    _version: Option<u64>,
+    kind: Option<String>,
+    level: Option<u8>,
+    window_ns: Option<i64>,
+    window: Option<Window>,
+    generation: Option<u32>,
+    part: Option<u32>,
+    supersedes: Option<u32>,
+    encryption: Option<Encryption>,
+    body: Option<Cid>,
+    body_bytes: Option<u64>,
+    producer: Option<ByteArray<32>>,
+    pseudonym: Option<ByteArray<32>>,
+    device: Option<String>,
+    name: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+    unit: Option<String>,
+    place: Option<(i32, i32)>,
+    metadata: Option<BTreeMap<String, String>>,
+    first: Option<i64>,
+    last: Option<i64>,
+    count: Option<u64>,
+    codec: Option<String>,
+}
 
-    fn integer<T: TryFrom<i128>>(&mut self, name: &str) -> Result<T, HeaderError> {
-        to_integer(name, &self.take(name)?)
-    }
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encryption {
+    scheme: u64,
+}
 
-    fn text(&mut self, name: &str) -> Result<String, HeaderError> {
-        match self.take(name)? {
-            Ipld::String(text) => Ok(text),
-            _ => Err(HeaderError(format!("{name} is not text"))),
-        }
-    }
+fn needed<T>(name: &str, value: Option<T>) -> Result<T, HeaderError> {
+    value.ok_or_else(|| HeaderError(format!("{name} is missing")))
+}
 
-    fn texts(&mut self, name: &str) -> Result<BTreeMap<String, String>, HeaderError> {
-        let Ipld::Map(map) = self.take(name)? else {
-            return Err(HeaderError(format!("{name} is not a map")));
-        };
-        map.into_iter()
-            .map(|(key, value)| match value {
-                Ipld::String(text) => Ok((key, text)),
-                _ => Err(HeaderError(format!("{name}.{key} is not text"))),
-            })
-            .collect()
+/// A field too many, or one in the wrong form, shows as bytes that are not those of the encoding.
+fn canonical(encoded: &[u8], bytes: &[u8]) -> Result<(), HeaderError> {
+    if encoded == bytes {
+        return Ok(());
     }
-
-    fn digest(&mut self, name: &str) -> Result<[u8; 32], HeaderError> {
-        match self.take(name)? {
-            Ipld::Bytes(bytes) => bytes.try_into().ok(),
-            _ => None,
-        }
-        .ok_or_else(|| HeaderError(format!("{name} is not 32 bytes")))
-    }
-
-    fn place(&mut self) -> Result<Option<Place>, HeaderError> {
-        match self.take("place")? {
-            Ipld::Null => Ok(None),
-            Ipld::List(parts) => match &parts[..] {
-                [latitude, longitude] => Ok(Some(Place {
-                    latitude_centidegrees: to_integer("place", latitude)?,
-                    longitude_centidegrees: to_integer("place", longitude)?,
-                })),
-                _ => Err(HeaderError("place has not two parts".into())),
-            },
-            _ => Err(HeaderError("place is not a list".into())),
-        }
-    }
-
-    fn finish(&self) -> Result<(), HeaderError> {
-        match self.0.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(HeaderError(format!("{name} is not a field of a header"))),
-        }
-    }
+    Err(HeaderError("the bytes are not canonical".into()))
 }

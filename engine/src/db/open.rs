@@ -10,7 +10,6 @@ use parking_lot::{Mutex, RwLock};
 use crate::background::Background;
 use crate::db::compact::is_small;
 use crate::db::delete::with_deletions;
-use crate::db::write::shape_of;
 use crate::db::{Chore, Db, Inner, SealScope, Upkeep, state};
 use crate::error::{DiskContext, OpenError, ReadError};
 use crate::keys::{self, ProducerKey};
@@ -279,7 +278,7 @@ impl Inner {
         }
         let view = self.view.read();
         let mut shards = view.active.lock(&payload.batch.metrics);
-        shards.apply(&payload.batch, |metric| shape_of(registry.get(metric).map(|d| &**d)));
+        shards.apply(&payload.batch, |metric| registry.shape(metric));
         Ok(())
     }
 

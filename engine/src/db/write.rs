@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::db::{Db, Inner};
 use crate::error::WriteError;
-use crate::memtable::MetricShape;
 use crate::model::{Definition, Kind, Metric, MetricId};
 use crate::options::Durability;
 use crate::protect::Purpose;
@@ -122,13 +121,12 @@ impl Inner {
         {
             return Err(misfit(&registry, batch, position));
         }
-        let shape = |metric: u32| shape_of(registry.get(metric).map(|definition| &**definition));
         let view = self.view.read();
         // From here on the order of the log is the order in the memtable and in the state.
         let mut shards = view.active.lock(&batch.metrics);
         let mut state = (!batch.state.is_empty()).then(|| self.state.lock());
         let sequence = wal.append(frame)?;
-        shards.apply(batch, shape);
+        shards.apply(batch, |metric| registry.shape(metric));
         if let Some(state) = &mut state {
             batch.state.iter().for_each(|change| state.apply(change, sequence));
         }
@@ -162,12 +160,4 @@ fn misfit(registry: &Registry, batch: &Batch, position: usize) -> WriteError {
         expected: definition.kind,
         found: batch.kinds[position],
     }
-}
-
-/// What the memtable must know of a metric. Every metric of a checked batch has a definition.
-pub(crate) fn shape_of(definition: Option<&Definition>) -> MetricShape {
-    definition.map_or(
-        MetricShape { kind: Kind::Bytes, window_ns: Definition::DEFAULT_WINDOW_NS },
-        |definition| MetricShape { kind: definition.kind, window_ns: definition.window_ns },
-    )
 }

@@ -246,8 +246,8 @@ impl Definition {
             );
         }
         if let Some(place) = self.place
-            && (place.latitude_centidegrees.abs() > 9_000
-                || place.longitude_centidegrees.abs() > 18_000)
+            && (place.latitude_centidegrees.unsigned_abs() > 9_000
+                || place.longitude_centidegrees.unsigned_abs() > 18_000)
         {
             return fail("place", "is outside of ±90° and ±180°".to_owned());
         }

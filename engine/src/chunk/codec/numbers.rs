@@ -1,6 +1,7 @@
 //! Columns of numbers (`f64`, `i64`, `u64`): which codec, and the ones that all three share.
 
 use hashbrown::HashMap;
+use pco::metadata::DeltaEncoding;
 use pco::wrapped::{FileCompressor, FileDecompressor};
 use pco::{ChunkConfig, PagingSpec};
 
@@ -410,6 +411,9 @@ fn decode_dictionary<T: Number>(
     if wrong { Err(CodecError::Damaged("a dictionary has no such entry")) } else { Ok(()) }
 }
 
+/// The shortest window that pco's encoder looks back over, however few values there are.
+const PCO_WINDOW_MIN: usize = 1 << 4;
+
 fn decode_pco<T: Number>(
     bytes: &[u8],
     count: usize,
@@ -418,6 +422,13 @@ fn decode_pco<T: Number>(
     let damaged = |_| CodecError::Damaged("pco refuses its part");
     let (file, rest) = FileDecompressor::new(bytes).map_err(damaged)?;
     let (mut chunk, rest) = file.chunk_decompressor::<T, _>(rest).map_err(damaged)?;
+    // The page reserves its window at once; the encoder takes no longer one than its values need.
+    let window_max = count.next_power_of_two().max(PCO_WINDOW_MIN);
+    if let DeltaEncoding::Lookback { config, .. } = &chunk.meta().delta_encoding
+        && 1_usize.checked_shl(config.window_n_log).is_none_or(|window| window > window_max)
+    {
+        return Err(CodecError::Damaged("pco looks back further than it has values"));
+    }
     let mut page = chunk.page_decompressor(rest, count).map_err(damaged)?;
     let before = values.len();
     values.resize(before + count, T::from_number_bits(0));
