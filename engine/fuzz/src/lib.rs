@@ -71,10 +71,11 @@ pub const fn promised(input: usize, count: usize) -> usize {
 }
 
 /// A bound for decoders that promise to stay in proportion to their input; the factor covers the
-/// structures of the smallest items, and the new encoding that is compared.
+/// structures of the smallest items, and the new encoding that is compared. serde reserves up to
+/// 1 MiB for a list by its claimed length; the rest is small change.
 #[must_use]
 pub const fn in_proportion(input: usize) -> usize {
-    64 * input + (1 << 20)
+    64 * input + (1 << 20) + (64 << 10)
 }
 
 /// `count u16 · bytes`: small counts, so that the bound on allocation is a tight one.

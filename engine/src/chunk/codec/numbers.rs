@@ -411,6 +411,10 @@ fn decode_dictionary<T: Number>(
     if wrong { Err(CodecError::Damaged("a dictionary has no such entry")) } else { Ok(()) }
 }
 
+/// What the low bits of pco's metadata say of a mode that our encoder never chooses, and whose
+/// decoder reserves as much as the bytes claim (`Mode::Dict` in pco 1.1).
+const PCO_DICTIONARY_MODE: u8 = 4;
+
 /// The shortest window that pco's encoder looks back over, however few values there are.
 const PCO_WINDOW_MIN: usize = 1 << 4;
 
@@ -421,6 +425,9 @@ fn decode_pco<T: Number>(
 ) -> Result<(), CodecError> {
     let damaged = |_| CodecError::Damaged("pco refuses its part");
     let (file, rest) = FileDecompressor::new(bytes).map_err(damaged)?;
+    if rest.first().is_some_and(|first| first & 0xF == PCO_DICTIONARY_MODE) {
+        return Err(CodecError::Damaged("pco's own dictionaries are not used"));
+    }
     let (mut chunk, rest) = file.chunk_decompressor::<T, _>(rest).map_err(damaged)?;
     // The page reserves its window at once; the encoder takes no longer one than its values need.
     let window_max = count.next_power_of_two().max(PCO_WINDOW_MIN);
