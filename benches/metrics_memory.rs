@@ -133,8 +133,11 @@ fn phase_open(directory: &Path, count: usize) {
     print("select one in ten, 1,000 latest", count, &text, &clock, before);
 }
 
+/// What is measured in the database of a directory with so many metrics.
+type Phase = fn(&Path, usize);
+
 /// Each in a process of its own, one after the other in one directory.
-const PHASES: [(&str, fn(&Path, usize)); 3] =
+const PHASES: [(&str, Phase); 3] =
     [("phase-write", phase_write), ("phase-replay", phase_replay), ("phase-open", phase_open)];
 
 fn main() {

@@ -8,6 +8,7 @@ mod compact;
 mod delete;
 mod flush;
 mod open;
+mod run_output;
 mod seal;
 mod state;
 mod statistics;
@@ -20,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 
 use chronolith_disk::{Disk, DiskLock};
 use cid::Cid;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::aggregate::{Aggregation, Bucket, aggregate};
 use crate::background::Background;
@@ -52,10 +53,24 @@ use state::State;
 pub(crate) use state::{check as check_state, file_name as state_file_name};
 
 /// An open database. Cloning is cheap and gives another handle to the same one; it is closed when
-/// the last handle is dropped, or by [`Db::close`].
+/// the last handle and the last snapshot are dropped, or by [`Db::close`].
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    closer: Arc<Closer>,
+}
+
+/// Closes the database when it is dropped: the threads, which hold the inside for a while, do not
+/// count as handles.
+pub(crate) struct Closer {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Closer {
+    /// What was acknowledged is safe without this; it spares the next opening some work.
+    fn drop(&mut self) {
+        let _ = Inner::close(&self.inner);
+    }
 }
 
 pub(crate) struct Inner {
@@ -68,8 +83,14 @@ pub(crate) struct Inner {
     /// `None` where the database is open for reading only.
     wal: Option<Arc<Wal>>,
     state: Mutex<State>,
-    /// Held by whoever changes which files there are.
+    /// Held for as long as it takes by whoever seals or compacts. Taken before all other locks.
+    rebuilding: Mutex<()>,
+    /// Held for a moment by whoever changes which files there are.
     upkeep: Mutex<Upkeep>,
+    /// Signs seal batches; `None` where the database is open for reading only.
+    key: Option<ProducerKey>,
+    /// Why sealing or compacting in the background failed the last time.
+    upkeep_failure: Mutex<Option<String>>,
     budget: Arc<PageBudget>,
     background: Background,
     torn: Option<TornTail>,
@@ -77,14 +98,13 @@ pub(crate) struct Inner {
     next_part: AtomicU64,
     /// Blobs that were written since the opening; no record may refer to them yet.
     fresh_blobs: Mutex<HashSet<Cid>>,
-    #[expect(dead_code, reason = "dropping it unlocks the database")]
-    lock: Option<Box<dyn DiskLock>>,
+    /// Dropping it unlocks the database.
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
 
 /// What only maintenance touches.
 pub(crate) struct Upkeep {
     manifest: Manifest,
-    key: Option<ProducerKey>,
 }
 
 impl Inner {
@@ -116,6 +136,14 @@ impl Inner {
         Ok(MetricRef { number: metric, kind, window_ns })
     }
 
+    /// The lock of whoever changes which files there are. Refused where the log takes nothing
+    /// more: what the disk holds is then unknown, or another process's.
+    fn upkeep(&self) -> Maintained<MutexGuard<'_, Upkeep>> {
+        let upkeep = self.upkeep.lock();
+        self.log()?.check()?;
+        Ok(upkeep)
+    }
+
     /// Stores the manifest; on failure the database takes no more writes, since which manifest
     /// the disk holds is unknown.
     fn store(&self, manifest: &Manifest) -> Result<(), DiskError> {
@@ -125,15 +153,6 @@ impl Inner {
         }
         stored
     }
-}
-
-/// What the background does without being asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Chore {
-    /// Flush a memtable that is over its budget.
-    Flush,
-    /// Seal the windows that have closed.
-    SealDue,
 }
 
 /// A range of times as its first and last nanosecond.
@@ -161,6 +180,8 @@ fn first_and_last(range: &impl RangeBounds<i64>) -> Result<Option<(i64, i64)>, R
 pub struct Snapshot {
     inner: Arc<Inner>,
     view: Arc<View>,
+    #[expect(dead_code, reason = "the database stays open as long as the snapshot is held")]
+    closer: Arc<Closer>,
 }
 
 impl Db {
@@ -214,8 +235,12 @@ impl Db {
         self.inner.torn.as_ref()
     }
 
+    fn snapshot_of(&self, view: Arc<View>) -> Snapshot {
+        Snapshot { inner: Arc::clone(&self.inner), view, closer: Arc::clone(&self.closer) }
+    }
+
     fn latest_view(&self) -> Snapshot {
-        Snapshot { inner: Arc::clone(&self.inner), view: self.inner.view() }
+        self.snapshot_of(self.inner.view())
     }
 
     /// The records of a metric in a range of time, by time.

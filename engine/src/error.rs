@@ -162,6 +162,9 @@ pub enum WriteError {
     /// As many metrics as the limits allow.
     #[error("the database has {0} metrics, its limit")]
     TooManyMetrics(usize),
+    /// The database was closed by this or another handle.
+    #[error("the database was closed; open it again to write")]
+    Closed,
     /// The database is open for reading only.
     #[error("the database is open for reading only")]
     ReadOnly,

@@ -32,9 +32,9 @@ use crate::run::{self, Run, RunWriter};
 use crate::segment::{self, Body, ChunkEntry, ChunkSource, PageBudget, SealRecord};
 use crate::segment::{Segment, SegmentWriter};
 use crate::wal;
-use crate::wal::frame::{Frame, FrameView, file_header};
+use crate::wal::frame::{Frame, FrameView, Salt, file_header};
 use crate::wal::payload::{Deletion, decode, encode};
-use crate::wal::recovery::{LogEnd, replay};
+use crate::wal::recovery::{LogEnd, LogStart, replay};
 
 const SECOND_NS: i64 = 1_000_000_000;
 const POLICIES: [Policy; 2] = [Policy::Smallest, Policy::Fastest];
@@ -131,14 +131,15 @@ pub fn header(data: &[u8]) {
 /// Whole frames of the log, damaged ones, and the reading of a file of them:
 /// `operation u8 · length u16 · payload` each.
 pub fn wal_frame(data: &[u8]) {
-    if let Some(frame) = FrameView::parse(data) {
+    let salt = Salt::new(b"fuzz", 1);
+    if let Some(frame) = FrameView::parse(data, salt) {
         assert_eq!(&data[frame.len() - frame.payload.len()..frame.len()], frame.payload);
     }
     let mut from = 0;
-    while let Some((at, frame)) = FrameView::search(data, from) {
+    while let Some((at, frame)) = FrameView::search(data, from, salt) {
         from = at + frame.len();
     }
-    let mut file = file_header(1).to_vec();
+    let mut file = file_header(salt, 1, 0).to_vec();
     let mut sequence = 0_u64;
     let mut rest = data;
     while let Some((operation, after)) = rest.split_first() {
@@ -150,17 +151,17 @@ pub fn wal_frame(data: &[u8]) {
         let word = payload.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
         sequence = sequence.wrapping_add(1);
         let whole = match operation % 5 {
-            0 => frame.finish(sequence, sequence.saturating_sub(1)),
-            1 => frame.finish(word, sequence),
-            2 => frame.finish(sequence, word),
+            0 => frame.finish(salt, sequence, sequence.saturating_sub(1)),
+            1 => frame.finish(salt, word, sequence),
+            2 => frame.finish(salt, sequence, word),
             3 => payload,
             _ => {
-                let whole = frame.finish(sequence, 0);
+                let whole = frame.finish(salt, sequence, 0);
                 &whole[..whole.len() / 2]
             }
         };
         if matches!(operation % 5, 0..3) {
-            let view = FrameView::parse(whole).expect("an own frame parses");
+            let view = FrameView::parse(whole, salt).expect("an own frame parses");
             assert_eq!(view.payload, payload);
             assert_eq!(view.protection, Protection::CLEAR);
         }
@@ -170,7 +171,8 @@ pub fn wal_frame(data: &[u8]) {
     for confirmed in [None, Some(LogEnd { file: 1, offset: file.len() as u64 / 2 })] {
         for after in [0, 1] {
             let take = &mut |_, _| Ok(());
-            if let Ok(recovered) = replay(&disk, &Clear, 1, after, confirmed, take) {
+            let log = LogStart { database: b"fuzz", first_file: 1, after, confirmed };
+            if let Ok(recovered) = replay(&disk, &Clear, log, take) {
                 assert!(recovered.end.offset <= file.len() as u64);
                 assert!(recovered.confirmed <= recovered.end || recovered.torn.is_some());
             }
@@ -209,7 +211,7 @@ pub fn definitions(data: &[u8]) {
     let mut found = Vec::new();
     let mut registry = Registry::default();
     while let Ok(defined) = read_defined(reader) {
-        registry.define(defined.clone());
+        registry.define(defined.clone(), 0);
         found.push(defined);
     }
     let mut bytes = Vec::new();

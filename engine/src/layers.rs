@@ -170,7 +170,13 @@ impl Layer {
         tombstones: &[Tombstone],
     ) -> Result<Block, ReadError> {
         let mut block = match &self.source {
-            Source::Chunk(live, entry, body) => decode_chunk(live, entry, body)?,
+            Source::Chunk(live, entry, body) if entry.kind == metric.kind => {
+                decode_chunk(live, entry, body)?
+            }
+            Source::Chunk(live, entry, body) => {
+                let what = format!("a chunk of {} for a metric of {}", entry.kind, metric.kind);
+                return Err(body_fault(live, body, what));
+            }
             Source::Section(live, section) => live.run.decode(section, metric.kind)?,
             Source::Open(copy) => copy.decode(),
         };

@@ -37,6 +37,13 @@ pub(crate) struct RunRecord {
     pub(crate) last_ns: i64,
 }
 
+impl RunRecord {
+    /// The sequences that its records came in, first and last.
+    pub(crate) const fn sequences(&self) -> (Sequence, Sequence) {
+        (self.first_sequence, self.last_sequence)
+    }
+}
+
 /// A segment that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentRecord {

@@ -8,6 +8,7 @@
 
 mod open_chunk;
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -44,9 +45,16 @@ struct Shard {
 struct Series {
     metric: u32,
     window_ns: i64,
+    /// The chunk that was written to last.
     current: OpenChunk,
-    others: Vec<OpenChunk>,
+    /// The chunks of other windows.
+    others: BTreeMap<Window, OpenChunk>,
 }
+
+/// What an open chunk takes before it has records beyond its first: bytes.
+const CHUNK_BYTES: usize = std::mem::size_of::<OpenChunk>();
+/// What a series takes without its open chunks: bytes.
+const SERIES_BYTES: usize = std::mem::size_of::<Series>() - CHUNK_BYTES;
 
 const fn place(metric: u32) -> (usize, usize) {
     let block = metric >> BLOCK_BITS;
@@ -106,9 +114,9 @@ impl Memtable {
         let (shard, local) = place(metric);
         let shard = self.shards[shard].lock();
         let Some(series) = shard.get(local) else { return Vec::new() };
-        let chunks = std::iter::once(&series.current).chain(&series.others);
-        let mut copies: Vec<OpenCopy> = chunks
-            .filter(|chunk| (first..=last).contains(&chunk.window()) && !chunk.is_empty())
+        let mut copies: Vec<OpenCopy> = series
+            .chunks(first, last)
+            .filter(|chunk| !chunk.is_empty())
             .map(OpenChunk::copy)
             .collect();
         copies.sort_unstable_by_key(OpenCopy::window);
@@ -120,7 +128,7 @@ impl Memtable {
         let (shard, local) = place(metric);
         let shard = self.shards[shard].lock();
         let Some(series) = shard.get(local) else { return Vec::new() };
-        let chunks = std::iter::once(&series.current).chain(&series.others);
+        let chunks = series.chunks(Window::MIN, Window::MAX);
         chunks.filter(|chunk| !chunk.is_empty()).map(|c| (c.window(), c.len())).collect()
     }
 
@@ -162,7 +170,7 @@ impl Shard {
                 metric,
                 window_ns: shape.window_ns,
                 current: OpenChunk::new(shape.kind, window, shape.window_ns),
-                others: Vec::new(),
+                others: BTreeMap::new(),
             });
             self.slots[local] = self.series.len() as u32;
         }
@@ -172,19 +180,32 @@ impl Shard {
 }
 
 impl Series {
-    /// The open chunk for a time; the last one written to stays at hand.
-    fn chunk_for(&mut self, time_ns: i64) -> &mut OpenChunk {
-        if !self.current.covers(time_ns) {
-            let window = floor_to_window(time_ns, self.window_ns);
-            let found = self.others.iter().position(|chunk| chunk.window() == window);
-            let next = match found {
-                Some(index) => self.others.swap_remove(index),
-                None => OpenChunk::new(self.current.kind(), window, self.window_ns),
-            };
-            let before = std::mem::replace(&mut self.current, next);
-            self.others.push(before);
-        }
-        &mut self.current
+    /// The open chunks with windows from `first` to `last`.
+    fn chunks(&self, first: Window, last: Window) -> impl Iterator<Item = &OpenChunk> {
+        let current = (first..=last).contains(&self.current.window()).then_some(&self.current);
+        // An empty range of a map would panic.
+        let others = (first <= last).then(|| self.others.range(first..=last));
+        current.into_iter().chain(others.into_iter().flatten().map(|(_, chunk)| chunk))
+    }
+
+    /// Adds a record; how much memory that took.
+    fn push(&mut self, time_ns: i64, bits: u64, data: &[u8]) -> usize {
+        let opened = if self.current.covers(time_ns) { 0 } else { self.turn_to(time_ns) };
+        let before = self.current.size_bytes();
+        self.current.push(time_ns, bits, data);
+        opened + self.current.size_bytes().saturating_sub(before)
+    }
+
+    /// Makes the open chunk of a time the current one; how much memory that took.
+    fn turn_to(&mut self, time_ns: i64) -> usize {
+        let window = floor_to_window(time_ns, self.window_ns);
+        let (next, grown) = match self.others.remove(&window) {
+            Some(chunk) => (chunk, 0),
+            None => (OpenChunk::new(self.current.kind(), window, self.window_ns), CHUNK_BYTES),
+        };
+        let before = std::mem::replace(&mut self.current, next);
+        self.others.insert(before.window(), before);
+        grown
     }
 }
 
@@ -196,16 +217,13 @@ impl Locked<'_> {
             let (metric, time_ns) = (batch.metrics[index], batch.times[index]);
             let (shard, local) = place(metric);
             let Some(shard) = &mut self.shards[shard] else { continue };
-            let known = shard.slots.get(local).is_some_and(|slot| *slot != 0);
+            let count = shard.series.len();
             let Some(series) = shard.get_or_insert(local, metric, time_ns, &shape) else {
                 continue;
             };
-            let chunk = series.chunk_for(time_ns);
-            let before = chunk.size_bytes();
-            chunk.push(time_ns, batch.bits[index], &batch.data);
-            grown += chunk.size_bytes().saturating_sub(before);
-            if !known {
-                grown += std::mem::size_of::<Series>();
+            grown += series.push(time_ns, batch.bits[index], &batch.data);
+            if shard.series.len() > count {
+                grown += SERIES_BYTES + CHUNK_BYTES;
             }
         }
         self.memtable.size_bytes.fetch_add(grown, Ordering::Relaxed);

@@ -18,6 +18,7 @@ use roaring::RoaringBitmap;
 
 use crate::error::{ReadError, WriteError};
 use crate::model::{Definition, Kind, Limits, Metric, MetricId};
+use crate::wal::Sequence;
 
 use labels::LabelIndex;
 pub use selector::{Match, Selector};
@@ -47,8 +48,9 @@ pub(crate) struct Registry {
     windows_ns: Vec<i64>,
     by_metric: HashTable<u32>,
     labels: LabelIndex,
-    /// What has been defined since the definitions' file was last written.
-    unsaved: Vec<Defined>,
+    /// What has been defined since the definitions' file was last written, by the sequence of the
+    /// frame that says it.
+    unsaved: Vec<(Sequence, Defined)>,
 }
 
 fn hash(metric: &Metric) -> u64 {
@@ -141,8 +143,8 @@ impl Registry {
         Ok((**existing != *definition).then_some(id.index()))
     }
 
-    /// Records a definition that was checked, or that a log confirmed.
-    pub(crate) fn define(&mut self, defined: Defined) {
+    /// Records a definition that was checked, or that the log confirmed in frame `sequence`.
+    pub(crate) fn define(&mut self, defined: Defined, sequence: Sequence) {
         let number = defined.metric as usize;
         if number == self.metrics.len() {
             let metric = &defined.definition.metric;
@@ -165,12 +167,15 @@ impl Registry {
         } else {
             return;
         }
-        self.unsaved.push(defined);
+        self.unsaved.push((sequence, defined));
     }
 
-    /// What was defined since the last [`Registry::saved`], oldest first.
-    pub(crate) fn unsaved(&self) -> &[Defined] {
-        &self.unsaved
+    /// What was defined up to a sequence and since the last [`Registry::saved`], oldest first.
+    /// Later definitions stay in the log: replayed on top of a file that has them already, they
+    /// would be versions of their own.
+    pub(crate) fn unsaved_until(&self, last: Sequence) -> Vec<Defined> {
+        let before = self.unsaved.iter().take_while(|(sequence, _)| *sequence <= last);
+        before.map(|(_, defined)| defined.clone()).collect()
     }
 
     /// The first `count` unsaved definitions are in the definitions' file now.

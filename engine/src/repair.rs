@@ -20,7 +20,7 @@ use crate::segment::{self, ChunkSource, PageBudget, Segment, SegmentWriter};
 use crate::verify::verify;
 use crate::view::LiveSegment;
 use crate::wal;
-use crate::wal::frame::FrameView;
+use crate::wal::frame::{FrameView, Salt};
 use crate::wal::payload::{Payload, decode};
 
 /// What a repair did.
@@ -94,11 +94,12 @@ impl Repairer<'_> {
             if damage.is_none() && *number != expected {
                 damage = Some((*number, 0));
             }
-            if wal::frame::check_file_header(&bytes, *number).is_some() {
+            let salt = Salt::new(&self.manifest.database, *number);
+            if wal::frame::read_file_header(&bytes, salt, *number).is_err() {
                 damage.get_or_insert((*number, 0));
                 at = 0;
             }
-            while let Some((place, frame)) = FrameView::search(&bytes, at) {
+            while let Some((place, frame)) = FrameView::search(&bytes, at, salt) {
                 if place > at || (damage.is_none() && frame.sequence > last + 1) {
                     damage.get_or_insert((*number, at));
                 }
@@ -111,7 +112,7 @@ impl Repairer<'_> {
                         salvaged.push(payload);
                     }
                     Some(payload) => {
-                        payload.definitions.into_iter().for_each(|d| self.registry.define(d));
+                        payload.definitions.into_iter().for_each(|d| self.registry.define(d, 0));
                     }
                 }
                 last = last.max(frame.sequence);

@@ -8,7 +8,8 @@
 //! trailer, 28 bytes: table offset u64 · table length u64 · crc32 u32 · "CLRUNEND"
 //! ```
 //!
-//! Form 0 is a Gorilla stream, form 1 the columns of a chunk's body.
+//! Form 0 is a Gorilla stream, form 1 the columns of a chunk's body. A window of very many records
+//! has several sections of form 1, by time.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -17,10 +18,11 @@ use chronolith_disk::{Disk, DiskFile, Mapped};
 
 use crate::block::Block;
 use crate::chunk::body::{BodyView, encode_columns};
-use crate::chunk::codec::{Policy, gorilla};
+use crate::chunk::codec::gorilla::{self, Gorilla};
+use crate::chunk::codec::{MAX_COUNT, Policy};
 use crate::encoding::Reader;
 use crate::error::{DiskContext, DiskError, Fault, ReadError};
-use crate::memtable::{OpenCopy, column_from_bits};
+use crate::memtable::column_from_bits;
 use crate::model::{Kind, Window};
 use crate::protect::{Protect, Purpose};
 use crate::record;
@@ -91,7 +93,15 @@ impl Section {
     }
 }
 
-/// A run under construction. Sections must come in the order of (metric, window).
+/// The most records of a section of columns.
+const SECTION_RECORDS_MAX: usize = 1 << 20;
+/// A section of columns is cut into two where it is longer, unless it has one record only: bytes.
+const SECTION_BYTES_MAX: usize = 16 << 20;
+/// The longest stream that is kept as it is: bytes.
+const STREAM_BYTES_MAX: usize = 64 << 20;
+
+/// A run under construction, removed again where it is not finished. Sections must come in the
+/// order of metric, window and time.
 pub(crate) struct RunWriter<'a> {
     disk: &'a dyn Disk,
     protect: &'a dyn Protect,
@@ -100,6 +110,16 @@ pub(crate) struct RunWriter<'a> {
     buffer: Vec<u8>,
     offset: u64,
     table: Vec<u8>,
+    is_finished: bool,
+}
+
+impl Drop for RunWriter<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What fails here is removed by the next opening.
+            let _ = self.disk.remove(&self.name);
+        }
+    }
 }
 
 impl<'a> RunWriter<'a> {
@@ -110,34 +130,28 @@ impl<'a> RunWriter<'a> {
     ) -> Result<Self, DiskError> {
         let file = disk.open(&name).at(disk, "create", &name)?;
         file.set_len(0).at(disk, "empty", &name)?;
-        let buffer = header().to_vec();
-        Ok(Self {
-            disk,
-            protect,
-            name,
-            file,
-            buffer,
-            offset: HEADER_BYTES as u64,
-            table: Vec::new(),
-        })
+        let (buffer, offset) = (header().to_vec(), HEADER_BYTES as u64);
+        let table = Vec::new();
+        Ok(Self { disk, protect, name, file, buffer, offset, table, is_finished: false })
     }
 
-    /// Whether no section was added.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
-    /// Adds an open chunk's records; a stream that is in order is copied as it is.
-    pub(crate) fn push_open(&mut self, metric: u32, copy: &OpenCopy) -> Result<(), DiskError> {
-        if let Some(stream) = copy.ordered_stream()
-            && let (Some(first_ns), Some((last_ns, _))) = (stream.first_time(), stream.last())
-        {
-            let mut bytes = Vec::new();
-            stream.copy_stream(&mut bytes);
-            let place = (metric, copy.window());
-            return self.put(place, stream.len(), first_ns, last_ns, GORILLA, &bytes);
+    /// Adds a stream as it is; `false`, and nothing is added, where it is too long to be read back.
+    pub(crate) fn push_stream(
+        &mut self,
+        metric: u32,
+        window: Window,
+        stream: &Gorilla,
+    ) -> Result<bool, DiskError> {
+        let (Some(first_ns), Some((last_ns, _))) = (stream.first_time(), stream.last()) else {
+            return Ok(false);
+        };
+        if stream.len() > MAX_COUNT || stream.size_bytes() > STREAM_BYTES_MAX {
+            return Ok(false);
         }
-        self.push_block(metric, copy.window(), &copy.decode())
+        let mut bytes = Vec::new();
+        stream.copy_stream(&mut bytes);
+        self.put((metric, window), stream.len(), first_ns, last_ns, GORILLA, &bytes)?;
+        Ok(true)
     }
 
     /// Adds records by time.
@@ -150,8 +164,25 @@ impl<'a> RunWriter<'a> {
         let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) else {
             return Ok(());
         };
-        let bytes = encode_columns(block, Policy::Fastest);
-        self.put((metric, window), block.len(), first_ns, last_ns, COLUMNS, &bytes)
+        if block.len() <= SECTION_RECORDS_MAX {
+            let bytes = encode_columns(block, Policy::Fastest);
+            if bytes.len() <= SECTION_BYTES_MAX || block.len() == 1 {
+                return self.put((metric, window), block.len(), first_ns, last_ns, COLUMNS, &bytes);
+            }
+        }
+        let middle = block.len() / 2;
+        self.push_block(metric, window, &block.part(0..middle))?;
+        self.push_block(metric, window, &block.part(middle..block.len()))
+    }
+
+    /// Adds a section of another run: its whole record, unchanged.
+    pub(crate) fn push_record(
+        &mut self,
+        section: &Section,
+        record: &[u8],
+    ) -> Result<(), DiskError> {
+        self.buffer.extend_from_slice(record);
+        self.note(Section { offset: self.offset, size: record.len() as u32, ..*section })
     }
 
     fn put(
@@ -165,9 +196,12 @@ impl<'a> RunWriter<'a> {
     ) -> Result<(), DiskError> {
         let size = record::put(&mut self.buffer, self.protect, Purpose::Run, bytes) as u32;
         let (count, offset) = (count as u32, self.offset);
-        let section = Section { metric, window, count, first_ns, last_ns, offset, size, form };
+        self.note(Section { metric, window, count, first_ns, last_ns, offset, size, form })
+    }
+
+    fn note(&mut self, section: Section) -> Result<(), DiskError> {
         section.put(&mut self.table);
-        self.offset += u64::from(size);
+        self.offset += u64::from(section.size);
         self.write_out(BUFFER_BYTES)
     }
 
@@ -191,6 +225,7 @@ impl<'a> RunWriter<'a> {
         self.buffer.extend_from_slice(&trailer);
         self.write_out(1)?;
         self.file.sync().at(self.disk, "sync", &self.name)?;
+        self.is_finished = true;
         Ok(self.offset + (size + TRAILER_BYTES) as u64)
     }
 }
@@ -280,7 +315,9 @@ impl Run {
             Cow::Borrowed(table) => (None, start + 1..start + 1 + table.len()),
         };
         let opened = Opened { map, table: range, unprotected };
-        let key = |row: &[u8; ROW_BYTES]| Section::read(row).map(|s| (s.metric, s.window));
+        let key = |row: &[u8; ROW_BYTES]| {
+            Section::read(row).map(|section| (section.metric, section.window, section.first_ns))
+        };
         if !opened.rows().is_sorted_by(|a, b| key(a) < key(b)) {
             return Err(self.fault(offset, "the table of the run is not in order"));
         }
@@ -306,13 +343,18 @@ impl Run {
         Ok(found.take_while(move |s| (s.metric, s.window) <= (metric, last)))
     }
 
+    /// The whole record of a section, not checked.
+    pub(crate) fn record_of(&self, section: &Section) -> Result<&[u8], ReadError> {
+        let opened = self.opened()?;
+        let start = usize::try_from(section.offset).ok();
+        let record = start
+            .and_then(|start| opened.map.get(start..start.checked_add(section.size as usize)?));
+        Ok(record.ok_or_else(|| self.fault(section.offset, "a section reaches past the end"))?)
+    }
+
     /// The records of a section.
     pub(crate) fn decode(&self, section: &Section, kind: Kind) -> Result<Block, ReadError> {
-        let opened = self.opened()?;
-        let record = usize::try_from(section.offset)
-            .ok()
-            .and_then(|start| opened.map.get(start..start.checked_add(section.size as usize)?))
-            .ok_or_else(|| self.fault(section.offset, "a section reaches past the end"))?;
+        let record = self.record_of(section)?;
         let protect = &*self.protect;
         let bytes = record::get(record, protect, Purpose::Run, &self.name, section.offset)?;
         let fault = |what: String| self.fault(section.offset, what);

@@ -22,7 +22,7 @@ use crate::registry::{self, Registry};
 use crate::run::{self, Run};
 use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord, Segment};
 use crate::view::LiveSegment;
-use crate::wal::recovery::{self, TornTail};
+use crate::wal::recovery::{self, LogStart, TornTail};
 
 /// What verifying found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -141,20 +141,14 @@ impl Verifier<'_> {
         let mut frames = 0;
         let mut definitions = Vec::new();
         let mut blobs = Vec::new();
-        let replayed = recovery::replay(
-            &*disk,
-            &*protect,
-            manifest.first_log,
-            manifest.flushed,
-            manifest.clean_end,
-            &mut |_, payload| {
+        let replayed =
+            recovery::replay(&*disk, &*protect, LogStart::of(manifest), &mut |_, payload| {
                 frames += 1;
                 definitions.extend(payload.definitions);
                 blobs.extend(payload.batch.blobs());
                 Ok(())
-            },
-        );
-        definitions.into_iter().for_each(|defined| self.registry.define(defined));
+            });
+        definitions.into_iter().for_each(|defined| self.registry.define(defined, 0));
         self.blobs.extend(blobs);
         self.report.frames = frames;
         match replayed {

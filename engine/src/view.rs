@@ -27,21 +27,18 @@ pub(crate) struct LiveSegment {
 /// The deletions that still hide records, by metric.
 #[derive(Debug, Default)]
 pub(crate) struct Tombstones {
-    by_metric: HashMap<u32, Vec<Tombstone>>,
+    /// Shared, since every deletion makes a new map.
+    by_metric: HashMap<u32, Arc<Vec<Tombstone>>>,
 }
 
 impl Tombstones {
     pub(crate) fn new(tombstones: &[Tombstone]) -> Self {
-        let mut by_metric: HashMap<u32, Vec<Tombstone>> = HashMap::new();
-        for tombstone in tombstones {
-            by_metric.entry(tombstone.deletion.metric).or_default().push(*tombstone);
-        }
-        Self { by_metric }
+        Self::default().with(tombstones)
     }
 
     /// The deletions of a metric's records.
     pub(crate) fn of(&self, metric: u32) -> &[Tombstone] {
-        self.by_metric.get(&metric).map_or(&[], Vec::as_slice)
+        self.by_metric.get(&metric).map_or(&[], |tombstones| tombstones)
     }
 
     /// The metrics that have deletions, rising.
@@ -53,9 +50,12 @@ impl Tombstones {
 
     /// These and more.
     pub(crate) fn with(&self, tombstones: &[Tombstone]) -> Self {
-        let all: Vec<Tombstone> =
-            self.by_metric.values().flatten().chain(tombstones).copied().collect();
-        Self::new(&all)
+        let mut by_metric = self.by_metric.clone();
+        for tombstone in tombstones {
+            let of_metric = by_metric.entry(tombstone.deletion.metric).or_default();
+            Arc::make_mut(of_metric).push(*tombstone);
+        }
+        Self { by_metric }
     }
 }
 
@@ -75,6 +75,11 @@ impl View {
     /// The memtables, oldest first.
     pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
         self.frozen.iter().chain([&self.active])
+    }
+
+    /// About how much memory the unsealed records take that are in no file: bytes.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        self.memtables().map(|table| table.size_bytes()).sum()
     }
 
     /// The same parts with an empty memtable that begins after a sequence; the active one before

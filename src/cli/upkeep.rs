@@ -85,8 +85,12 @@ impl SealCommand {
             })
             .collect();
         if self.json {
-            let (chunks, records) = (report.chunks, report.records);
-            print_json(&json!({"chunks": chunks, "records": records, "batches": batches}))?;
+            print_json(&json!({
+                "chunks": report.chunks,
+                "records": report.records,
+                "batches": batches,
+                "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
+            }))?;
         } else {
             println!("{} records sealed into {} chunks", report.records, report.chunks);
             for batch in &report.batches {
@@ -98,8 +102,16 @@ impl SealCommand {
                 );
             }
         }
-        Ok(Outcome::Done)
+        Ok(left_for_repair(&report.faults))
     }
+}
+
+/// Says what was damaged and stays as it is.
+fn left_for_repair(faults: &[Fault]) -> Outcome {
+    for fault in faults {
+        eprintln!("damaged, and left as it is until a repair: {fault}");
+    }
+    if faults.is_empty() { Outcome::Done } else { Outcome::Faults }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -129,13 +141,14 @@ impl CompactCommand {
                 "segments_before": report.segments.0,
                 "segments_after": report.segments.1,
                 "rewritten_windows": report.rewritten_windows,
+                "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
             }))?;
         } else {
             println!("runs: {} before, {} after", report.runs.0, report.runs.1);
             println!("segments: {} before, {} after", report.segments.0, report.segments.1);
             println!("windows rewritten without deleted records: {}", report.rewritten_windows);
         }
-        Ok(Outcome::Done)
+        Ok(left_for_repair(&report.faults))
     }
 }
 

@@ -32,7 +32,7 @@ impl Db {
     /// meanwhile. The copy is a database and holds the signing key: keep it as safe.
     pub fn backup(&self, target: &Arc<dyn Disk>) -> Maintained<CopyReport> {
         check_empty(&**target)?;
-        let mut upkeep = self.inner.upkeep.lock();
+        let mut upkeep = self.inner.upkeep()?;
         // With everything in files that do not change any more, the copy needs no log.
         self.inner.flush_with(&mut upkeep)?;
         let mut manifest = upkeep.manifest.clone();

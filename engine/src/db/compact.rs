@@ -7,21 +7,19 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use crate::db::flush::Cut;
-use crate::db::seal::{
-    SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, first_sequence, no_key, unsealed,
-};
-use crate::db::{Db, Inner, Maintained, Upkeep};
-use crate::error::{DiskContext, MaintenanceError, ReadError};
+use crate::db::flush::Base;
+use crate::db::run_output::RunOutput;
+use crate::db::seal::{SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, unsealed};
+use crate::db::{Db, Inner, Maintained};
+use crate::error::{Fault, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
-use crate::manifest::{Manifest, RunRecord, SegmentRecord};
+use crate::manifest::{RunRecord, SegmentRecord};
 use crate::model::Window;
-use crate::run::{self, RunWriter};
-use crate::segment::{self, ChunkEntry, ChunkSource, SealRecord};
+use crate::segment::{ChunkEntry, ChunkSource, SealRecord};
 use crate::view::{LiveSegment, Tombstones};
 
 /// What a compaction did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CompactReport {
     /// Runs before and after.
     pub runs: (usize, usize),
@@ -29,6 +27,8 @@ pub struct CompactReport {
     pub segments: (usize, usize),
     /// How many chunks were replaced or dropped, since records of theirs were deleted.
     pub rewritten_windows: usize,
+    /// What was damaged in segments that stay as they are for it.
+    pub faults: Vec<Fault>,
 }
 
 /// A chunk of a segment that is to be copied.
@@ -42,57 +42,70 @@ struct OldChunk {
 impl Db {
     /// Applies retention, carries out deletions, merges runs and small segments.
     pub fn compact(&self) -> Maintained<CompactReport> {
-        let mut upkeep = self.inner.upkeep.lock();
-        self.inner.compact_with(&mut upkeep)
+        self.inner.compact()
     }
 }
 
 impl Inner {
-    pub(super) fn compact_with(&self, upkeep: &mut Upkeep) -> Maintained<CompactReport> {
-        let expired = self.expired(&upkeep.manifest.retention)?;
-        self.delete_with(upkeep, &expired)?;
-        let cut = self.cut()?;
-        let mut manifest = upkeep.manifest.clone();
-        let before = (manifest.runs.len(), manifest.segments.len());
-        let touched = self.touched_windows(&cut)?;
-        let key = upkeep.key.as_ref().ok_or_else(no_key)?;
-        let sealer = Sealer { inner: self, key, policy: self.options.seal_policy };
-        let (gone, segments) = self.rewrite_segments(&cut, &touched, &mut manifest, &sealer)?;
-        let run = self.merge_runs(&cut, &touched, &mut manifest)?;
-        let gone_runs: Vec<u64> = cut.view.runs.iter().map(|live| live.record.number).collect();
-        manifest.runs = run.iter().cloned().collect();
-        // Everything that these deletions hid is gone now.
-        let carried_out = manifest.tombstones.iter().map(|tombstone| tombstone.sequence).max();
-        manifest.changes_from = manifest.changes_from.max(carried_out.unwrap_or(0));
-        manifest.tombstones.retain(|tombstone| tombstone.sequence > cut.last);
-        let tombstones = Arc::new(Tombstones::new(&manifest.tombstones));
-        let after = (manifest.runs.len(), manifest.segments.len());
-        let run = run.map(|record| self.run(record));
-        self.publish(upkeep, manifest, &cut, |view| {
-            view.runs = run.into_iter().collect();
-            view.segments.retain(|live| !gone.contains(&live.record.number));
-            view.segments.extend(segments.into_iter().map(|record| self.segment(record)));
-            view.tombstones = tombstones;
-        })?;
-        self.remove_runs(&gone_runs);
-        self.remove_segments(&cut, &gone);
-        self.remove_unused_blobs()?;
-        Ok(CompactReport {
-            runs: (before.0, after.0),
-            segments: (before.1, after.1),
+    pub(super) fn compact(&self) -> Maintained<CompactReport> {
+        let _rebuilding = self.rebuilding.lock();
+        let base = {
+            let mut upkeep = self.upkeep()?;
+            let expired = self.expired(&upkeep.manifest.retention)?;
+            self.delete_with(&mut upkeep, &expired)?;
+            self.flush_with(&mut upkeep)?
+        };
+        let (runs, segments) = (&base.view.runs, &base.view.segments);
+        let touched = self.touched_windows(&base)?;
+        let Rewritten { gone, written, faults } =
+            self.rewrite_segments(&base, &touched, &Sealer::new(self)?)?;
+        let merged = self.merge_runs(&base, &touched)?;
+        let gone_runs: Vec<u64> = match &merged {
+            Some(_) => runs.iter().map(|live| live.record.number).collect(),
+            None => Vec::new(),
+        };
+        let run = merged.flatten();
+        self.publish_rebuilt(
+            |manifest| {
+                manifest.runs.retain(|record| !gone_runs.contains(&record.number));
+                manifest.runs.extend(run.clone());
+                manifest.segments.retain(|record| !gone.contains(&record.number));
+                manifest.segments.extend(written.iter().cloned());
+                // Everything that the deletions up to here hid is gone now.
+                let carried_out = manifest.tombstones.iter().map(|tombstone| tombstone.sequence);
+                let carried_out = carried_out.filter(|sequence| *sequence <= base.last).max();
+                manifest.changes_from = manifest.changes_from.max(carried_out.unwrap_or(0));
+                manifest.tombstones.retain(|tombstone| tombstone.sequence > base.last);
+            },
+            |view, manifest| {
+                view.runs.retain(|live| !gone_runs.contains(&live.record.number));
+                view.runs.extend(run.clone().map(|record| self.run(record)));
+                view.segments.retain(|live| !gone.contains(&live.record.number));
+                view.segments.extend(written.iter().cloned().map(|record| self.segment(record)));
+                view.tombstones = Arc::new(Tombstones::new(&manifest.tombstones));
+            },
+        )?;
+        let report = CompactReport {
+            runs: (runs.len(), runs.len() - gone_runs.len() + run.iter().len()),
+            segments: (segments.len(), segments.len() - gone.len() + written.len()),
             rewritten_windows: touched.len(),
-        })
+            faults,
+        };
+        self.remove_runs(gone_runs.into_iter());
+        self.remove_segments(&base, &gone);
+        self.remove_unused_blobs()?;
+        Ok(report)
     }
 
     /// The windows that have a chunk with records that a deletion hides.
-    fn touched_windows(&self, cut: &Cut) -> Result<HashSet<(u32, Window)>, ReadError> {
+    fn touched_windows(&self, base: &Base) -> Result<HashSet<(u32, Window)>, ReadError> {
         let mut touched = HashSet::new();
-        for metric in cut.view.tombstones.metrics() {
+        for metric in base.view.tombstones.metrics() {
             let reference = self.metric_ref(metric)?;
-            for tombstone in cut.view.tombstones.of(metric) {
+            for tombstone in base.view.tombstones.of(metric) {
                 let deletion = &tombstone.deletion;
                 let (first, last) = reference.windows(deletion.from_ns, deletion.to_ns);
-                for window in layers::find(&cut.view, reference, first, last)? {
+                for window in layers::find(&base.view, reference, first, last)? {
                     let is_touched = window.layers.iter().any(|layer| {
                         matches!(&layer.source, Source::Chunk(_, _, body)
                             if layer.last_sequence < tombstone.sequence
@@ -108,49 +121,52 @@ impl Inner {
         Ok(touched)
     }
 
-    /// Rewrites the partitions that need it; the numbers of the segments that go, and the new
-    /// segments, which are in the manifest already.
+    /// Rewrites what needs it: the segments with windows that a deletion touches, and small ones of
+    /// one partition together.
     fn rewrite_segments<'a>(
         &'a self,
-        cut: &Cut,
+        base: &Base,
         touched: &HashSet<(u32, Window)>,
-        manifest: &mut Manifest,
         sealer: &'a Sealer<'a>,
-    ) -> Maintained<(Vec<u64>, Vec<SegmentRecord>)> {
+    ) -> Maintained<Rewritten> {
         let mut partitions: BTreeMap<i64, Vec<Arc<LiveSegment>>> = BTreeMap::new();
-        for live in &cut.view.segments {
+        for live in &base.view.segments {
             partitions.entry(live.record.partition).or_default().push(Arc::clone(live));
         }
-        let (mut gone, mut written) = (Vec::new(), Vec::new());
-        for (partition, mut segments) in partitions {
-            let is_touched = touched.iter().any(|(metric, window)| {
-                self.metric_ref(*metric).is_ok_and(|metric| {
-                    let start_ns = crate::model::window_start(*window, metric.window_ns);
-                    segment::partition_of(start_ns) == partition
-                })
-            });
-            if !is_touched {
-                segments.retain(|live| is_small(&live.record, self.options.segment_bytes));
-                if segments.len() < 2 {
-                    continue;
+        let mut rewritten = Rewritten::default();
+        for (partition, segments) in partitions {
+            let (mut chosen, mut must) = (Vec::new(), false);
+            for live in segments {
+                let is_touched = holds_any(&live, touched)?;
+                must |= is_touched;
+                if is_touched || is_small(&live.record, self.options.segment_bytes) {
+                    chosen.push(live);
                 }
             }
-            let records = self.rewrite(cut, partition, &segments, touched, manifest, sealer)?;
-            gone.extend(segments.iter().map(|live| live.record.number));
-            written.extend(records);
+            if !must && chosen.len() < 2 {
+                continue;
+            }
+            match self.rewrite(base, partition, &chosen, touched, sealer) {
+                Ok(records) => {
+                    rewritten.gone.extend(chosen.iter().map(|live| live.record.number));
+                    rewritten.written.extend(records);
+                }
+                // What is damaged stays where it is, unless deleted records would come back.
+                Err(MaintenanceError::Read(ReadError::Fault(fault))) if !must => {
+                    rewritten.faults.push(fault);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        manifest.segments.retain(|record| !gone.contains(&record.number));
-        manifest.segments.extend(written.iter().cloned());
-        Ok((gone, written))
+        Ok(rewritten)
     }
 
     fn rewrite<'a>(
         &'a self,
-        cut: &Cut,
+        base: &Base,
         partition: i64,
         segments: &[Arc<LiveSegment>],
         touched: &HashSet<(u32, Window)>,
-        manifest: &mut Manifest,
         sealer: &'a Sealer<'a>,
     ) -> Maintained<Vec<SegmentRecord>> {
         let mut chunks = Vec::new();
@@ -162,32 +178,31 @@ impl Inner {
             })?;
         }
         chunks.sort_by_key(|chunk| chunk.entry.key);
-        let (first, last) = (first_sequence(cut), cut.last);
         let mut records = Vec::new();
-        let mut output = SegmentOutput::new(self, partition, manifest, sealer)?;
+        let mut output = SegmentOutput::new(self, partition, sealer)?;
         let window_of = |chunk: &OldChunk| (chunk.entry.key.metric, chunk.entry.key.window);
         for chunks in chunks.chunk_by(|a, b| window_of(a) == window_of(b)) {
             if output.is_full() {
-                records.extend(output.finish(manifest, first, last)?.0);
-                output = SegmentOutput::new(self, partition, manifest, sealer)?;
+                records.extend(output.finish(base)?.0);
+                output = SegmentOutput::new(self, partition, sealer)?;
             }
             let (metric, window) = window_of(&chunks[0]);
             if touched.contains(&(metric, window)) {
-                self.replace(cut, self.metric_ref(metric)?, window, chunks, sealer, &mut output)?;
+                self.replace(base, self.metric_ref(metric)?, window, chunks, sealer, &mut output)?;
             } else {
                 for chunk in chunks {
                     copy(chunk, &mut output)?;
                 }
             }
         }
-        records.extend(output.finish(manifest, first, last)?.0);
+        records.extend(output.finish(base)?.0);
         Ok(records)
     }
 
     /// Writes the chunk that replaces all chunks of a window, and drops their bodies.
     fn replace(
         &self,
-        cut: &Cut,
+        base: &Base,
         metric: MetricRef,
         window: Window,
         chunks: &[OldChunk],
@@ -198,8 +213,8 @@ impl Inner {
             let entry = chunk.entry.clone();
             output.copy(entry, &chunk.seal, chunk.digest, ChunkSource::Dropped)?;
         }
-        let tombstones = cut.view.tombstones.of(metric.number);
-        for layers in layers::find(&cut.view, metric, window, window)? {
+        let tombstones = base.view.tombstones.of(metric.number);
+        for layers in layers::find(&base.view, metric, window, window)? {
             let block = layers.decode(metric, tombstones)?;
             let highest = layers.generation.unwrap_or(0);
             let new = sealer.chunks(metric, window, highest + 1, Some(highest), &block)?;
@@ -210,60 +225,65 @@ impl Inner {
         Ok(())
     }
 
-    /// Writes everything unsealed into one run, without what chunks hold or deletions hide.
+    /// Writes everything unsealed into one run, without what chunks hold or deletions hide:
+    /// nothing to do, or the run, where anything is left for it.
     fn merge_runs(
         &self,
-        cut: &Cut,
+        base: &Base,
         touched: &HashSet<(u32, Window)>,
-        manifest: &mut Manifest,
-    ) -> Maintained<Option<RunRecord>> {
-        let windows = unsealed(&cut.view)?;
-        if windows.is_empty() {
+    ) -> Maintained<Option<Option<RunRecord>>> {
+        let records = || base.view.runs.iter().map(|live| &live.record);
+        if records().count() < 2 && base.view.tombstones.metrics().is_empty() {
             return Ok(None);
         }
-        let (disk, number) = (&*self.disk, manifest.take_number());
-        let name = run::file_name(number);
-        let mut writer = RunWriter::create(disk, &*self.options.protect, name.clone())?;
-        let mut record = RunRecord {
-            number,
-            size_bytes: 0,
-            first_sequence: first_sequence(cut),
-            last_sequence: cut.last,
-            records: 0,
-            first_ns: i64::MAX,
-            last_ns: i64::MIN,
-        };
-        for (metric, window) in windows {
+        let first_sequence = records().map(|record| record.first_sequence).min();
+        let sequences = (first_sequence.unwrap_or(base.last), base.last);
+        let mut output = RunOutput::new(self, self.take_number()?, sequences)?;
+        for (metric, window) in unsealed(&base.view)? {
             if touched.contains(&(metric, window)) {
                 continue;
             }
             let reference = self.metric_ref(metric)?;
-            let tombstones = cut.view.tombstones.of(metric);
-            let found = layers::find(&cut.view, reference, window, window)?;
-            let Some(layers) = found.first() else { continue };
-            let block = layers.decode_unsealed(reference, tombstones)?;
-            record.records += block.len() as u64;
-            record.first_ns = record.first_ns.min(block.first_time().unwrap_or(i64::MAX));
-            record.last_ns = record.last_ns.max(block.last_time().unwrap_or(i64::MIN));
-            writer.push_block(metric, window, &block)?;
+            let tombstones = base.view.tombstones.of(metric);
+            for layers in layers::find(&base.view, reference, window, window)? {
+                let block = layers.decode_unsealed(reference, tombstones)?;
+                output.put_block(reference, window, &block)?;
+            }
         }
-        if writer.is_empty() {
-            drop(writer);
-            disk.remove(&name).at(disk, "remove", &name)?;
-            return Ok(None);
-        }
-        record.size_bytes = writer.finish()?;
-        disk.sync_dir(run::DIR).at(disk, "sync", run::DIR)?;
-        Ok(Some(record))
+        Ok(Some(output.finish()?))
     }
 
-    fn remove_segments(&self, cut: &Cut, numbers: &[u64]) {
-        for live in &cut.view.segments {
+    fn remove_segments(&self, base: &Base, numbers: &[u64]) {
+        for live in &base.view.segments {
             if numbers.contains(&live.record.number) {
                 let _ = self.disk.remove(live.segment.name());
             }
         }
     }
+}
+
+/// What became of some segments.
+#[derive(Default)]
+struct Rewritten {
+    /// The numbers of those that go.
+    gone: Vec<u64>,
+    /// The new ones.
+    written: Vec<SegmentRecord>,
+    /// What was damaged in segments that stay.
+    faults: Vec<Fault>,
+}
+
+/// Whether a segment has chunks of any of some windows.
+fn holds_any(live: &LiveSegment, windows: &HashSet<(u32, Window)>) -> Result<bool, ReadError> {
+    let metrics = live.record.first_metric..=live.record.last_metric;
+    for (metric, window) in windows.iter().filter(|(metric, _)| metrics.contains(metric)) {
+        let mut found = false;
+        live.segment.for_each(*metric, *window, *window, &mut |_, _| found = true)?;
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether merging a segment with another is worth it.

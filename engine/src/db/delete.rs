@@ -10,7 +10,7 @@ use crate::db::{Db, Inner, Maintained, Upkeep, first_and_last};
 use crate::error::{MaintenanceError, ReadError};
 use crate::layers::{self};
 use crate::manifest::{RetentionRule, Tombstone};
-use crate::model::MetricId;
+use crate::model::{MetricId, floor_to_window, window_start};
 use crate::view::View;
 use crate::wal::payload::Deletion;
 use crate::wal::{Sequence, Wal};
@@ -31,12 +31,12 @@ impl Db {
         drop(registry);
         let deletion = |metric: &MetricId| Deletion { metric: metric.index(), from_ns, to_ns };
         let deletions: Vec<Deletion> = metrics.iter().map(deletion).collect();
-        let mut upkeep = self.inner.upkeep.lock();
+        let mut upkeep = self.inner.upkeep()?;
         self.inner.delete_with(&mut upkeep, &deletions)
     }
 
     /// Sets how long records are kept. The last rule that fits a metric holds; compaction deletes
-    /// what is older.
+    /// the windows that hold nothing younger.
     pub fn set_retention(&self, rules: Vec<RetentionRule>) -> Maintained<()> {
         for rule in &rules {
             for pattern in [&rule.device, &rule.name] {
@@ -47,10 +47,9 @@ impl Db {
                 return Err(MaintenanceError::Refused(what));
             }
         }
-        let mut upkeep = self.inner.upkeep.lock();
-        // The manifest names deletions; those of a log that failed may not be in the log at all,
-        // and would hide what is written under their sequences later.
-        self.inner.log()?.check()?;
+        // Not behind a log that failed: the manifest names deletions, which may then not be in the
+        // log at all and would hide what is written under their sequences later.
+        let mut upkeep = self.inner.upkeep()?;
         let mut manifest = upkeep.manifest.clone();
         manifest.retention = rules;
         self.inner.store(&manifest)?;
@@ -119,7 +118,9 @@ impl Inner {
                     && name.is_match(definition.metric.name())
             };
             let Some((.., keep_ns)) = patterns.iter().rev().find(fits) else { continue };
-            let to_ns = now_ns.saturating_sub(*keep_ns);
+            // Whole windows only: what is left of one would need a chunk of its own.
+            let oldest = floor_to_window(now_ns.saturating_sub(*keep_ns), definition.window_ns);
+            let to_ns = window_start(oldest, definition.window_ns).saturating_sub(1);
             if *keep_ns == 0 || view.tombstones.of(metric).iter().any(|t| t.deletion.to_ns >= to_ns)
             {
                 continue;

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
+use crate::db::run_output::RunOutput;
 use crate::db::{Inner, Maintained, Upkeep, state};
 use crate::error::DiskContext;
-use crate::layers::{self, Layer, MetricRef, Source};
-use crate::manifest::{Manifest, RunRecord, Tombstone};
+use crate::layers::{Layer, Source};
+use crate::manifest::{Manifest, RunRecord};
 use crate::memtable::Memtable;
 use crate::model::Window;
 use crate::registry;
-use crate::run::{self, RunWriter};
 use crate::view::View;
 use crate::wal::{self, Sequence};
 
@@ -20,12 +20,20 @@ use crate::wal::{self, Sequence};
 /// they are flushed into a run.
 pub(super) const FROZEN_MAX: usize = 8;
 
-/// What the memory was cut at.
-pub(super) struct Cut {
-    /// The view right after the cut: an empty active memtable, all else frozen.
-    pub(super) view: Arc<View>,
-    /// The last sequence before the cut.
+/// What was in files at one moment, for those who make other files of it.
+pub(super) struct Base {
+    /// Without memtables.
+    pub(super) view: View,
+    /// Everything up to here is in it, and nothing later but deletions.
     pub(super) last: Sequence,
+}
+
+/// What the memory was cut at.
+struct Cut {
+    /// The view right after the cut: what came before is frozen.
+    view: Arc<View>,
+    /// The last sequence before the cut.
+    last: Sequence,
     /// The first file of the log behind the cut.
     log_file: u64,
     state: Option<state::State>,
@@ -55,71 +63,58 @@ impl super::Db {
             // Many small memtables make reading slow. A failure shows with the next write.
             let _ = self.flush();
         }
-        super::Snapshot { inner: Arc::clone(&self.inner), view }
+        self.snapshot_of(view)
     }
 }
 
 impl Inner {
     /// Flushes where the condition still holds once it is this thread's turn.
     pub(super) fn flush_if(&self, condition: impl FnOnce(&Self) -> bool) -> Maintained<()> {
-        let mut upkeep = self.upkeep.lock();
-        if condition(self) { self.flush_with(&mut upkeep) } else { Ok(()) }
+        let mut upkeep = self.upkeep()?;
+        if condition(self) { self.flush_with(&mut upkeep).map(drop) } else { Ok(()) }
     }
 
-    pub(super) fn flush_with(&self, upkeep: &mut Upkeep) -> Maintained<()> {
-        let cut = self.cut()?;
+    /// Writes everything in memory to a run and cuts the log; what is then in files.
+    pub(super) fn flush_with(&self, upkeep: &mut Upkeep) -> Maintained<Base> {
+        let cut = self.cut(&upkeep.manifest)?;
         let mut manifest = upkeep.manifest.clone();
-        let run = self.write_run(&mut manifest, &cut, &|_, _| true)?;
+        let run = self.write_run(&mut manifest, &cut)?;
         manifest.runs.extend(run.clone());
         let run = run.map(|record| self.run(record));
-        self.publish(upkeep, manifest, &cut, |view| view.runs.extend(run))
+        self.publish(upkeep, manifest, &cut, |view| view.runs.extend(run))?;
+        let mut view = View::clone(&self.view.read());
+        view.frozen.clear();
+        view.active = Arc::new(Memtable::new(cut.last));
+        Ok(Base { view, last: cut.last })
     }
 
     /// Goes on in a new file of the log and freezes the memtable, between two batches.
-    pub(super) fn cut(&self) -> Maintained<Cut> {
+    fn cut(&self, manifest: &Manifest) -> Maintained<Cut> {
         let wal = self.log()?;
         // Mostly done before writers are held up.
         wal.sync_to(wal.last())?;
-        let log_file = wal.end().file + 1;
-        let prepared = wal::prepare_file(&*self.disk, log_file)?;
+        let log_file = wal.file_number() + 1;
+        let (disk, database) = (&*self.disk, &manifest.database);
+        let prepared = wal::prepare_file(disk, database, log_file, wal.synced())?;
         let mut guard = self.view.write();
         wal.switch_to(prepared)?;
         let last = wal.last();
-        let rotated = guard.rotated(last);
-        // Not the memtable that writers go on with: sealing would take up halves of their batches.
-        let active = Arc::new(Memtable::new(last));
-        let view = Arc::new(View { active, ..rotated.clone() });
-        *guard = Arc::new(rotated);
+        let view = Arc::new(guard.rotated(last));
+        *guard = Arc::clone(&view);
         let state = self.state.lock().unstored();
         Ok(Cut { view, last, log_file, state })
     }
 
-    /// Writes the chosen windows of the frozen memtables into one run. Deletions that came
-    /// between two of them are carried out, so that none falls inside the run's sequences.
-    pub(super) fn write_run(
-        &self,
-        manifest: &mut Manifest,
-        cut: &Cut,
-        choose: &dyn Fn(MetricRef, Window) -> bool,
-    ) -> Maintained<Option<RunRecord>> {
+    /// Writes the frozen memtables into one run. Deletions that came between two of them are
+    /// carried out, so that none falls inside the run's sequences.
+    fn write_run(&self, manifest: &mut Manifest, cut: &Cut) -> Maintained<Option<RunRecord>> {
         let tables = &cut.view.frozen;
         let Some(oldest) = tables.first() else { return Ok(None) };
         let mut metrics: Vec<u32> = tables.iter().flat_map(|table| table.metrics()).collect();
         metrics.sort_unstable();
         metrics.dedup();
-        let number = manifest.take_number();
-        let name = run::file_name(number);
-        let writer = RunWriter::create(&*self.disk, &*self.options.protect, name.clone())?;
-        let record = RunRecord {
-            number,
-            size_bytes: 0,
-            first_sequence: oldest.after() + 1,
-            last_sequence: cut.last,
-            records: 0,
-            first_ns: i64::MAX,
-            last_ns: i64::MIN,
-        };
-        let mut output = RunOutput { writer, record };
+        let sequences = (oldest.after() + 1, cut.last);
+        let mut output = RunOutput::new(self, manifest.take_number(), sequences)?;
         for metric in metrics {
             let reference = self.metric_ref(metric)?;
             let tombstones = cut.view.tombstones.of(metric);
@@ -133,25 +128,15 @@ impl Inner {
             // Stable: within a window the older memtable stays first.
             layers.sort_by_key(|(window, _)| *window);
             for layers in layers.chunk_by(|a, b| a.0 == b.0) {
-                if choose(reference, layers[0].0) {
-                    output.put(reference, layers, tombstones)?;
-                }
+                output.put_layers(reference, layers, tombstones)?;
             }
         }
-        let RunOutput { writer, mut record } = output;
-        if writer.is_empty() {
-            drop(writer);
-            self.disk.remove(&name).at(&*self.disk, "remove", &name)?;
-            return Ok(None);
-        }
-        record.size_bytes = writer.finish()?;
-        self.disk.sync_dir(run::DIR).at(&*self.disk, "sync", run::DIR)?;
-        Ok(Some(record))
+        output.finish()
     }
 
     /// Makes a changed manifest the database: stores what the cut left unsaved, then the
     /// manifest, then shows the new view, then removes the log's old files.
-    pub(super) fn publish(
+    fn publish(
         &self,
         upkeep: &mut Upkeep,
         mut manifest: Manifest,
@@ -159,7 +144,7 @@ impl Inner {
         change: impl FnOnce(&mut View),
     ) -> Maintained<()> {
         let (disk, protect) = (&*self.disk, &*self.options.protect);
-        let unsaved = self.registry.read().unsaved().to_vec();
+        let unsaved = self.registry.read().unsaved_until(cut.last);
         if !unsaved.is_empty() {
             let len = manifest.metrics_bytes;
             manifest.metrics_bytes = registry::log::append(disk, protect, len, &unsaved)?;
@@ -181,13 +166,10 @@ impl Inner {
         if cut.state.is_some() {
             self.state.lock().stored(cut.last);
         }
-        {
-            let mut guard = self.view.write();
-            let mut view = View::clone(&guard);
+        self.change_view(|view| {
             view.frozen.retain(|table| table.after() >= cut.last);
-            change(&mut view);
-            *guard = Arc::new(view);
-        }
+            change(view);
+        });
         // From here on a failure leaves a file that the next opening removes.
         if let Some(number) = old_state {
             let _ = disk.remove(&state::file_name(number));
@@ -197,37 +179,39 @@ impl Inner {
         }
         Ok(())
     }
-}
 
-/// A run on its way, and what is known of it so far.
-struct RunOutput<'a> {
-    writer: RunWriter<'a>,
-    record: RunRecord,
-}
-
-impl RunOutput<'_> {
-    /// Adds one window's records, oldest layer first.
-    fn put(
-        &mut self,
-        metric: MetricRef,
-        layers: &[(Window, Layer)],
-        tombstones: &[Tombstone],
+    /// Makes what was rebuilt of a [`Base`] the database: stores the changed manifest, then shows
+    /// the changed view. Both are changed as they are now, not as they were in the base.
+    pub(super) fn publish_rebuilt(
+        &self,
+        change_manifest: impl FnOnce(&mut Manifest),
+        change_view: impl FnOnce(&mut View, &Manifest),
     ) -> Maintained<()> {
-        if let [(_, Layer { source: Source::Open(copy), last_sequence })] = layers
-            && tombstones.iter().all(|tombstone| tombstone.sequence < *last_sequence)
-            && let Some(stream) = copy.ordered_stream()
-        {
-            self.note(stream.len(), stream.first_time(), stream.last().map(|(last, _)| last));
-            return Ok(self.writer.push_open(metric.number, copy)?);
-        }
-        let merged = layers::merge(layers.iter().map(|(_, layer)| layer), metric, tombstones)?;
-        self.note(merged.len(), merged.first_time(), merged.last_time());
-        Ok(self.writer.push_block(metric.number, layers[0].0, &merged)?)
+        let mut upkeep = self.upkeep()?;
+        let mut manifest = upkeep.manifest.clone();
+        change_manifest(&mut manifest);
+        self.store(&manifest)?;
+        upkeep.manifest = manifest;
+        self.change_view(|view| change_view(view, &upkeep.manifest));
+        Ok(())
     }
 
-    fn note(&mut self, count: usize, first_ns: Option<i64>, last_ns: Option<i64>) {
-        self.record.records += count as u64;
-        self.record.first_ns = self.record.first_ns.min(first_ns.unwrap_or(i64::MAX));
-        self.record.last_ns = self.record.last_ns.max(last_ns.unwrap_or(i64::MIN));
+    fn change_view(&self, change: impl FnOnce(&mut View)) {
+        let mut guard = self.view.write();
+        let mut view = View::clone(&guard);
+        change(&mut view);
+        *guard = Arc::new(view);
+    }
+
+    /// The next number for a file.
+    pub(super) fn take_number(&self) -> Maintained<u64> {
+        Ok(self.upkeep()?.manifest.take_number())
+    }
+
+    /// The next number for a seal batch.
+    pub(super) fn take_batch_number(&self) -> Maintained<u64> {
+        let mut upkeep = self.upkeep()?;
+        upkeep.manifest.last_batch += 1;
+        Ok(upkeep.manifest.last_batch)
     }
 }

@@ -10,8 +10,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::background::Background;
 use crate::db::compact::is_small;
 use crate::db::delete::with_deletions;
-use crate::db::{Chore, Db, Inner, SealScope, Upkeep, state};
-use crate::error::{DiskContext, OpenError, ReadError};
+use crate::db::{Closer, Db, Inner, Maintained, SealScope, Upkeep, state};
+use crate::error::{DiskContext, Fault, OpenError, ReadError};
 use crate::keys::{self, ProducerKey};
 use crate::manifest::{self, Manifest, Tombstone};
 use crate::memtable::Memtable;
@@ -21,7 +21,7 @@ use crate::run;
 use crate::segment::{self, PageBudget};
 use crate::view::{Tombstones, View};
 use crate::wal::payload::Payload;
-use crate::wal::recovery::{self, Recovered};
+use crate::wal::recovery::{self, LogStart, Recovered};
 use crate::wal::{self, Sequence, Wal};
 
 /// The name of the lock file.
@@ -111,12 +111,15 @@ impl Db {
             view: RwLock::new(Arc::new(view)),
             wal: None,
             state: Mutex::new(state),
-            upkeep: Mutex::new(Upkeep { manifest, key }),
+            rebuilding: Mutex::new(()),
+            upkeep: Mutex::new(Upkeep { manifest }),
+            key,
+            upkeep_failure: Mutex::default(),
             background: Background::default(),
             torn: None,
             next_part: AtomicU64::new(0),
             fresh_blobs: Mutex::default(),
-            lock,
+            lock: Mutex::new(lock),
         };
         inner.show_files();
         if inner.options.read_only {
@@ -125,18 +128,15 @@ impl Db {
         inner.recover()?;
         let inner = Arc::new(inner);
         inner.background.start(&inner);
-        Ok(Self { inner })
+        let closer = Arc::new(Closer { inner: Arc::clone(&inner) });
+        Ok(Self { inner, closer })
     }
 
-    /// Closes the database: everything is on stable storage and the next opening is quick. The
-    /// other handles cannot write any more.
-    pub fn close(self) -> Result<(), crate::MaintenanceError> {
-        self.inner.background.stop();
-        self.inner.settle()?;
-        if let Some(wal) = &self.inner.wal {
-            wal.poison("the database was closed");
-        }
-        Ok(())
+    /// Closes the database: everything is on stable storage, the next opening is quick, and
+    /// another process may be the one that does it. The other handles cannot write any more, and
+    /// snapshots may find their files gone.
+    pub fn close(self) -> Maintained<()> {
+        Inner::close(&self.inner)
     }
 }
 
@@ -224,22 +224,14 @@ impl Inner {
 
     /// Reads the log back and goes on behind it.
     fn recover(&mut self) -> Result<(), OpenError> {
-        let (first_log, flushed, clean_end) = {
-            let manifest = &self.upkeep.get_mut().manifest;
-            (manifest.first_log, manifest.flushed, manifest.clean_end)
-        };
+        let manifest = self.upkeep.get_mut().manifest.clone();
+        let first_log = manifest.first_log;
         let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
-        let mut replayed = 0;
         let recovered = recovery::replay(
             &*disk,
             &*protect,
-            first_log,
-            flushed,
-            clean_end,
-            &mut |sequence, payload| {
-                replayed += 1;
-                self.replay(sequence, payload)
-            },
+            LogStart::of(&manifest),
+            &mut |sequence, payload| self.replay(sequence, payload),
         )?;
         self.torn = recovered.torn.clone();
         if self.options.read_only {
@@ -251,15 +243,16 @@ impl Inner {
         disk.sync_dir("").at(&*disk, "sync", "")?;
         self.remove_orphans(first_log)?;
         let number = last_log.map_or(first_log, |last| last + 1);
-        let prepared = wal::prepare_file(&*disk, number)?;
-        self.wal = Some(Arc::new(Wal::start(Arc::clone(&disk), prepared, recovered.last_sequence)));
+        let last = recovered.last_sequence;
+        let prepared = wal::prepare_file(&*disk, &manifest.database, number, last)?;
+        self.wal = Some(Arc::new(Wal::start(Arc::clone(&disk), prepared, last)));
         Ok(())
     }
 
     /// Applies one frame of the log.
     fn replay(&self, sequence: Sequence, payload: Payload) -> Result<(), ReadError> {
         let mut registry = self.registry.write();
-        payload.definitions.into_iter().for_each(|defined| registry.define(defined));
+        payload.definitions.into_iter().for_each(|d| registry.define(d, sequence));
         if !payload.deletions.is_empty() {
             let mut view = self.view.write();
             let changed = with_deletions(&view, sequence - 1, sequence, &payload.deletions);
@@ -273,8 +266,14 @@ impl Inner {
         }
         let mut state = self.state.lock();
         payload.batch.state.iter().for_each(|change| state.apply(change, sequence));
-        for metric in &payload.batch.metrics {
-            registry.get(*metric).ok_or(ReadError::UnknownMetric(*metric))?;
+        for (metric, kind) in payload.batch.metrics.iter().zip(&payload.batch.kinds) {
+            let found = registry.kinds().get(*metric as usize);
+            let expected = *found.ok_or(ReadError::UnknownMetric(*metric))?;
+            if expected != *kind {
+                let what =
+                    format!("frame {sequence} has {kind} for the {expected} metric {metric}");
+                return Err(Fault::new(wal::DIR, 0, what).into());
+            }
         }
         let view = self.view.read();
         let mut shards = view.active.lock(&payload.batch.metrics);
@@ -370,51 +369,58 @@ impl Inner {
         Ok(())
     }
 
-    /// Puts everything on stable storage, so that the next opening has little to do.
-    fn settle(&self) -> Result<(), crate::MaintenanceError> {
+    /// Ends the threads, puts everything on stable storage, and lets go of the lock. Does nothing
+    /// the second time.
+    pub(super) fn close(inner: &Arc<Self>) -> Maintained<()> {
+        inner.background.stop(inner);
+        let settled = inner.settle();
+        drop(inner.lock.lock().take());
+        settled
+    }
+
+    /// Puts everything on stable storage, so that the next opening has little to do, and takes no
+    /// more writes.
+    fn settle(&self) -> Maintained<()> {
         let Some(wal) = &self.wal else { return Ok(()) };
+        // Whoever rebuilds finishes first; afterwards the files belong to the next opening.
+        let _rebuilding = self.rebuilding.lock();
         let mut upkeep = self.upkeep.lock();
-        if self.view.read().memtables().map(|table| table.size_bytes()).sum::<usize>()
-            > CLOSE_LOG_BYTES
-        {
-            self.flush_with(&mut upkeep)?;
+        if wal.is_closed() {
+            return Ok(());
         }
-        wal.sync_to(wal.last())?;
-        let end = Some(wal.end());
-        if upkeep.manifest.clean_end != end {
+        let flushed = match self.view.read().memtable_bytes() > CLOSE_LOG_BYTES {
+            true => self.flush_with(&mut upkeep).map(drop),
+            false => Ok(()),
+        };
+        let end = wal.close()?;
+        flushed?;
+        if upkeep.manifest.clean_end != Some(end) {
             let mut manifest = upkeep.manifest.clone();
-            manifest.clean_end = end;
+            manifest.clean_end = Some(end);
             self.store(&manifest)?;
             upkeep.manifest = manifest;
         }
         Ok(())
     }
 
-    /// Does a chore of the background; a failure refuses later writes, whose writers are told.
-    pub(crate) fn maintain(&self, chore: Chore) {
-        let done = match chore {
-            Chore::Flush => {
-                let budget = self.options.memtable_bytes;
-                self.flush_if(|inner| inner.view.read().active.size_bytes() > budget)
-            }
-            Chore::SealDue => self.seal_due(),
-        };
-        if let (Err(error), Some(wal)) = (done, &self.wal) {
-            wal.poison(&error.to_string());
-        }
+    /// Seals the windows that have closed, and compacts where files have piled up. What fails
+    /// here is tried again the next time: what is written meanwhile is as safe as ever.
+    pub(crate) fn seal_due(&self) {
+        let failure = self.try_seal_due().err().map(|error| error.to_string());
+        *self.upkeep_failure.lock() = failure;
     }
 
-    /// Seals the windows that have closed, and compacts where files have piled up.
-    fn seal_due(&self) -> Result<(), crate::MaintenanceError> {
+    fn try_seal_due(&self) -> Maintained<()> {
         let now_ns = self.options.clock.now_ns();
-        let mut upkeep = self.upkeep.lock();
         if self.has_due(now_ns)? {
-            self.seal_with(&mut upkeep, SealScope::ClosedAt(now_ns))?;
+            self.seal(SealScope::ClosedAt(now_ns))?;
         }
-        if upkeep.manifest.runs.len() > RUNS_MAX
-            || small_segments(&upkeep.manifest, self.options.segment_bytes) > SMALL_SEGMENTS_MAX
-        {
-            self.compact_with(&mut upkeep)?;
+        let (runs, small) = {
+            let manifest = &self.upkeep.lock().manifest;
+            (manifest.runs.len(), small_segments(manifest, self.options.segment_bytes))
+        };
+        if runs > RUNS_MAX || small > SMALL_SEGMENTS_MAX {
+            self.compact()?;
         }
         Ok(())
     }
@@ -435,12 +441,4 @@ fn small_segments(manifest: &Manifest, segment_bytes: u64) -> usize {
         .collect();
     partitions.sort_unstable();
     partitions.chunk_by(|a, b| a == b).map(<[i64]>::len).max().unwrap_or(0)
-}
-
-impl Drop for Inner {
-    /// What was acknowledged is safe without this; it spares the next opening some work.
-    fn drop(&mut self) {
-        self.background.stop();
-        let _ = self.settle();
-    }
 }

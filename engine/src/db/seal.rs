@@ -13,19 +13,20 @@ use crate::block::Block;
 use crate::chunk::body::{self, BODY_BYTES_MAX, BodyView, encode_columns};
 use crate::chunk::codec::Policy;
 use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
-use crate::db::flush::Cut;
-use crate::db::{Db, Inner, Maintained, Upkeep};
+use crate::db::flush::Base;
+use crate::db::run_output::RunOutput;
+use crate::db::{Db, Inner, Maintained};
 use crate::error::{DiskContext, Fault, MaintenanceError, ReadError};
 use crate::keys::{self, ProducerKey};
 use crate::layers::{self, MetricRef};
-use crate::manifest::{Manifest, SegmentRecord};
+use crate::manifest::{RunRecord, SegmentRecord};
 use crate::model::{Column, Definition, Window, window_end, window_start};
 use crate::registry::codec::metric_bytes;
-use crate::run;
+use crate::run::{self, Section};
 use crate::segment::{
     self, Body, ChunkEntry, ChunkSource, SealRecord, SegmentWriter, partition_of,
 };
-use crate::view::{LiveRun, View};
+use crate::view::View;
 use crate::wal::Sequence;
 
 /// Windows are encoded in groups of this many, side by side on all processors.
@@ -67,10 +68,12 @@ pub struct SealReport {
     pub chunks: u64,
     /// How many records they hold.
     pub records: u64,
+    /// What was damaged in windows that stay unsealed for it.
+    pub faults: Vec<Fault>,
 }
 
 impl SealReport {
-    fn note(&mut self, finished: Finished, segments: &mut Vec<SegmentRecord>) {
+    pub(super) fn note(&mut self, finished: Finished, segments: &mut Vec<SegmentRecord>) {
         let (record, batch) = finished;
         segments.extend(record);
         self.chunks += batch.as_ref().map_or(0, |batch| batch.chunks);
@@ -116,69 +119,86 @@ pub(super) struct Sealer<'a> {
 
 impl Db {
     /// Seals windows. What arrives for a sealed window later becomes a late chunk that amends it.
+    /// Writers go on meanwhile.
     pub fn seal(&self, scope: SealScope) -> Maintained<SealReport> {
-        let mut upkeep = self.inner.upkeep.lock();
-        self.inner.seal_with(&mut upkeep, scope)
+        self.inner.seal(scope)
     }
 }
 
 impl Inner {
-    pub(super) fn seal_with(
-        &self,
-        upkeep: &mut Upkeep,
-        scope: SealScope,
-    ) -> Maintained<SealReport> {
-        let cut = self.cut()?;
-        let jobs = self.jobs(&cut, scope)?;
-        let mut manifest = upkeep.manifest.clone();
-        let first_sequence = first_sequence(&cut);
-        let key = upkeep.key.as_ref().ok_or_else(no_key)?;
-        let sealer = Sealer { inner: self, key, policy: self.options.seal_policy };
-        let mut report = SealReport::default();
-        let mut segments = Vec::new();
+    pub(super) fn seal(&self, scope: SealScope) -> Maintained<SealReport> {
+        let _rebuilding = self.rebuilding.lock();
+        let base = self.flush_with(&mut *self.upkeep()?)?;
+        let jobs = self.jobs(&base, scope)?;
+        let sealer = Sealer::new(self)?;
+        let (mut report, mut segments, mut sealed) =
+            (SealReport::default(), Vec::new(), HashSet::new());
         for jobs in jobs.chunk_by(|a, b| a.0 == b.0) {
             let partition = jobs[0].0;
-            let mut output = SegmentOutput::new(self, partition, &mut manifest, &sealer)?;
+            let mut output = SegmentOutput::new(self, partition, &sealer)?;
             for group in jobs.chunks(GROUP_LEN) {
                 if output.is_full() {
-                    let full = output.finish(&mut manifest, first_sequence, cut.last)?;
-                    output = SegmentOutput::new(self, partition, &mut manifest, &sealer)?;
-                    report.note(full, &mut segments);
+                    report.note(output.finish(&base)?, &mut segments);
+                    output = SegmentOutput::new(self, partition, &sealer)?;
                 }
-                for chunks in sealer.encode_all(&cut, group)? {
-                    for chunk in chunks {
-                        report.records += chunk.entry.body.map_or(0, |body| body.count.into());
-                        output.push_new(chunk)?;
+                for ((_, job), chunks) in group.iter().zip(sealer.encode_all(&base, group)) {
+                    match chunks {
+                        Ok(chunks) => {
+                            for chunk in chunks {
+                                report.records += chunk.entry.body.map_or(0, |b| b.count.into());
+                                output.push_new(chunk)?;
+                            }
+                            sealed.insert((job.metric.number, job.window));
+                        }
+                        // What is damaged stays where it is; all else is sealed.
+                        Err(ReadError::Fault(fault)) => report.faults.push(fault),
+                        Err(error) => return Err(error.into()),
                     }
                 }
             }
-            let last = output.finish(&mut manifest, first_sequence, cut.last)?;
-            report.note(last, &mut segments);
+            report.note(output.finish(&base)?, &mut segments);
         }
-        let sealed: HashSet<(u32, Window)> =
-            jobs.iter().map(|(_, job)| (job.metric.number, job.window)).collect();
-        let gone = self.drop_runs(&cut, &sealed, &mut manifest)?;
-        let rest = self.write_run(&mut manifest, &cut, &|metric, window| {
-            !sealed.contains(&(metric.number, window))
-        })?;
-        manifest.runs.extend(rest.clone());
-        manifest.segments.extend(segments.iter().cloned());
-        let rest = rest.map(|record| self.run(record));
-        self.publish(upkeep, manifest, &cut, |view| {
-            view.runs.retain(|live| !gone.contains(&live.record.number));
-            view.runs.extend(rest);
-            view.segments.extend(segments.into_iter().map(|record| self.segment(record)));
-        })?;
-        self.remove_runs(&gone);
+        if sealed.is_empty() {
+            return Ok(report);
+        }
+        let runs = self.without(&base, &sealed)?;
+        let rests = || runs.iter().filter_map(|(_, rest)| rest.clone());
+        self.publish_rebuilt(
+            |manifest| {
+                manifest.runs.retain(|record| !runs.iter().any(|(gone, _)| *gone == record.number));
+                manifest.runs.extend(rests());
+                manifest.segments.extend(segments.iter().cloned());
+            },
+            |view, _| {
+                view.runs.retain(|live| !runs.iter().any(|(gone, _)| *gone == live.record.number));
+                view.runs.extend(rests().map(|record| self.run(record)));
+                view.segments.extend(segments.iter().cloned().map(|record| self.segment(record)));
+            },
+        )?;
+        self.remove_runs(runs.iter().map(|(gone, _)| *gone));
         Ok(report)
     }
 
     /// Whether some window has closed and holds unsealed records.
     pub(super) fn has_due(&self, now_ns: i64) -> Result<bool, ReadError> {
         let view = self.view();
-        for (metric, window) in unsealed(&view)? {
-            if self.is_closed(self.metric_ref(metric)?, window, now_ns) {
-                return Ok(true);
+        let is_due = |metric: u32, window: Window| {
+            Ok::<bool, ReadError>(self.is_closed(self.metric_ref(metric)?, window, now_ns))
+        };
+        for live in &view.runs {
+            for section in live.run.sections()? {
+                if is_due(section.metric, section.window)? {
+                    return Ok(true);
+                }
+            }
+        }
+        for table in view.memtables() {
+            for metric in table.metrics() {
+                for (window, _) in table.windows(metric) {
+                    if is_due(metric, window)? {
+                        return Ok(true);
+                    }
+                }
             }
         }
         Ok(false)
@@ -190,9 +210,9 @@ impl Inner {
     }
 
     /// The windows to seal with their partitions, in the order of partition, metric and window.
-    fn jobs(&self, cut: &Cut, scope: SealScope) -> Result<Vec<(i64, Job)>, ReadError> {
+    fn jobs(&self, base: &Base, scope: SealScope) -> Result<Vec<(i64, Job)>, ReadError> {
         let mut jobs = Vec::new();
-        for (metric, window) in unsealed(&cut.view)? {
+        for (metric, window) in unsealed(&base.view)? {
             let metric = self.metric_ref(metric)?;
             let is_due = match scope {
                 SealScope::All => true,
@@ -207,43 +227,40 @@ impl Inner {
         Ok(jobs)
     }
 
-    /// Takes the runs that hold nothing but sealed windows out of the manifest; their numbers.
-    pub(super) fn drop_runs(
+    /// Writes anew the runs that hold sealed windows, without those: the numbers of the old ones,
+    /// each with what is left of it.
+    fn without(
         &self,
-        cut: &Cut,
+        base: &Base,
         sealed: &HashSet<(u32, Window)>,
-        manifest: &mut Manifest,
-    ) -> Result<Vec<u64>, ReadError> {
-        let is_done = |live: &Arc<LiveRun>| -> Result<bool, ReadError> {
-            Ok(live.run.sections()?.all(|s| sealed.contains(&(s.metric, s.window))))
-        };
-        let mut gone = Vec::new();
-        for live in &cut.view.runs {
-            if is_done(live)? {
-                gone.push(live.record.number);
+    ) -> Maintained<Vec<(u64, Option<RunRecord>)>> {
+        let mut rewritten = Vec::new();
+        for live in &base.view.runs {
+            let is_sealed = |s: &Section| sealed.contains(&(s.metric, s.window));
+            if !live.run.sections()?.any(|section| is_sealed(&section)) {
+                continue;
             }
+            let mut output = RunOutput::new(self, self.take_number()?, live.record.sequences())?;
+            for section in live.run.sections()?.filter(|section| !is_sealed(section)) {
+                output.copy(&live.run, &section)?;
+            }
+            rewritten.push((live.record.number, output.finish()?));
         }
-        manifest.runs.retain(|record| !gone.contains(&record.number));
-        Ok(gone)
+        Ok(rewritten)
     }
 
     /// Removes files that the manifest does not name any more. What fails here is removed by the
     /// next opening.
-    pub(super) fn remove_runs(&self, numbers: &[u64]) {
+    pub(super) fn remove_runs(&self, numbers: impl Iterator<Item = u64>) {
         for number in numbers {
-            let _ = self.disk.remove(&run::file_name(*number));
+            let _ = self.disk.remove(&run::file_name(number));
         }
     }
 }
 
-/// The metrics and windows that hold unsealed records, in order.
+/// The metrics and windows that hold unsealed records in files, in order.
 pub(super) fn unsealed(view: &View) -> Result<Vec<(u32, Window)>, ReadError> {
     let mut found: Vec<(u32, Window)> = Vec::new();
-    for table in view.memtables() {
-        for metric in table.metrics() {
-            found.extend(table.windows(metric).into_iter().map(|(window, _)| (metric, window)));
-        }
-    }
     for live in &view.runs {
         found.extend(live.run.sections()?.map(|section| (section.metric, section.window)));
     }
@@ -253,46 +270,51 @@ pub(super) fn unsealed(view: &View) -> Result<Vec<(u32, Window)>, ReadError> {
 }
 
 /// The first sequence that any unsealed record may have come in.
-pub(super) fn first_sequence(cut: &Cut) -> Sequence {
-    let runs = cut.view.runs.iter().map(|live| live.record.first_sequence);
-    let tables = cut.view.frozen.iter().map(|table| table.after() + 1);
-    runs.chain(tables).min().unwrap_or(cut.last).min(cut.last)
+fn first_sequence(base: &Base) -> Sequence {
+    let runs = base.view.runs.iter().map(|live| live.record.first_sequence);
+    runs.min().unwrap_or(base.last)
 }
 
-pub(super) fn no_key() -> MaintenanceError {
-    MaintenanceError::Refused(format!("there is no signing key at {}", keys::FILE))
-}
+/// The chunks of a window, or why there are none.
+type Encoded = Result<Vec<NewChunk>, ReadError>;
 
-impl Sealer<'_> {
+impl<'a> Sealer<'a> {
+    pub(super) fn new(inner: &'a Inner) -> Maintained<Self> {
+        let key = inner.key.as_ref().ok_or_else(|| {
+            MaintenanceError::Refused(format!("there is no signing key at {}", keys::FILE))
+        })?;
+        Ok(Self { inner, key, policy: inner.options.seal_policy })
+    }
+
     /// The chunks of some windows, side by side on all processors.
-    fn encode_all(&self, cut: &Cut, jobs: &[(i64, Job)]) -> Result<Vec<Vec<NewChunk>>, ReadError> {
+    fn encode_all(&self, base: &Base, jobs: &[(i64, Job)]) -> Vec<Encoded> {
+        let encode = |jobs: &[(i64, Job)]| -> Vec<Encoded> {
+            jobs.iter().map(|(_, job)| self.encode(base, *job)).collect()
+        };
         let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
         if workers <= 1 {
-            return jobs.iter().map(|(_, job)| self.encode(cut, *job)).collect();
+            return encode(jobs);
         }
         let share = jobs.len().div_ceil(workers);
         thread::scope(|scope| {
-            let encode = |jobs: &[(i64, Job)]| -> Result<Vec<Vec<NewChunk>>, ReadError> {
-                jobs.iter().map(|(_, job)| self.encode(cut, *job)).collect()
-            };
             let threads: Vec<_> =
                 jobs.chunks(share).map(|jobs| scope.spawn(move || encode(jobs))).collect();
             let mut all = Vec::with_capacity(jobs.len());
             for thread in threads {
                 match thread.join() {
-                    Ok(chunks) => all.extend(chunks?),
+                    Ok(chunks) => all.extend(chunks),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
-            Ok(all)
+            all
         })
     }
 
     /// The chunks of what is unsealed of a window: none where all of it was deleted.
-    fn encode(&self, cut: &Cut, job: Job) -> Result<Vec<NewChunk>, ReadError> {
-        let tombstones = cut.view.tombstones.of(job.metric.number);
+    fn encode(&self, base: &Base, job: Job) -> Encoded {
+        let tombstones = base.view.tombstones.of(job.metric.number);
         let mut chunks = Vec::new();
-        for window in layers::find(&cut.view, job.metric, job.window, job.window)? {
+        for window in layers::find(&base.view, job.metric, job.window, job.window)? {
             let block = window.decode_unsealed(job.metric, tombstones)?;
             let generation = window.generation.map_or(0, |highest| highest + 1);
             chunks.extend(self.chunks(job.metric, job.window, generation, None, &block)?);
@@ -413,10 +435,9 @@ impl<'a> SegmentOutput<'a> {
     pub(super) fn new(
         inner: &'a Inner,
         partition: i64,
-        manifest: &mut Manifest,
         sealer: &'a Sealer<'a>,
     ) -> Maintained<Self> {
-        let number = manifest.take_number();
+        let number = inner.take_number()?;
         let folder = segment::folder(partition);
         let disk = &*inner.disk;
         disk.create_dir_all(&folder).at(disk, "create", &folder)?;
@@ -473,25 +494,20 @@ impl<'a> SegmentOutput<'a> {
 
     /// Signs the batch of the new chunks and finishes the segment: nothing where there were no
     /// chunks at all.
-    pub(super) fn finish(
-        mut self,
-        manifest: &mut Manifest,
-        first_sequence: Sequence,
-        last_sequence: Sequence,
-    ) -> Maintained<Finished> {
-        let disk = &*self.inner.disk;
-        let name = segment::file_name(self.partition, self.number);
+    pub(super) fn finish(mut self, base: &Base) -> Maintained<Finished> {
         if self.writer.is_empty() {
-            drop(self.writer);
-            disk.remove(&name).at(disk, "remove", &name)?;
             return Ok((None, None));
         }
-        let batch = self.batch.map(|place| {
-            let seal = self.sign(manifest, first_sequence, last_sequence);
-            self.writer.fill_seal(place, &seal);
-            let SealRecord { number, root, count: chunks, producer, signature, .. } = seal;
-            SealedBatch { number, root, chunks, producer, signature }
-        });
+        let disk = &*self.inner.disk;
+        let batch = match self.batch {
+            Some(place) => {
+                let seal = self.sign(base)?;
+                self.writer.fill_seal(place, &seal);
+                let SealRecord { number, root, count: chunks, producer, signature, .. } = seal;
+                Some(SealedBatch { number, root, chunks, producer, signature })
+            }
+            None => None,
+        };
         let written = self.writer.finish()?;
         let folder = segment::folder(self.partition);
         disk.sync_dir(&folder).at(disk, "sync", &folder)?;
@@ -510,26 +526,20 @@ impl<'a> SegmentOutput<'a> {
         Ok((Some(record), batch))
     }
 
-    fn sign(
-        &mut self,
-        manifest: &mut Manifest,
-        first_sequence: Sequence,
-        last_sequence: Sequence,
-    ) -> SealRecord {
+    fn sign(&mut self, base: &Base) -> Maintained<SealRecord> {
         self.leaves.sort_unstable();
         let leaves: Vec<[u8; 32]> = self.leaves.iter().map(|(_, leaf)| *leaf).collect();
         let (root, count) = (Tree::from_leaf_hashes(&leaves).root(), leaves.len() as u64);
-        manifest.last_batch += 1;
-        let number = manifest.last_batch;
-        SealRecord {
+        let number = self.inner.take_batch_number()?;
+        Ok(SealRecord {
             number,
-            first_sequence,
-            last_sequence,
+            first_sequence: first_sequence(base),
+            last_sequence: base.last,
             count,
             root,
             producer: self.sealer.key.public(),
             signature: self.sealer.key.sign(&statement(number, count, &root)),
             sealed_ns: self.inner.options.clock.now_ns(),
-        }
+        })
     }
 }

@@ -51,6 +51,8 @@ pub struct DbStatistics {
     pub first_ns: Option<i64>,
     /// The latest time, nanoseconds since the epoch.
     pub last_ns: Option<i64>,
+    /// Why the background could not seal or compact the last time it tried.
+    pub upkeep_failure: Option<String>,
 }
 
 /// Figures of one metric.
@@ -90,11 +92,12 @@ impl Db {
         let mut statistics = DbStatistics {
             metrics: inner.registry.read().len() as u64,
             devices: inner.registry.read().label_values("device").len() as u64,
-            memtable_bytes: view.memtables().map(|table| table.size_bytes() as u64).sum(),
+            memtable_bytes: view.memtable_bytes() as u64,
             runs: view.runs.len() as u64,
             segments: view.segments.len() as u64,
             bytes_on_disk: folder_bytes(&*inner.disk, "")?,
             wal_bytes: folder_bytes(&*inner.disk, wal::DIR)?,
+            upkeep_failure: inner.upkeep_failure.lock().clone(),
             ..DbStatistics::default()
         };
         for metric in 0..statistics.metrics as u32 {

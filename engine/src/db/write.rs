@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::Batch;
-use crate::db::{Db, Inner};
+use crate::db::{Db, Inner, Maintained};
 use crate::error::WriteError;
 use crate::model::{Definition, Kind, Metric, MetricId};
 use crate::options::Durability;
@@ -46,8 +46,10 @@ impl Db {
         let id = MetricId::new(number, definition.kind);
         let defined = Defined { metric: number, definition: Arc::new(definition) };
         let frame = self.inner.frame(std::slice::from_ref(&defined), &[], &Batch::default());
-        wal.append(frame)?;
-        registry.define(defined);
+        let sequence = wal.append(frame)?;
+        registry.define(defined, sequence);
+        drop(registry);
+        wal.relieve()?;
         Ok(id)
     }
 
@@ -133,16 +135,32 @@ impl Inner {
         Ok(sequence)
     }
 
-    /// Flushes a memtable that is over its budget, here where the background does not. The batch
-    /// that filled it is written whatever becomes of that: a failure refuses the next one.
+    /// Hands a full buffer of the log to the operating system, and flushes a memtable that is over
+    /// its budget, here where the background does not. The batch that filled them is written
+    /// whatever becomes of that: a failure refuses the next one.
     fn make_room(inner: &Arc<Self>) {
-        let size = inner.view.read().active.size_bytes();
+        if let Some(wal) = &inner.wal {
+            // A failure poisons the log.
+            let _ = wal.relieve();
+        }
+        let size = inner.view.read().memtable_bytes();
         let budget = inner.options.memtable_bytes;
         if size <= budget || (size <= 2 * budget && inner.background.flush_soon(inner)) {
             return;
         }
-        let flushed = inner.flush_if(|inner| inner.view.read().active.size_bytes() > budget);
-        if let (Err(error), Some(wal)) = (flushed, &inner.wal) {
+        inner.flush_over_budget();
+    }
+
+    /// Flushes where the memtables are over their budget.
+    pub(crate) fn flush_over_budget(&self) {
+        let budget = self.options.memtable_bytes;
+        let flushed = self.flush_if(|inner| inner.view.read().memtable_bytes() > budget);
+        self.refuse_after(flushed);
+    }
+
+    /// Without a flush the memory would grow for ever: the next writer is told why it failed.
+    fn refuse_after(&self, flushed: Maintained<()>) {
+        if let (Err(error), Some(wal)) = (flushed, &self.wal) {
             wal.poison(&error.to_string());
         }
     }

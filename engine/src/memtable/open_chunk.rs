@@ -78,7 +78,9 @@ impl OpenChunk {
     pub(crate) fn size_bytes(&self) -> usize {
         match &self.records {
             Records::Fixed { stream, late } => stream.size_bytes() + late.len() * 16,
-            Records::Varying { times, values } => times.len() * 24 + values.data().len(),
+            Records::Varying { times, values } => {
+                times.len() * 24 + values.data().len() + std::mem::size_of_val(values.blobs())
+            }
         }
     }
 

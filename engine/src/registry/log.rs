@@ -77,7 +77,7 @@ pub(crate) fn load(
         let mut reader = Reader::new(&plain);
         let mut read = || {
             for _ in 0..reader.varint_usize(FRAME_DEFINITIONS)? {
-                registry.define(read_defined(&mut reader)?);
+                registry.define(read_defined(&mut reader)?, 0);
             }
             reader.finish()
         };

@@ -33,6 +33,10 @@ impl PageBudget {
         let less = |left: usize| left.checked_sub(1);
         self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
+
+    fn give_back(&self, pages: usize) {
+        self.left.fetch_add(pages, Ordering::Relaxed);
+    }
 }
 
 type Entries = Arc<[ChunkEntry]>;
@@ -58,6 +62,14 @@ struct Opened {
     map: Mapped,
     index: Index,
     pages: Vec<OnceLock<Entries>>,
+}
+
+impl Drop for Segment {
+    /// What this segment kept in memory may be kept of others.
+    fn drop(&mut self) {
+        let pages = self.opened.get().map_or(&[][..], |opened| &opened.pages);
+        self.budget.give_back(pages.iter().filter(|page| page.get().is_some()).count());
+    }
 }
 
 impl Segment {

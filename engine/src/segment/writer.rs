@@ -24,7 +24,7 @@ pub(crate) enum ChunkSource<'a> {
     Dropped,
 }
 
-/// A segment under construction. Chunks must come in the order of their keys.
+/// A segment under construction, removed again where it is not finished. Chunks must come in the order of their keys.
 pub(crate) struct SegmentWriter<'a> {
     disk: &'a dyn Disk,
     protect: &'a dyn Protect,
@@ -35,6 +35,16 @@ pub(crate) struct SegmentWriter<'a> {
     offset: u64,
     index: Index,
     entries: Vec<(ChunkEntry, [u8; 32])>,
+    is_finished: bool,
+}
+
+impl Drop for SegmentWriter<'_> {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What fails here is removed by the next opening.
+            let _ = self.disk.remove(&self.name);
+        }
+    }
 }
 
 /// What a finished segment is to the manifest.
@@ -57,7 +67,7 @@ impl<'a> SegmentWriter<'a> {
         let buffer = header().to_vec();
         let (index, entries) = (Index::default(), Vec::new());
         let offset = HEADER_BYTES as u64;
-        Ok(Self { disk, protect, name, file, buffer, offset, index, entries })
+        Ok(Self { disk, protect, name, file, buffer, offset, index, entries, is_finished: false })
     }
 
     /// The place of a seal batch in this segment's list of batches.
@@ -174,6 +184,7 @@ impl<'a> SegmentWriter<'a> {
         self.offset += (size + TRAILER_BYTES) as u64;
         self.write_out(1)?;
         self.file.sync().at(self.disk, "sync", &self.name)?;
+        self.is_finished = true;
         let sequences = |seal: &SealRecord| (seal.first_sequence, seal.last_sequence);
         let seals = &self.index.seals;
         Ok(WrittenSegment {

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use chronolith_disk::{Disk, Mapped};
 
 use crate::error::{DiskContext, Fault, ReadError};
+use crate::manifest::Manifest;
 use crate::protect::{Protect, Purpose};
 
-use super::frame::{FILE_HEADER_BYTES, FrameView, check_file_header};
+use super::frame::{FILE_HEADER_BYTES, FrameView, Salt, read_file_header};
 use super::payload::{Payload, decode};
 use super::{DIR, Sequence, file_name, file_number};
 
@@ -92,16 +93,37 @@ pub(crate) fn files(disk: &dyn Disk, first: u64) -> Result<Vec<u64>, ReadError> 
     Ok(numbers)
 }
 
-/// Hands every whole frame behind `after` to `take`, in order. `confirmed` is the end that a
-/// clean close recorded: what stands before it cannot be torn.
+/// What the manifest says of the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogStart<'a> {
+    /// The bytes that name the database.
+    pub(crate) database: &'a [u8],
+    pub(crate) first_file: u64,
+    /// What stands up to here is in runs and chunks.
+    pub(crate) after: Sequence,
+    /// The end that a clean close recorded: what stands before it cannot be torn.
+    pub(crate) confirmed: Option<LogEnd>,
+}
+
+impl<'a> LogStart<'a> {
+    pub(crate) fn of(manifest: &'a Manifest) -> Self {
+        Self {
+            database: &manifest.database,
+            first_file: manifest.first_log,
+            after: manifest.flushed,
+            confirmed: manifest.clean_end,
+        }
+    }
+}
+
+/// Hands every whole frame that is not flushed yet to `take`, in order.
 pub(crate) fn replay(
     disk: &dyn Disk,
     protect: &dyn Protect,
-    first_file: u64,
-    after: Sequence,
-    confirmed: Option<LogEnd>,
+    log: LogStart<'_>,
     take: &mut dyn FnMut(Sequence, Payload) -> Result<(), ReadError>,
 ) -> Result<Recovered, ReadError> {
+    let LogStart { database, first_file, after, confirmed } = log;
     let numbers = files(disk, first_file)?;
     if let Some(confirmed) = confirmed
         && numbers.last().is_none_or(|last| *last < confirmed.file)
@@ -120,10 +142,11 @@ pub(crate) fn replay(
     }
     for (index, (number, bytes)) in maps.iter().enumerate() {
         let name = file_name(*number);
+        let salt = Salt::new(database, *number);
         let mut at = 0;
         let problem = loop {
             if at == 0 {
-                if let Some(problem) = check_file_header(bytes, *number) {
+                if let Err(problem) = read_file_header(bytes, salt, *number) {
                     break Some(problem);
                 }
                 at = FILE_HEADER_BYTES;
@@ -132,7 +155,7 @@ pub(crate) fn replay(
             if at == bytes.len() {
                 break None;
             }
-            let Some(frame) = FrameView::parse(&bytes[at..]) else {
+            let Some(frame) = FrameView::parse(&bytes[at..], salt) else {
                 break Some("a frame of the log cannot be read".to_owned());
             };
             let expected = last_sequence.map_or(frame.sequence.min(after + 1), |last| last + 1);
@@ -169,7 +192,7 @@ pub(crate) fn replay(
         let is_header = at == 0 && bytes.len() > FILE_HEADER_BYTES;
         let is_confirmed = is_header
             || confirmed.is_some_and(|confirmed| place < confirmed)
-            || later_frame_confirms(&maps[index..], at, last_sequence.unwrap_or(after) + 1);
+            || is_confirmed_later(database, &maps[index..], at, last_sequence.unwrap_or(after));
         if is_confirmed {
             return Err(Fault::new(&name, at as u64, problem).into());
         }
@@ -186,12 +209,17 @@ pub(crate) fn replay(
     Ok(Recovered { files: numbers, end, confirmed, last_sequence, torn: None })
 }
 
-/// Whether some whole frame behind the place says that `sequence` had been synced before.
-fn later_frame_confirms(maps: &[(u64, Mapped)], at: usize, sequence: Sequence) -> bool {
+/// Whether a whole frame behind the place, or the header of a later file, says that what stood
+/// behind `last` had been synced before.
+fn is_confirmed_later(database: &[u8], maps: &[(u64, Mapped)], at: usize, last: Sequence) -> bool {
     let mut from = at;
-    for (_, bytes) in maps {
-        while let Some((place, frame)) = FrameView::search(bytes, from) {
-            if frame.synced >= sequence {
+    for (index, (number, bytes)) in maps.iter().enumerate() {
+        let salt = Salt::new(database, *number);
+        if index > 0 && read_file_header(bytes, salt, *number).is_ok_and(|synced| synced > last) {
+            return true;
+        }
+        while let Some((place, frame)) = FrameView::search(bytes, from, salt) {
+            if frame.synced > last {
                 return true;
             }
             from = place + frame.len();

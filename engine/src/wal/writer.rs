@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use crate::error::{DiskContext, DiskError, WriteError};
 
-use super::frame::{FILE_HEADER_BYTES, Frame, file_header};
+use super::frame::{FILE_HEADER_BYTES, FRAME_BYTES_MAX, Frame, Salt, file_header};
 use super::recovery::LogEnd;
 use super::{DIR, Sequence, file_name};
 
@@ -35,6 +35,10 @@ pub(crate) struct Wal {
 struct Head {
     buffer: Vec<u8>,
     last: Sequence,
+    /// Of the file that the buffer goes to.
+    salt: Salt,
+    /// No more frames are taken.
+    closed: bool,
 }
 
 struct File {
@@ -52,17 +56,24 @@ struct File {
 pub(crate) struct PreparedFile {
     number: u64,
     file: Arc<dyn DiskFile>,
+    salt: Salt,
 }
 
-/// Creates file `number` and makes its name durable.
-pub(crate) fn prepare_file(disk: &dyn Disk, number: u64) -> Result<PreparedFile, DiskError> {
-    let name = file_name(number);
+/// Creates file `number` of a database and makes its name durable; everything up to `synced` is
+/// on stable storage.
+pub(crate) fn prepare_file(
+    disk: &dyn Disk,
+    database: &[u8],
+    number: u64,
+    synced: Sequence,
+) -> Result<PreparedFile, DiskError> {
+    let (name, salt) = (file_name(number), Salt::new(database, number));
     let file: Arc<dyn DiskFile> = disk.open(&name).at(disk, "create", &name)?.into();
     file.set_len(0).at(disk, "empty", &name)?;
-    file.append(&file_header(number)).at(disk, "write", &name)?;
+    file.append(&file_header(salt, number, synced)).at(disk, "write", &name)?;
     file.sync().at(disk, "sync", &name)?;
     disk.sync_dir(DIR).at(disk, "sync", DIR)?;
-    Ok(PreparedFile { number, file })
+    Ok(PreparedFile { number, file, salt })
 }
 
 impl Wal {
@@ -77,9 +88,10 @@ impl Wal {
             written: last,
             spare: Vec::new(),
         };
+        let head = Head { buffer: Vec::new(), last, salt: prepared.salt, closed: false };
         Self {
             disk,
-            head: Mutex::new(Head { buffer: Vec::new(), last }),
+            head: Mutex::new(head),
             file: Mutex::new(file),
             synced: AtomicU64::new(last),
             poisoned: AtomicBool::new(false),
@@ -89,6 +101,13 @@ impl Wal {
 
     /// Fails where the log takes nothing more.
     pub(crate) fn check(&self) -> Result<(), WriteError> {
+        self.check_failure()?;
+        if self.head.lock().closed { Err(WriteError::Closed) } else { Ok(()) }
+    }
+
+    /// Fails where a write or sync failed before, or something else that made the state of the
+    /// disk unknown.
+    fn check_failure(&self) -> Result<(), WriteError> {
         if !self.poisoned.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -102,33 +121,44 @@ impl Wal {
         self.poisoned.store(true, Ordering::Release);
     }
 
-    /// Gives a frame the next sequence number and puts it into the log's buffer.
+    /// Gives a frame the next sequence number and puts it into the log's buffer. The buffer may
+    /// then hold more than it should; [`Wal::relieve`] is for the time when no locks are held.
     pub(crate) fn append(&self, mut frame: Frame) -> Result<Sequence, WriteError> {
-        self.check()?;
-        let (sequence, full) = {
-            let mut head = self.head.lock();
-            let sequence = head.last + 1;
-            head.buffer.extend_from_slice(frame.finish(sequence, self.synced()));
-            head.last = sequence;
-            (sequence, head.buffer.len() >= BUFFER_BYTES)
-        };
-        if full {
-            self.write_out(&mut self.file.lock())?;
+        if frame.len() > FRAME_BYTES_MAX {
+            return Err(WriteError::BatchTooLarge { size: frame.len(), limit: FRAME_BYTES_MAX });
         }
+        let mut head = self.head.lock();
+        self.check_failure()?;
+        if head.closed {
+            return Err(WriteError::Closed);
+        }
+        let sequence = head.last + 1;
+        let salt = head.salt;
+        head.buffer.extend_from_slice(frame.finish(salt, sequence, self.synced()));
+        head.last = sequence;
         Ok(sequence)
+    }
+
+    /// Hands the buffer to the operating system where it is full.
+    pub(crate) fn relieve(&self) -> Result<(), WriteError> {
+        let is_full = self.head.lock().buffer.len() >= BUFFER_BYTES;
+        if is_full { self.flush_buffer() } else { Ok(()) }
     }
 
     /// Hands the buffer to the operating system.
     fn write_out(&self, file: &mut File) -> Result<(), WriteError> {
-        self.check()?;
-        let mut bytes = std::mem::take(&mut file.spare);
-        let last = {
-            let mut head = self.head.lock();
-            std::mem::swap(&mut head.buffer, &mut bytes);
-            head.last
-        };
-        let name = file_name(file.number);
+        let mut head = self.head.lock();
+        let bytes = std::mem::replace(&mut head.buffer, std::mem::take(&mut file.spare));
+        let last = head.last;
+        drop(head);
+        self.write(file, bytes, last)
+    }
+
+    /// Appends frames up to `last` to the file.
+    fn write(&self, file: &mut File, mut bytes: Vec<u8>, last: Sequence) -> Result<(), WriteError> {
+        self.check_failure()?;
         if !bytes.is_empty() {
+            let name = file_name(file.number);
             let result = file.file.append(&bytes).at(&*self.disk, "write", &name);
             file.len += bytes.len() as u64;
             self.noted(result)?;
@@ -162,7 +192,11 @@ impl Wal {
         if self.synced() >= sequence {
             return Ok(());
         }
-        self.write_out(&mut file)?;
+        self.sync(&mut file)
+    }
+
+    fn sync(&self, file: &mut File) -> Result<(), WriteError> {
+        self.write_out(file)?;
         while let Some((number, earlier)) = file.unsynced.first() {
             let result = earlier.sync().at(&*self.disk, "sync", &file_name(*number));
             self.noted(result)?;
@@ -188,6 +222,12 @@ impl Wal {
     pub(crate) fn switch_to(&self, prepared: PreparedFile) -> Result<(), WriteError> {
         let mut file = self.file.lock();
         self.write_out(&mut file)?;
+        // What came meanwhile has the salt of the file before, and the next frame has the new one.
+        let mut head = self.head.lock();
+        let (bytes, last) = (std::mem::take(&mut head.buffer), head.last);
+        head.salt = prepared.salt;
+        drop(head);
+        self.write(&mut file, bytes, last)?;
         let number = std::mem::replace(&mut file.number, prepared.number);
         let earlier = std::mem::replace(&mut file.file, prepared.file);
         file.len = FILE_HEADER_BYTES as u64;
@@ -197,10 +237,21 @@ impl Wal {
         Ok(())
     }
 
-    /// The number of the file that is written to, and its end.
-    pub(crate) fn end(&self) -> LogEnd {
-        let file = self.file.lock();
-        let buffered = self.head.lock().buffer.len() as u64;
-        LogEnd { file: file.number, offset: file.len + buffered }
+    /// Takes no more frames, and returns when all are on stable storage: where the log ends.
+    pub(crate) fn close(&self) -> Result<LogEnd, WriteError> {
+        let mut file = self.file.lock();
+        self.head.lock().closed = true;
+        self.sync(&mut file)?;
+        Ok(LogEnd { file: file.number, offset: file.len })
+    }
+
+    /// Whether [`Wal::close`] was called.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.head.lock().closed
+    }
+
+    /// The number of the file that is written to.
+    pub(crate) fn file_number(&self) -> u64 {
+        self.file.lock().number
     }
 }
