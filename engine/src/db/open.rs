@@ -388,7 +388,8 @@ impl Inner {
         if wal.is_closed() {
             return Ok(());
         }
-        let flushed = match self.view.read().memtable_bytes() > CLOSE_LOG_BYTES {
+        let memtable_bytes = self.view().memtable_bytes();
+        let flushed = match memtable_bytes > CLOSE_LOG_BYTES {
             true => self.flush_with(&mut upkeep).map(drop),
             false => Ok(()),
         };

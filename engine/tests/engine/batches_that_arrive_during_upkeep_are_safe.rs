@@ -1,13 +1,12 @@
 //! Whatever step of flushing, sealing or compacting a batch arrives at: it is whole after a power
 //! cut, and there where it was acknowledged.
 
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chronolith_disk::{CrashMode, Disk, DiskFile, DiskLock, Mapped, SimDisk};
-use chronolith_engine::{Batch, Db, Durability, MetricId, Options, SealScope};
+use chronolith_disk::{CrashMode, SimDisk};
+use chronolith_engine::{Batch, Db, Durability, MetricId, SealScope};
 
+use crate::calling_disk::CallingDisk;
 use crate::crash_script::{Content, SECOND_NS, content, definition};
 use crate::oracle::options;
 
@@ -20,88 +19,29 @@ struct Arrival {
     acknowledged: Option<u64>,
 }
 
-/// A disk that calls the store between two of the store's own calls. Only calls on names count:
-/// during those on files the store may hold the locks that a writer needs.
-struct Interleaved {
-    sim: SimDisk,
-    calls: AtomicU64,
-    db: Mutex<Option<Db>>,
-    arrivals: Mutex<Vec<Arrival>>,
+/// What is to arrive at a store while it is busy.
+#[derive(Default)]
+struct Arrivals {
+    calls: u64,
+    db: Option<Db>,
+    arrivals: Vec<Arrival>,
 }
 
-impl Interleaved {
-    fn arrive(&self) {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let Some(db) = self.db.lock().unwrap().clone() else { return };
-        let mut arrivals = self.arrivals.lock().unwrap();
-        for arrival in arrivals.iter_mut().filter(|arrival| arrival.at == call) {
+impl Arrivals {
+    /// Only calls on names count: during those on files the store may hold the locks that a writer
+    /// needs.
+    fn arrive(&mut self, sim: &SimDisk) {
+        self.calls += 1;
+        let Some(db) = &self.db else { return };
+        for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.at == self.calls) {
             match arrival.durability {
                 Durability::Synced => {
                     db.write(&arrival.batch, Durability::Synced).unwrap();
-                    arrival.acknowledged = Some(self.sim.operations());
+                    arrival.acknowledged = Some(sim.operations());
                 }
                 _ => drop(db.submit(&arrival.batch).unwrap()),
             }
         }
-    }
-}
-
-impl Disk for Interleaved {
-    fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.arrive();
-        self.sim.open(path)
-    }
-
-    fn open_read(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.sim.open_read(path)
-    }
-
-    fn map(&self, path: &str) -> io::Result<Mapped> {
-        self.sim.map(path)
-    }
-
-    fn exists(&self, path: &str) -> io::Result<bool> {
-        self.sim.exists(path)
-    }
-
-    fn len(&self, path: &str) -> io::Result<u64> {
-        self.sim.len(path)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.arrive();
-        self.sim.rename(from, to)
-    }
-
-    fn remove(&self, path: &str) -> io::Result<()> {
-        self.arrive();
-        self.sim.remove(path)
-    }
-
-    fn create_dir_all(&self, path: &str) -> io::Result<()> {
-        self.arrive();
-        self.sim.create_dir_all(path)
-    }
-
-    fn remove_dir(&self, path: &str) -> io::Result<()> {
-        self.sim.remove_dir(path)
-    }
-
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        self.sim.list(path)
-    }
-
-    fn sync_dir(&self, path: &str) -> io::Result<()> {
-        self.arrive();
-        self.sim.sync_dir(path)
-    }
-
-    fn lock(&self, path: &str) -> io::Result<Box<dyn DiskLock>> {
-        self.sim.lock(path)
-    }
-
-    fn describe(&self, path: &str) -> String {
-        self.sim.describe(path)
     }
 }
 
@@ -128,21 +68,18 @@ fn open(disk: &SimDisk) -> Db {
 }
 
 struct Run {
-    disk: Arc<Interleaved>,
+    sim: SimDisk,
+    arrivals: Arc<Mutex<Arrivals>>,
     db: Db,
     ids: [MetricId; 2],
 }
 
 /// A store with a sealed chunk, a run, a deletion, and records in memory.
 fn prepare() -> Run {
-    let disk = Arc::new(Interleaved {
-        sim: SimDisk::new(),
-        calls: AtomicU64::new(0),
-        db: Mutex::default(),
-        arrivals: Mutex::default(),
-    });
-    let options: Options = options();
-    let db = Db::open_on(Arc::clone(&disk) as Arc<dyn Disk>, options).unwrap();
+    let (sim, arrivals) = (SimDisk::new(), Arc::new(Mutex::new(Arrivals::default())));
+    let (of_disk, of_calls) = (sim.clone(), Arc::clone(&arrivals));
+    let disk = CallingDisk::new(sim.clone(), move |_| of_calls.lock().unwrap().arrive(&of_disk));
+    let db = Db::open_on(Arc::new(disk), options()).unwrap();
     let ids = [0, 6].map(|number| db.define(definition(number, "")).unwrap());
     db.write(&batch(&db, ids, 1), Durability::Synced).unwrap();
     db.seal(SealScope::All).unwrap();
@@ -150,7 +87,7 @@ fn prepare() -> Run {
     db.flush().unwrap();
     db.delete(&ids[..1], 0..SECOND_NS).unwrap();
     db.write(&batch(&db, ids, 3), Durability::Synced).unwrap();
-    Run { disk, db, ids }
+    Run { sim, arrivals, db, ids }
 }
 
 impl Run {
@@ -158,22 +95,27 @@ impl Run {
     /// the first image of the upkeep's time, and when the second batch was acknowledged.
     fn play(&self, upkeep: Upkeep, calls: (u64, u64)) -> (Vec<Content>, Vec<SimDisk>, Option<u64>) {
         let mut contents = vec![content(&self.db).unwrap()];
-        let start = self.disk.calls.load(Ordering::SeqCst);
-        let operations = self.disk.sim.operations();
+        let start = self.arrivals.lock().unwrap().calls;
+        let operations = self.sim.operations();
         let arrival = |at, offset_ns, durability| {
             let batch = batch(&self.db, self.ids, offset_ns);
             Arrival { at: start + at, batch, durability, acknowledged: None }
         };
-        *self.disk.arrivals.lock().unwrap() = vec![
+        let arriving = vec![
             arrival(calls.0, 4, Durability::Buffered),
             arrival(calls.1, 5, Durability::Synced),
         ];
-        *self.disk.db.lock().unwrap() = Some(self.db.clone());
-        self.disk.sim.keep_history();
+        {
+            let mut arrivals = self.arrivals.lock().unwrap();
+            (arrivals.arrivals, arrivals.db) = (arriving, Some(self.db.clone()));
+        }
+        self.sim.keep_history();
         upkeep(&self.db);
-        *self.disk.db.lock().unwrap() = None;
-        let images = self.disk.sim.history();
-        let acknowledged = self.disk.arrivals.lock().unwrap()[1].acknowledged;
+        let images = self.sim.history();
+        // The handle is dropped without the lock: closing calls the disk as well.
+        let handle = self.arrivals.lock().unwrap().db.take();
+        drop(handle);
+        let acknowledged = self.arrivals.lock().unwrap().arrivals[1].acknowledged;
         // What a store without any upkeep makes of the same batches.
         let plain = prepare();
         for offset_ns in [4, 5] {
@@ -190,9 +132,10 @@ fn a_batch_that_arrives_at_any_step_of_upkeep_is_whole_and_kept() {
     let mut done = 0;
     for (name, upkeep) in UPKEEPS {
         let run = prepare();
-        let before = run.disk.calls.load(Ordering::SeqCst);
+        let calls = || run.arrivals.lock().unwrap().calls;
+        let before = calls();
         upkeep(&run.db);
-        let steps = run.disk.calls.load(Ordering::SeqCst) - before;
+        let steps = calls() - before;
         let pairs = (1..=steps).flat_map(|first| (first + 1..=steps).map(move |at| (first, at)));
         for calls in pairs {
             let (contents, images, acknowledged) = prepare().play(upkeep, calls);

@@ -2,9 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod batches_that_arrive_during_upkeep_are_safe;
+mod calling_disk;
+mod closing_is_final;
 mod crash_script;
+mod damage_does_not_stop_the_rest;
 mod failed_writes_are_never_acknowledged;
 mod flipped_bytes_are_seen;
+mod old_windows_expire_whole;
 mod oracle;
+mod pieces_of_logs_in_values_are_no_frames;
 mod power_cuts_lose_nothing_acknowledged;
 mod random_operations_agree_with_an_oracle;
+mod windows_may_be_wide_or_many;
+mod writers_go_on_while_chunks_are_sealed;
