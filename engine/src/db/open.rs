@@ -32,6 +32,8 @@ const FOLDERS: [&str; 6] =
 /// A log that holds more than this when the database is closed is flushed, so that the next
 /// opening is quick: bytes.
 const CLOSE_LOG_BYTES: usize = 256 * 1024;
+/// And so is a log of more files than this: every opening adds one.
+const CLOSE_LOG_FILES: u64 = 8;
 
 impl Db {
     /// Opens the database in a directory, or makes one where there is none.
@@ -53,13 +55,13 @@ impl Db {
 
     /// Opens or makes a database on any disk.
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, OpenError> {
-        // A writer may replace files while a reader without a lock opens them: the reader then
-        // starts anew from the newer manifest.
+        // A writer may replace files while a reader without a lock opens them, which looks like
+        // missing or damaged files: the reader then starts anew from the newer manifest.
         let mut attempts = if options.read_only { READER_ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
             match Self::open_once(Arc::clone(&disk), options.clone()) {
-                Err(error) if attempts > 0 && is_gone(&error) => {}
+                Err(OpenError::Read(_)) if attempts > 0 => {}
                 opened => return opened,
             }
         }
@@ -143,12 +145,6 @@ impl Db {
 /// How often a reader starts anew when files are replaced under it.
 const READER_ATTEMPTS: u32 = 8;
 
-/// Whether a file was missing that the manifest names.
-fn is_gone(error: &OpenError) -> bool {
-    matches!(error, OpenError::Read(ReadError::Disk(error))
-        if error.source.kind() == std::io::ErrorKind::NotFound)
-}
-
 fn exists(disk: &dyn Disk, path: &str) -> Result<bool, ReadError> {
     Ok(disk.exists(path).at(disk, "look for", path)?)
 }
@@ -163,6 +159,16 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
             let place = disk.describe("");
             let what =
                 format!("{place} is no database and holds {name}; choose an empty directory");
+            return Err(OpenError::Options(what));
+        }
+    }
+    // A key may be there after a power cut in here; these come after the first manifest.
+    for folder in [wal::DIR, run::DIR, segment::DIR, crate::blob::DIR, state::DIR] {
+        if exists(disk, folder)? && !disk.list(folder).at(disk, "list", folder)?.is_empty() {
+            let what = format!(
+                "{} has files of a database but no manifest; restore a backup",
+                disk.describe(folder)
+            );
             return Err(OpenError::Options(what));
         }
     }
@@ -230,7 +236,7 @@ impl Inner {
         let recovered = recovery::replay(
             &*disk,
             &*protect,
-            LogStart::of(&manifest),
+            LogStart { is_shared: self.options.read_only, ..LogStart::of(&manifest) },
             &mut |sequence, payload| self.replay(sequence, payload),
         )?;
         self.torn = recovered.torn.clone();
@@ -309,7 +315,9 @@ impl Inner {
                 let from = if is_first { recovered.confirmed.offset } else { 0 };
                 rewrite(&*file, from).at(disk, "write again", &name)?;
             }
-            file.sync().at(disk, "sync", &name)?;
+            if *number >= recovered.confirmed.file || recovered.torn.is_some() {
+                file.sync().at(disk, "sync", &name)?;
+            }
             last = Some(*number);
         }
         disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
@@ -389,7 +397,8 @@ impl Inner {
             return Ok(());
         }
         let memtable_bytes = self.view().memtable_bytes();
-        let flushed = match memtable_bytes > CLOSE_LOG_BYTES {
+        let files = wal.file_number().saturating_sub(upkeep.manifest.first_log);
+        let flushed = match memtable_bytes > CLOSE_LOG_BYTES || files >= CLOSE_LOG_FILES {
             true => self.flush_with(&mut upkeep).map(drop),
             false => Ok(()),
         };

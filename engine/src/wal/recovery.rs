@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use chronolith_disk::{Disk, Mapped};
+use chronolith_disk::{Disk, Mapped, read_all};
 
 use crate::error::{DiskContext, Fault, ReadError};
 use crate::manifest::Manifest;
@@ -103,6 +103,8 @@ pub(crate) struct LogStart<'a> {
     pub(crate) after: Sequence,
     /// The end that a clean close recorded: what stands before it cannot be torn.
     pub(crate) confirmed: Option<LogEnd>,
+    /// Another process may cut the files meanwhile: they are copied, not mapped.
+    pub(crate) is_shared: bool,
 }
 
 impl<'a> LogStart<'a> {
@@ -112,6 +114,7 @@ impl<'a> LogStart<'a> {
             first_file: manifest.first_log,
             after: manifest.flushed,
             confirmed: manifest.clean_end,
+            is_shared: false,
         }
     }
 }
@@ -123,7 +126,7 @@ pub(crate) fn replay(
     log: LogStart<'_>,
     take: &mut dyn FnMut(Sequence, Payload) -> Result<(), ReadError>,
 ) -> Result<Recovered, ReadError> {
-    let LogStart { database, first_file, after, confirmed } = log;
+    let LogStart { database, first_file, after, confirmed, is_shared } = log;
     let numbers = files(disk, first_file)?;
     if let Some(confirmed) = confirmed
         && numbers.last().is_none_or(|last| *last < confirmed.file)
@@ -138,7 +141,11 @@ pub(crate) fn replay(
     let mut maps: Vec<(u64, Mapped)> = Vec::new();
     for number in &numbers {
         let name = file_name(*number);
-        maps.push((*number, disk.map(&name).at(disk, "read", &name)?));
+        let bytes = match is_shared {
+            true => read_all(disk, &name).map(Mapped::from_vec),
+            false => disk.map(&name),
+        };
+        maps.push((*number, bytes.at(disk, "read", &name)?));
     }
     for (index, (number, bytes)) in maps.iter().enumerate() {
         let name = file_name(*number);
