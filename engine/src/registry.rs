@@ -13,11 +13,11 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashSet, HashTable};
 use roaring::RoaringBitmap;
 
 use crate::error::{ReadError, WriteError};
-use crate::model::{Definition, Kind, Limits, Metric, MetricId};
+use crate::model::{Definition, Kind, Limits, Metric, MetricId, Tags};
 use crate::wal::Sequence;
 
 use labels::LabelIndex;
@@ -40,8 +40,11 @@ pub(crate) struct MetricShape {
 /// All metrics of a database.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    /// The versions of each metric's definition, oldest first; never empty.
-    metrics: Vec<Vec<Arc<Definition>>>,
+    /// The newest version of each metric's definition.
+    newest: Vec<Arc<Definition>>,
+    /// The versions before it of those few that have any, oldest first.
+    older: HashMap<u32, Vec<Arc<Definition>>>,
+    shared: Shared,
     /// The kind of each metric, side by side for the check of every record.
     kinds: Vec<Kind>,
     /// The length of each metric's windows in nanoseconds, in the same way.
@@ -53,29 +56,52 @@ pub(crate) struct Registry {
     unsaved: Vec<(Sequence, Defined)>,
 }
 
+/// Names and tags that many metrics have, kept once.
+#[derive(Debug, Default)]
+struct Shared {
+    names: HashSet<Arc<str>, FixedState>,
+    tags: HashSet<Arc<Tags>, FixedState>,
+}
+
+impl Shared {
+    fn share(&mut self, definition: &mut Arc<Definition>) {
+        // One that others hold already is as good as shared.
+        let Some(definition) = Arc::get_mut(definition) else { return };
+        let (device, name, tags) = definition.metric.parts_mut();
+        for text in [device, name] {
+            *text = Arc::clone(self.names.get_or_insert_with(text, Arc::clone));
+        }
+        *tags = Arc::clone(self.tags.get_or_insert_with(tags, Arc::clone));
+    }
+}
+
 fn hash(metric: &Metric) -> u64 {
     FixedState::default().hash_one(metric)
 }
 
 impl Registry {
     pub(crate) fn len(&self) -> usize {
-        self.metrics.len()
+        self.newest.len()
     }
 
     /// The newest definition of a metric.
     pub(crate) fn get(&self, metric: u32) -> Option<&Arc<Definition>> {
-        self.metrics.get(metric as usize)?.last()
+        self.newest.get(metric as usize)
     }
 
     /// One version of a metric's definition.
     pub(crate) fn version(&self, metric: u32, version: u32) -> Option<&Arc<Definition>> {
-        self.metrics.get(metric as usize)?.get(version as usize)
+        let older = self.older.get(&metric).map_or(&[][..], Vec::as_slice);
+        match older.get(version as usize) {
+            Some(definition) => Some(definition),
+            None if version as usize == older.len() => self.get(metric),
+            None => None,
+        }
     }
 
     /// The number of the newest version of a metric's definition.
     pub(crate) fn newest_version(&self, metric: u32) -> u32 {
-        let versions = self.metrics.get(metric as usize).map_or(0, Vec::len);
-        versions.saturating_sub(1) as u32
+        self.older.get(&metric).map_or(0, Vec::len) as u32
     }
 
     pub(crate) fn find(&self, metric: &Metric) -> Option<MetricId> {
@@ -111,10 +137,10 @@ impl Registry {
     ) -> Result<Option<u32>, WriteError> {
         definition.check(limits)?;
         let Some(id) = self.find(&definition.metric) else {
-            if self.metrics.len() >= limits.metrics {
+            if self.newest.len() >= limits.metrics {
                 return Err(WriteError::TooManyMetrics(limits.metrics));
             }
-            return Ok(Some(self.metrics.len() as u32));
+            return Ok(Some(self.newest.len() as u32));
         };
         let Some(existing) = self.get(id.index()) else { return Ok(None) };
         if existing.kind != definition.kind {
@@ -144,26 +170,25 @@ impl Registry {
     }
 
     /// Records a definition that was checked, or that the log confirmed in frame `sequence`.
-    pub(crate) fn define(&mut self, defined: Defined, sequence: Sequence) {
+    pub(crate) fn define(&mut self, mut defined: Defined, sequence: Sequence) {
         let number = defined.metric as usize;
-        if number == self.metrics.len() {
+        self.shared.share(&mut defined.definition);
+        if number == self.newest.len() {
             let metric = &defined.definition.metric;
             self.labels.insert(defined.metric, metric);
-            self.metrics.push(vec![Arc::clone(&defined.definition)]);
+            self.newest.push(Arc::clone(&defined.definition));
             self.kinds.push(defined.definition.kind);
             self.windows_ns.push(defined.definition.window_ns);
-            let metrics = &self.metrics;
+            let newest = &self.newest;
             self.by_metric.insert_unique(hash(metric), defined.metric, |number| {
-                metrics
-                    .get(*number as usize)
-                    .and_then(|versions| versions.last())
-                    .map_or(0, |definition| hash(&definition.metric))
+                newest.get(*number as usize).map_or(0, |definition| hash(&definition.metric))
             });
-        } else if let Some(versions) = self.metrics.get_mut(number) {
-            if versions.last() == Some(&defined.definition) {
+        } else if let Some(newest) = self.newest.get_mut(number) {
+            if *newest == defined.definition {
                 return;
             }
-            versions.push(Arc::clone(&defined.definition));
+            let before = std::mem::replace(newest, Arc::clone(&defined.definition));
+            self.older.entry(defined.metric).or_default().push(before);
         } else {
             return;
         }
@@ -186,7 +211,7 @@ impl Registry {
 
     /// The numbers of the metrics that a selector chooses, rising.
     pub(crate) fn select(&self, selector: &Selector) -> Result<RoaringBitmap, ReadError> {
-        self.labels.select(selector, self.metrics.len() as u32)
+        self.labels.select(selector, self.newest.len() as u32)
     }
 
     /// All values of a label with the number of metrics that carry each.

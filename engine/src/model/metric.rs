@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::{Kind, Limits};
 
@@ -36,26 +37,31 @@ impl MetricId {
 /// may be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Metric {
-    device: String,
-    name: String,
-    tags: Vec<(String, String)>,
+    device: Arc<str>,
+    name: Arc<str>,
+    tags: Arc<Tags>,
 }
+
+/// Keys and values, sorted by key.
+pub(crate) type Tags = Vec<(String, String)>;
 
 impl Metric {
     /// A metric without tags.
     pub fn new(device: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { device: device.into(), name: name.into(), tags: Vec::new() }
+        let (device, name) = (device.into().into(), name.into().into());
+        Self { device, name, tags: Arc::default() }
     }
 
     /// The same metric with a tag set; an empty value removes it.
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
-        match self.tags.binary_search_by(|(other, _)| other.as_str().cmp(&key)) {
-            Ok(at) if value.is_empty() => drop(self.tags.remove(at)),
-            Ok(at) => self.tags[at].1 = value,
+        let tags = Arc::make_mut(&mut self.tags);
+        match tags.binary_search_by(|(other, _)| other.as_str().cmp(&key)) {
+            Ok(at) if value.is_empty() => drop(tags.remove(at)),
+            Ok(at) => tags[at].1 = value,
             Err(_) if value.is_empty() => {}
-            Err(at) => self.tags.insert(at, (key, value)),
+            Err(at) => tags.insert(at, (key, value)),
         }
         self
     }
@@ -76,6 +82,11 @@ impl Metric {
     #[must_use]
     pub fn tags(&self) -> &[(String, String)] {
         &self.tags
+    }
+
+    /// The parts that other metrics may share: device, name, tags.
+    pub(crate) const fn parts_mut(&mut self) -> (&mut Arc<str>, &mut Arc<str>, &mut Arc<Tags>) {
+        (&mut self.device, &mut self.name, &mut self.tags)
     }
 
     /// The value of one tag.
@@ -217,10 +228,10 @@ impl Definition {
         if self.metric.name.is_empty() {
             return fail("name", "is empty".to_owned());
         }
-        let named =
-            [("device", &self.metric.device), ("name", &self.metric.name), ("unit", &self.unit)];
+        let (device, name) = (self.metric.device(), self.metric.name());
+        let named = [("device", device), ("name", name), ("unit", &self.unit)];
         let tags = self.metric.tags.iter();
-        let tags = tags.flat_map(|(key, value)| [("tag key", key), ("tag value", value)]);
+        let tags = tags.flat_map(|(key, value)| [("tag key", key.as_str()), ("tag value", value)]);
         for (what, text) in named.into_iter().chain(tags) {
             if text.len() > limits.name_bytes {
                 let problem = format!("has {} bytes, more than {}", text.len(), limits.name_bytes);
