@@ -23,7 +23,11 @@ use chronolith_engine::{
 };
 use cpu_time::ProcessTime;
 
-const RECORDS: usize = 3_000_000;
+/// How many records are written: `CHRONOLITH_RECORDS`, or 3 million.
+fn records() -> usize {
+    std::env::var("CHRONOLITH_RECORDS").map_or(3_000_000, |text| text.parse().unwrap())
+}
+
 const BATCH: usize = 1_000;
 const START_NS: i64 = 1_767_225_600_000_000_000;
 
@@ -78,7 +82,7 @@ fn define(db: &Db, count: usize) -> Vec<MetricId> {
 
 fn write(db: &Db, metrics: &[MetricId]) {
     let mut batch = db.batch();
-    for record in 0..RECORDS {
+    for record in 0..records() {
         let (turn, metric) = (record / metrics.len(), record % metrics.len());
         let time_ns = START_NS + turn as i64 * 1_000_000_000;
         batch.push(metrics[metric], time_ns, ((metric + turn) % 1000) as f64 * 0.01).unwrap();
@@ -100,7 +104,7 @@ fn phase_write(directory: &Path, count: usize) {
     print("define", count, &rate(count, &clock), &clock, before);
     let clock = Clock::start();
     write(&db, &metrics);
-    print("write, buffered", count, &rate(RECORDS, &clock), &clock, before);
+    print("write, buffered", count, &rate(records(), &clock), &clock, before);
     db.sync().unwrap();
     std::process::exit(0);
 }
@@ -113,7 +117,7 @@ fn phase_replay(directory: &Path, count: usize) {
     print("open, log replayed", count, "", &clock, before);
     let clock = Clock::start();
     db.seal(SealScope::All).unwrap();
-    print("seal", count, &rate(RECORDS, &clock), &clock, before);
+    print("seal", count, &rate(records(), &clock), &clock, before);
     let clock = Clock::start();
     db.compact().unwrap();
     print("compact", count, "", &clock, before);

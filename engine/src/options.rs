@@ -59,7 +59,8 @@ pub struct Options {
     pub read_only: bool,
     /// Bounds on what writers may hand over.
     pub limits: Limits,
-    /// The memtable is flushed to a run when it takes about this much memory: bytes.
+    /// The memtable is flushed to a run when it takes about this much memory, or 300 bytes for
+    /// each metric where there are very many: bytes.
     pub memtable_bytes: usize,
     /// How much decoded footers of segments may take in memory: bytes.
     pub page_cache_bytes: usize,

@@ -13,6 +13,9 @@ use crate::wal::frame::Frame;
 use crate::wal::payload::{Deletion, encode};
 use crate::wal::{Sequence, Ticket, Wal};
 
+/// The memory that the memtables may take for each metric there is: bytes.
+const METRIC_BUDGET_BYTES: usize = 300;
+
 impl Db {
     /// The metric's handle; the metric is made where it does not exist, with the default window,
     /// no unit and level 4. A metric of another kind is an error that names both.
@@ -144,16 +147,22 @@ impl Inner {
             let _ = wal.relieve();
         }
         let size = inner.view.read().memtable_bytes();
-        let budget = inner.options.memtable_bytes;
+        let budget = inner.memtable_budget_bytes();
         if size <= budget || (size <= 2 * budget && inner.background.flush_soon(inner)) {
             return;
         }
         inner.flush_over_budget();
     }
 
+    /// How much memory the memtables may take: what the options say, or what some records of each
+    /// metric take where that is more. Runs of one record a metric would be slow to write and read.
+    fn memtable_budget_bytes(&self) -> usize {
+        self.options.memtable_bytes.max(self.registry.read().len() * METRIC_BUDGET_BYTES)
+    }
+
     /// Flushes where the memtables are over their budget.
     pub(crate) fn flush_over_budget(&self) {
-        let budget = self.options.memtable_bytes;
+        let budget = self.memtable_budget_bytes();
         let flushed = self.flush_if(|inner| inner.view.read().memtable_bytes() > budget);
         self.refuse_after(flushed);
     }
