@@ -1,6 +1,7 @@
 //! The promises of the store, one behaviour per file.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod aggregates_are_exact;
 mod batches_that_arrive_during_upkeep_are_safe;
 mod crash_script;
 mod failed_writes_are_never_acknowledged;
