@@ -275,15 +275,15 @@ impl Snapshot {
         metrics.iter().map(one).collect()
     }
 
-    /// The latest record of a metric at or before the end of a range that is unbounded below.
+    /// The latest record of a metric in a range of time.
     pub fn latest(
         &self,
         metric: MetricId,
-        until: impl RangeBounds<i64>,
+        range: impl RangeBounds<i64>,
     ) -> Result<Option<(i64, Value)>, ReadError> {
         let metric = self.inner.metric_ref(metric.index())?;
-        match first_and_last(&until)? {
-            Some((_, to_ns)) => latest(&self.view, metric, to_ns),
+        match first_and_last(&range)? {
+            Some((from_ns, to_ns)) => latest(&self.view, metric, from_ns, to_ns),
             None => Ok(None),
         }
     }

@@ -20,6 +20,7 @@ use crate::error::{ReadError, WriteError};
 use crate::model::{Definition, Kind, Limits, Metric, MetricId};
 
 use labels::LabelIndex;
+pub(crate) use labels::whole_pattern;
 pub use selector::{Match, Selector};
 
 /// One version of one metric's definition, as logs record it.

@@ -8,4 +8,5 @@ mod failed_writes_are_never_acknowledged;
 mod flipped_bytes_are_seen;
 mod oracle;
 mod power_cuts_lose_nothing_acknowledged;
+mod questions_are_answered_exactly;
 mod random_operations_agree_with_an_oracle;
