@@ -109,6 +109,12 @@ impl Registry {
         limits: &Limits,
     ) -> Result<Option<u32>, WriteError> {
         definition.check(limits)?;
+        let (size, limit) = (codec::defined_bytes(definition), log::DEFINITION_BYTES_MAX);
+        if size > limit {
+            let metric = &definition.metric;
+            let what = format!("metric {metric}: a definition of {size} bytes, more than {limit}");
+            return Err(WriteError::Refused(what));
+        }
         let Some(id) = self.find(&definition.metric) else {
             if self.metrics.len() >= limits.metrics {
                 return Err(WriteError::TooManyMetrics(limits.metrics));

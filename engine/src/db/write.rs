@@ -125,6 +125,7 @@ impl Inner {
         // From here on the order of the log is the order in the memtable and in the state.
         let mut shards = view.active.lock(&batch.metrics);
         let mut state = (!batch.state.is_empty()).then(|| self.state.lock());
+        state.as_ref().map_or(Ok(()), |state| state.check(&batch.state))?;
         let sequence = wal.append(frame)?;
         shards.apply(batch, |metric| registry.shape(metric));
         if let Some(state) = &mut state {
