@@ -13,13 +13,11 @@ mod state;
 mod statistics;
 mod write;
 
-use std::collections::HashSet;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use chronolith_disk::{Disk, DiskLock};
-use cid::Cid;
 use parking_lot::{Mutex, RwLock};
 
 use crate::aggregate::{Aggregation, Bucket, aggregate};
@@ -47,6 +45,7 @@ pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 
+use blobs::KeptBlobs;
 pub(crate) use seal::signature_holds;
 use state::State;
 pub(crate) use state::{check as check_state, file_name as state_file_name};
@@ -75,8 +74,8 @@ pub(crate) struct Inner {
     torn: Option<TornTail>,
     /// Numbers for blobs on their way.
     next_part: AtomicU64,
-    /// Blobs that were written since the opening; no record may refer to them yet.
-    fresh_blobs: Mutex<HashSet<Cid>>,
+    /// Blobs that must stay although no record that is seen refers to them.
+    kept_blobs: Mutex<KeptBlobs>,
     #[expect(dead_code, reason = "dropping it unlocks the database")]
     lock: Option<Box<dyn DiskLock>>,
 }

@@ -150,7 +150,7 @@ impl Verifier<'_> {
             &mut |_, payload| {
                 frames += 1;
                 definitions.extend(payload.definitions);
-                blobs.extend(payload.batch.blobs());
+                blobs.extend(payload.batch.blobs().into_iter().map(|(_, blob)| blob));
                 Ok(())
             },
         );

@@ -76,7 +76,7 @@ impl Inner {
         })?;
         self.remove_runs(&gone_runs);
         self.remove_segments(&cut, &gone);
-        self.remove_unused_blobs()?;
+        self.remove_unused_blobs(carried_out.is_some())?;
         Ok(CompactReport {
             runs: (before.0, after.0),
             segments: (before.1, after.1),

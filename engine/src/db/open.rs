@@ -115,7 +115,7 @@ impl Db {
             background: Background::default(),
             torn: None,
             next_part: AtomicU64::new(0),
-            fresh_blobs: Mutex::default(),
+            kept_blobs: Mutex::default(),
             lock,
         };
         inner.show_files();

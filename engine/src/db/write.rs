@@ -113,6 +113,7 @@ impl Inner {
         if batch.size_bytes() > limit {
             return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
         }
+        let held = self.hold_blobs(batch)?;
         let frame = self.frame(&[], &[], batch);
         let registry = self.registry.read();
         let kinds = registry.kinds();
@@ -131,6 +132,7 @@ impl Inner {
         if let Some(state) = &mut state {
             batch.state.iter().for_each(|change| state.apply(change, sequence));
         }
+        held.are_used();
         Ok(sequence)
     }
 
