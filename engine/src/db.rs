@@ -46,7 +46,7 @@ pub use seal::{SealReport, SealScope, SealedBatch};
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 
 use blobs::KeptBlobs;
-pub(crate) use seal::signature_holds;
+pub(crate) use seal::{signature_holds, statement as seal_statement};
 use state::State;
 pub(crate) use state::{check as check_state, file_name as state_file_name};
 

@@ -10,6 +10,8 @@
 //!
 //! Form 0 is a Gorilla stream, form 1 the columns of a chunk's body.
 
+mod mend;
+
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
@@ -24,6 +26,8 @@ use crate::memtable::{OpenCopy, column_from_bits};
 use crate::model::{Kind, Window};
 use crate::protect::{Protect, Purpose};
 use crate::record;
+
+pub(crate) use mend::mend;
 
 /// The folder of all runs.
 pub(crate) const DIR: &str = "runs";

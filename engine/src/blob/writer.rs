@@ -67,17 +67,22 @@ fn write_part(
     let listed = list.to_bytes();
     bytes.clear();
     let size = record::put(&mut bytes, protect, Purpose::Blob, &listed) as u32;
+    bytes.extend_from_slice(&trailer(offset, size));
+    file.append(&bytes).at(disk, "write", name)?;
+    file.sync().at(disk, "sync", name)?;
+    let cid = content_id(DAG_CBOR, function, &listed);
+    Ok(BlobRef { cid, len_bytes: list.len_bytes() })
+}
+
+/// The trailer of a blob whose list has its record here.
+pub(super) fn trailer(offset: u64, size: u32) -> Vec<u8> {
     let mut trailer = Vec::new();
     trailer.extend_from_slice(&offset.to_le_bytes());
     trailer.extend_from_slice(&size.to_le_bytes());
     let crc = crc32fast::hash(&trailer);
     trailer.extend_from_slice(&crc.to_le_bytes());
     trailer.extend_from_slice(&END_MAGIC);
-    bytes.extend_from_slice(&trailer);
-    file.append(&bytes).at(disk, "write", name)?;
-    file.sync().at(disk, "sync", name)?;
-    let cid = content_id(DAG_CBOR, function, &listed);
-    Ok(BlobRef { cid, len_bytes: list.len_bytes() })
+    trailer
 }
 
 fn read_block(content: &mut dyn Read, block: &mut Vec<u8>) -> io::Result<()> {

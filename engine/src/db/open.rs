@@ -249,6 +249,7 @@ impl Inner {
         // The manifest that was read may not be durable yet under its name; what only the one
         // before it needs must not go before it is.
         disk.sync_dir("").at(&*disk, "sync", "")?;
+        crate::repair::lost::move_listed(disk.as_ref(), &self.upkeep.get_mut().manifest)?;
         self.remove_orphans(first_log)?;
         let number = last_log.map_or(first_log, |last| last + 1);
         let prepared = wal::prepare_file(&*disk, number)?;

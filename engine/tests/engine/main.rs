@@ -12,3 +12,4 @@ mod oracle;
 mod power_cuts_lose_nothing_acknowledged;
 mod questions_are_answered_exactly;
 mod random_operations_agree_with_an_oracle;
+mod repairs_keep_what_is_whole;
