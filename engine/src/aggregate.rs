@@ -115,7 +115,7 @@ pub struct Aggregation {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Aggregated {
-    /// A count, or an exact sum of integers.
+    /// A count, an exact sum of integers, or a bound of integers of several kinds.
     Integer(i128),
     /// A float.
     Float(f64),
@@ -163,7 +163,10 @@ pub(crate) fn aggregate(
     Ok(done.map(|(start_ns, partial)| Bucket { start_ns, partial }).collect())
 }
 
-/// Merges the buckets of several metrics of one kind into one series of buckets.
+/// Merges the buckets of several metrics into one series of buckets. Metrics of several kinds are
+/// merged without rounding: sums and bounds of integers of any kind are exact integers; where
+/// floats are among them a sum is a float that is rounded once, and a bound is the float or the
+/// integer that it is.
 #[must_use]
 pub fn combine(series: &[Vec<Bucket>]) -> Vec<Bucket> {
     let mut merged: BTreeMap<i64, Bucket> = BTreeMap::new();

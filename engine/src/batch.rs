@@ -151,15 +151,18 @@ impl Batch {
         self.state.push(StateChange { namespace, key, value: None });
     }
 
-    /// The blobs that records of the batch refer to.
-    pub(crate) fn blobs(&self) -> Vec<BlobRef> {
-        let pairs = self.kinds.iter().zip(&self.bits);
-        pairs
-            .filter(|(kind, _)| **kind == Kind::Bytes)
-            .filter_map(|(kind, bits)| {
+    /// The blobs that records of the batch refer to, by the positions of the records.
+    pub(crate) fn blobs(&self) -> Vec<(usize, BlobRef)> {
+        if self.data.is_empty() {
+            return Vec::new();
+        }
+        let records = self.kinds.iter().zip(&self.bits).enumerate();
+        records
+            .filter(|(_, (kind, _))| **kind == Kind::Bytes)
+            .filter_map(|(position, (kind, bits))| {
                 let data = self.data.get(usize::try_from(*bits).ok()?..)?;
                 match read_value(&mut Reader::new(data), *kind) {
-                    Ok(ValueRef::Blob(blob)) => Some(blob),
+                    Ok(ValueRef::Blob(blob)) => Some((position, blob)),
                     _ => None,
                 }
             })

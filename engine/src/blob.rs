@@ -10,6 +10,7 @@
 //! ```
 
 mod reader;
+mod rebuild;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use cid::Cid;
 use ipld_core::ipld::Ipld;
 
 pub use reader::BlobReader;
+pub(crate) use rebuild::rebuild;
 pub(crate) use writer::write;
 
 /// The folder of blobs.

@@ -25,7 +25,7 @@ const VERSION: i128 = 1;
 /// chunk of it, and the header's content id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CatalogueEntry {
-    /// Names the metric.
+    /// Names the metric; zeros where only a lost key and a dropped body could say how.
     pub metric: [u8; 32],
     /// The window.
     pub window: i64,

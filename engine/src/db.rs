@@ -14,13 +14,11 @@ mod state;
 mod statistics;
 mod write;
 
-use std::collections::HashSet;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use chronolith_disk::{Disk, DiskLock};
-use cid::Cid;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::aggregate::{Aggregation, Bucket, aggregate};
@@ -48,7 +46,8 @@ pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 
-pub(crate) use seal::signature_holds;
+use blobs::KeptBlobs;
+pub(crate) use seal::{signature_holds, statement as seal_statement};
 use state::State;
 pub(crate) use state::{check as check_state, file_name as state_file_name};
 
@@ -96,8 +95,8 @@ pub(crate) struct Inner {
     torn: Option<TornTail>,
     /// Numbers for blobs on their way.
     next_part: AtomicU64,
-    /// Blobs that were written since the opening; no record may refer to them yet.
-    fresh_blobs: Mutex<HashSet<Cid>>,
+    /// Blobs that must stay although no record that is seen refers to them.
+    kept_blobs: Mutex<KeptBlobs>,
     /// Dropping it unlocks the database.
     lock: Mutex<Option<Box<dyn DiskLock>>>,
 }
@@ -300,15 +299,15 @@ impl Snapshot {
         metrics.iter().map(one).collect()
     }
 
-    /// The latest record of a metric at or before the end of a range that is unbounded below.
+    /// The latest record of a metric in a range of time.
     pub fn latest(
         &self,
         metric: MetricId,
-        until: impl RangeBounds<i64>,
+        range: impl RangeBounds<i64>,
     ) -> Result<Option<(i64, Value)>, ReadError> {
         let metric = self.inner.metric_ref(metric.index())?;
-        match first_and_last(&until)? {
-            Some((_, to_ns)) => latest(&self.view, metric, to_ns),
+        match first_and_last(&range)? {
+            Some((from_ns, to_ns)) => latest(&self.view, metric, from_ns, to_ns),
             None => Ok(None),
         }
     }

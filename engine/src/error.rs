@@ -139,6 +139,14 @@ pub enum WriteError {
         /// The number.
         metric: u32,
     },
+    /// A blob that is not here: it was never written, or removed since nothing referred to it.
+    #[error("record {position} of the batch: blob {blob} is not in this database; write it again")]
+    UnknownBlob {
+        /// Which record of the batch, from 0.
+        position: usize,
+        /// The blob's content id.
+        blob: String,
+    },
     /// A value longer than a chunk keeps.
     #[error(
         "record {position} of the batch: a value of {size} bytes is longer than {limit}; write it as a blob"

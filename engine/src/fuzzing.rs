@@ -677,7 +677,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let disk = SimDisk::new();
     disk.create_dir_all(blob::DIR).expect("a folder on an empty disk");
     let content = vec![5; 300];
-    let blob = blob::write(&disk, &Clear, HashFunction::Sha256, 1, &mut &content[..]);
+    let blob = blob::write(&disk, &Clear, HashFunction::Sha256, 1, &mut &content[..], &mut |_| {});
     let name = blob::file_name(&blob.expect("a blob").cid);
     let file = disk.read_file(&name).expect("the blob is there");
     let record = content.len() + record::OVERHEAD_BYTES;

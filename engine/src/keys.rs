@@ -9,10 +9,12 @@ use chronolith_disk::{Disk, read_all};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
 use crate::error::{DiskContext, DiskError, Fault, ReadError};
+use crate::record;
 
 /// The folder of keys.
 pub(crate) const DIR: &str = "keys";
 pub(crate) const FILE: &str = "keys/producer.key";
+const TEMPORARY: &str = "keys/producer.key.new";
 const MAGIC: [u8; 8] = *b"CLKEY\0\x01\0";
 const FILE_BYTES: usize = 8 + 1 + 32 + 4;
 
@@ -51,28 +53,64 @@ impl ProducerKey {
         bytes.extend_from_slice(self.0.as_bytes());
         let crc = crc32fast::hash(&bytes);
         bytes.extend_from_slice(&crc.to_le_bytes());
-        let file = disk.open_private(FILE).at(disk, "create", FILE)?;
-        file.set_len(0).at(disk, "empty", FILE)?;
-        file.append(&bytes).at(disk, "write", FILE)?;
-        file.sync().at(disk, "sync", FILE)?;
+        let file = disk.open_private(TEMPORARY).at(disk, "create", TEMPORARY)?;
+        file.set_len(0).at(disk, "empty", TEMPORARY)?;
+        file.append(&bytes).at(disk, "write", TEMPORARY)?;
+        file.sync().at(disk, "sync", TEMPORARY)?;
+        disk.rename(TEMPORARY, FILE).at(disk, "rename", TEMPORARY)?;
         disk.sync_dir(DIR).at(disk, "sync", DIR)
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, ReadError> {
-        let bytes = read_all(disk, FILE).at(disk, "read", FILE)?;
-        let fault = |what: &str| Fault::new(FILE, 0, what);
-        let bytes: [u8; FILE_BYTES] =
-            bytes.try_into().map_err(|_| fault("the key file has another length"))?;
-        let (content, crc) = bytes.split_at(FILE_BYTES - 4);
-        if crc32fast::hash(content).to_le_bytes() != crc || content[..8] != MAGIC {
-            return Err(fault("the key file is damaged").into());
-        }
-        if content[8] != 0 {
-            return Err(fault("the key is wrapped in a way this program does not know").into());
-        }
-        let secret = content[9..].first_chunk().ok_or_else(|| fault("the key is cut short"))?;
-        Ok(Self::from_secret(secret))
+        examine(disk).map_err(|problem| match problem {
+            KeyProblem::Damaged(_) => Fault::new(FILE, 0, "the key file is damaged").into(),
+            KeyProblem::Missing => Fault::new(FILE, 0, "the key file is gone").into(),
+            KeyProblem::Other(error) => error,
+        })
     }
+
+    fn parse(bytes: &[u8; FILE_BYTES]) -> Result<Self, Fault> {
+        let what = "the key is wrapped in a way this program does not know";
+        match bytes[9..].first_chunk() {
+            Some(secret) if bytes[8] == 0 => Ok(Self::from_secret(secret)),
+            _ => Err(Fault::new(FILE, 0, what)),
+        }
+    }
+}
+
+/// Why there is no key to sign with.
+#[derive(Debug)]
+pub(crate) enum KeyProblem {
+    /// The file is damaged; the key, where only one byte of it is.
+    Damaged(Option<Box<ProducerKey>>),
+    Missing,
+    /// The file may well be whole.
+    Other(ReadError),
+}
+
+/// The key, or why there is none.
+pub(crate) fn examine(disk: &dyn Disk) -> Result<ProducerKey, KeyProblem> {
+    let other = |error: DiskError| KeyProblem::Other(error.into());
+    if !disk.exists(FILE).at(disk, "look for", FILE).map_err(other)? {
+        return Err(KeyProblem::Missing);
+    }
+    let bytes = read_all(disk, FILE).at(disk, "read", FILE).map_err(other)?;
+    let bytes: Result<[u8; FILE_BYTES], _> = bytes.try_into();
+    let Ok(mut bytes) = bytes else { return Err(KeyProblem::Damaged(None)) };
+    let fits = |bytes: &[u8]| record::checksum_holds(bytes) && bytes[..8] == MAGIC;
+    if fits(&bytes) {
+        return ProducerKey::parse(&bytes).map_err(|fault| KeyProblem::Other(fault.into()));
+    }
+    let is_mended = record::mend(&mut bytes) && fits(&bytes);
+    Err(KeyProblem::Damaged(ProducerKey::parse(&bytes).ok().filter(|_| is_mended).map(Box::new)))
+}
+
+/// A secret that nobody knows.
+pub(crate) fn new_secret(disk: &dyn Disk) -> Result<[u8; 32], DiskError> {
+    let mut secret = [0; 32];
+    let filled = getrandom::fill(&mut secret).map_err(std::io::Error::other);
+    filled.at(disk, "get random bytes for", FILE)?;
+    Ok(secret)
 }
 
 /// Whether `signature` over `message` is that of the producer.

@@ -4,24 +4,26 @@ use crate::batch::bits_value;
 use crate::error::ReadError;
 use crate::layers::{self, Layer, MetricRef, Source, WindowLayers};
 use crate::manifest::Tombstone;
-use crate::model::{Value, Window, floor_to_window};
+use crate::model::{Value, Window};
 use crate::view::View;
 
-/// The record with the highest time at or before `to_ns`.
+/// The record with the highest time from `from_ns` to `to_ns`, both included.
 pub(crate) fn latest(
     view: &View,
     metric: MetricRef,
+    from_ns: i64,
     to_ns: i64,
 ) -> Result<Option<(i64, Value)>, ReadError> {
     let tombstones = view.tombstones.of(metric.number);
-    let mut limit = floor_to_window(to_ns, metric.window_ns);
-    while let Some(window) = last_window(view, metric, limit)? {
+    let (first, mut limit) = metric.windows(from_ns, to_ns);
+    while let Some(window) = last_window(view, metric, limit)?.filter(|window| *window >= first) {
         for layers in layers::find(view, metric, window, window)? {
             if let Some(record) = shortcut(&layers, metric, tombstones, to_ns) {
-                return Ok(Some(record));
+                // It is the last of all that are not too late: where it is too early, all are.
+                return Ok(Some(record).filter(|(time_ns, _)| *time_ns >= from_ns));
             }
             let mut block = layers.decode(metric, tombstones)?;
-            block.clip(i64::MIN, to_ns);
+            block.clip(from_ns, to_ns);
             let last = block.values().get(block.len().wrapping_sub(1));
             if let (Some(time_ns), Some(value)) = (block.last_time(), last) {
                 return Ok(Some((time_ns, value.to_value())));

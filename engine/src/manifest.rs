@@ -152,6 +152,14 @@ impl Manifest {
         Ok(manifest.map_err(|error| Fault::new(FILE, offset, error.to_string()))?)
     }
 
+    /// The bytes of a manifest whose header is damaged, or one byte of its record.
+    pub(crate) fn mend(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let length = u32::try_from(bytes.len().checked_sub(HEADER_BYTES)?).ok()?;
+        bytes[..6].copy_from_slice(&MAGIC);
+        bytes[8..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
+        record::mend(&mut bytes[HEADER_BYTES..]).then_some(bytes)
+    }
+
     /// Takes the next file number.
     pub(crate) fn take_number(&mut self) -> u64 {
         self.last_file += 1;

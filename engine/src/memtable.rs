@@ -132,6 +132,14 @@ impl Memtable {
         chunks.filter(|chunk| !chunk.is_empty()).map(|c| (c.window(), c.len())).collect()
     }
 
+    /// The first and last time of each of a metric's open chunks.
+    pub(crate) fn spans(&self, metric: u32) -> Vec<(i64, i64)> {
+        let (shard, local) = place(metric);
+        let shard = self.shards[shard].lock();
+        let Some(series) = shard.get(local) else { return Vec::new() };
+        series.chunks(Window::MIN, Window::MAX).filter_map(OpenChunk::span).collect()
+    }
+
     /// The numbers of all metrics that have records here, rising.
     pub(crate) fn metrics(&self) -> Vec<u32> {
         let mut metrics: Vec<u32> = Vec::new();

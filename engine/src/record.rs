@@ -6,11 +6,15 @@
 //! scheme u8 · key id varint (absent for scheme 0) · content · crc32 of all before u32
 //! ```
 
+mod mend;
+
 use std::borrow::Cow;
 
 use crate::encoding::{Reader, put_varint};
 use crate::error::Fault;
 use crate::protect::{Protect, Protection, Purpose};
+
+pub(crate) use mend::mend;
 
 /// Bytes that a record adds to content in the clear.
 pub(crate) const OVERHEAD_BYTES: usize = 5;

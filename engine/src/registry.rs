@@ -21,6 +21,7 @@ use crate::model::{Definition, Kind, Limits, Metric, MetricId, Tags};
 use crate::wal::Sequence;
 
 use labels::LabelIndex;
+pub(crate) use labels::whole_pattern;
 pub use selector::{Match, Selector};
 
 /// One version of one metric's definition, as logs record it.
@@ -136,6 +137,12 @@ impl Registry {
         limits: &Limits,
     ) -> Result<Option<u32>, WriteError> {
         definition.check(limits)?;
+        let (size, limit) = (codec::defined_bytes(definition), log::DEFINITION_BYTES_MAX);
+        if size > limit {
+            let metric = &definition.metric;
+            let what = format!("metric {metric}: a definition of {size} bytes, more than {limit}");
+            return Err(WriteError::Refused(what));
+        }
         let Some(id) = self.find(&definition.metric) else {
             if self.newest.len() >= limits.metrics {
                 return Err(WriteError::TooManyMetrics(limits.metrics));

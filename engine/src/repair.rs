@@ -1,27 +1,34 @@
 //! Repairing a database: everything that is whole is kept, and what is lost is said.
 //!
-//! The log is cut at the damage and the whole frames behind it are written again. Damaged chunks
-//! and sections are left out of rewritten files. The manifest and the definitions must be whole;
-//! without them nothing can be named, and a backup is the way back.
+//! The order that must hold, so that a power cut loses nothing that is whole:
+//! 1. What is whole is written to new files, and these are synced. The manifest and all that it
+//!    names stay as they are; a repair that is cut off here is begun anew.
+//! 2. `lost/moving` lists the damaged originals.
+//! 3. The manifest is replaced: it names the new files.
+//! 4. The originals are moved to `lost/`, by this repair or by the next opening.
+//! 5. What is still missing is written to `lost/known`, so that verifying tells it from new damage.
+//!
+//! The lock is held throughout. In a record one damaged byte is found from its checksum. The
+//! manifest and the definitions can be mended in that way only; without them nothing has a name,
+//! and a backup is the way back.
+
+mod blobs;
+mod files;
+mod log;
+pub(crate) mod lost;
+mod names;
 
 use std::sync::Arc;
 
-use chronolith_disk::Disk;
+use chronolith_disk::{Disk, DiskLock};
 
-use crate::db::Db;
-use crate::error::{DiskContext, Fault, MaintenanceError, OpenError, ReadError};
-use crate::layers::decode_chunk;
-use crate::manifest::{Manifest, SegmentRecord};
-use crate::options::{Durability, Options};
-use crate::protect::Purpose;
+use crate::db::{check_state, state_file_name};
+use crate::error::{DiskContext, Fault, OpenError};
+use crate::keys::{self, KeyProblem, ProducerKey};
+use crate::manifest::Manifest;
+use crate::options::Options;
 use crate::registry::{self, Registry};
-use crate::run::{self, Run, RunWriter};
-use crate::segment::{self, ChunkSource, PageBudget, Segment, SegmentWriter};
 use crate::verify::verify;
-use crate::view::LiveSegment;
-use crate::wal;
-use crate::wal::frame::{FrameView, Salt};
-use crate::wal::payload::{Payload, decode};
 
 /// What a repair did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,257 +37,135 @@ pub struct RepairReport {
     pub faults: Vec<Fault>,
     /// What is lost, a sentence each.
     pub lost: Vec<String>,
-    /// How many frames behind a damaged place of the log were written again.
+    /// How many whole frames of a damaged log were written again.
     pub salvaged_frames: u64,
     /// How many files were rewritten or dropped.
     pub changed_files: u64,
+    /// Where the damaged originals are now, relative to the database directory. Nothing needs them
+    /// any more, and nothing removes them.
+    pub originals: Vec<String>,
 }
 
 /// Repairs the database on a disk; it must not be open.
 pub fn repair(disk: &Arc<dyn Disk>, options: &Options) -> Result<RepairReport, OpenError> {
-    let lock = disk.lock("LOCK");
-    let lock = match lock {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            return Err(OpenError::Locked(disk.describe("")));
-        }
-        lock => lock.at(&**disk, "lock", "LOCK")?,
-    };
-    let faults = verify(disk, options).faults;
-    let mut report = RepairReport { faults, ..RepairReport::default() };
-    if report.faults.is_empty() {
-        return Ok(report);
+    let _lock = lock(&**disk)?;
+    let mut faults = verify(disk, options).faults;
+    if faults.is_empty() {
+        return Ok(RepairReport::default());
     }
+    let mut report = RepairReport::default();
+    if names::mend_manifest(&**disk, options, &faults, &mut report)? {
+        // Without it nothing else was looked at.
+        faults.extend(verify(disk, options).faults);
+    }
+    names::mend_definitions(&**disk, options, &faults, &mut report)?;
+    report.faults = faults;
     let manifest = Manifest::load(&**disk, &*options.protect)?;
     let mut registry = Registry::default();
     registry::log::load(&**disk, &*options.protect, manifest.metrics_bytes, &mut registry)?;
-    let mut repairer = Repairer { disk: Arc::clone(disk), options, registry, manifest, report };
-    let salvaged = repairer.log()?;
+    let (before, originals) = (manifest.clone(), Vec::new());
+    let mut repairer =
+        Repairer { disk: Arc::clone(disk), options, registry, manifest, report, originals };
+    lost::prepare(&**disk)?;
+    repairer.key()?;
+    repairer.log()?;
+    repairer.state()?;
     repairer.runs()?;
     repairer.segments()?;
-    repairer.manifest.clean_end = None;
-    repairer.manifest.store(&**disk, &*options.protect).map_err(ReadError::from)?;
-    report = repairer.report;
-    drop(lock);
-    rewrite_salvaged(disk, options, salvaged, &mut report)?;
+    repairer.blobs()?;
+    let Repairer { manifest, mut report, originals, .. } = repairer;
+    if manifest != before {
+        lost::list(&**disk, &originals)?;
+        manifest.store(&**disk, &*options.protect)?;
+        report.originals.extend(lost::move_listed(&**disk, &manifest)?);
+    }
+    let missing = verify(disk, options).faults;
+    report.lost.extend(missing.iter().map(ToString::to_string));
+    lost::note_known(&**disk, &*options.protect, &missing)?;
     Ok(report)
+}
+
+fn lock(disk: &dyn Disk) -> Result<Box<dyn DiskLock>, OpenError> {
+    match disk.lock("LOCK") {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            Err(OpenError::Locked(disk.describe("")))
+        }
+        lock => Ok(lock.at(disk, "lock", "LOCK")?),
+    }
 }
 
 struct Repairer<'a> {
     disk: Arc<dyn Disk>,
     options: &'a Options,
     registry: Registry,
+    /// The manifest as it will be.
     manifest: Manifest,
     report: RepairReport,
+    /// The files that it will not name any more.
+    originals: Vec<String>,
 }
 
 impl Repairer<'_> {
-    /// Cuts the log at its first damage; the whole frames behind it.
-    fn log(&mut self) -> Result<Vec<Payload>, ReadError> {
-        let (disk, protect) = (&*self.disk, &*self.options.protect);
-        let mut last = self.manifest.flushed;
-        let (mut salvaged, mut damage) = (Vec::new(), None);
-        let numbers: Vec<u64> = {
-            let names = disk.list(wal::DIR).at(disk, "list", wal::DIR)?;
-            let mut numbers: Vec<u64> =
-                names.iter().filter_map(|name| wal::file_number(name)).collect();
-            numbers.retain(|number| *number >= self.manifest.first_log);
-            numbers.sort_unstable();
-            numbers
-        };
-        for (number, expected) in numbers.iter().zip(self.manifest.first_log..) {
-            let name = wal::file_name(*number);
-            let bytes = disk.map(&name).at(disk, "read", &name)?;
-            let mut at = wal::frame::FILE_HEADER_BYTES;
-            if damage.is_none() && *number != expected {
-                damage = Some((*number, 0));
-            }
-            let salt = Salt::new(&self.manifest.database, *number);
-            if wal::frame::read_file_header(&bytes, salt, *number).is_err() {
-                damage.get_or_insert((*number, 0));
-                at = 0;
-            }
-            while let Some((place, frame)) = FrameView::search(&bytes, at, salt) {
-                if place > at || (damage.is_none() && frame.sequence > last + 1) {
-                    damage.get_or_insert((*number, at));
-                }
-                at = place + frame.len();
-                let payload = protect.open(Purpose::Wal, frame.protection, frame.payload);
-                let payload = payload.ok().and_then(|payload| decode(&payload).ok());
-                match payload {
-                    None => drop(damage.get_or_insert((*number, place))),
-                    Some(payload) if damage.is_some() && frame.sequence > last => {
-                        salvaged.push(payload);
-                    }
-                    Some(payload) => {
-                        payload.definitions.into_iter().for_each(|d| self.registry.define(d, 0));
-                    }
-                }
-                last = last.max(frame.sequence);
-            }
-            if at < bytes.len() {
-                damage.get_or_insert((*number, at));
-            }
-        }
-        let Some((number, offset)) = damage else { return Ok(salvaged) };
-        for other in numbers.iter().filter(|other| **other > number) {
-            let name = wal::file_name(*other);
-            disk.remove(&name).at(disk, "remove", &name)?;
-            self.report.changed_files += 1;
-        }
-        let name = wal::file_name(number);
-        if offset == 0 {
-            disk.remove(&name).at(disk, "remove", &name)?;
-        } else {
-            let file = disk.open(&name).at(disk, "open", &name)?;
-            file.set_len(offset as u64).at(disk, "cut", &name)?;
-            file.sync().at(disk, "sync", &name)?;
-        }
-        self.report.changed_files += 1;
-        self.report.lost.push(format!("what stood in {name} at byte {offset}"));
-        disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
-        Ok(salvaged)
-    }
-
-    /// Rewrites runs without their damaged sections.
-    fn runs(&mut self) -> Result<(), ReadError> {
-        let records = std::mem::take(&mut self.manifest.runs);
-        for record in records {
-            let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
-            let name = run::file_name(record.number);
-            if !self.is_damaged(&name) {
-                self.manifest.runs.push(record);
-                continue;
-            }
-            self.report.changed_files += 1;
-            let live = Run::new(disk, protect, name.clone(), record.size_bytes);
-            let sections: Vec<run::Section> = match live.sections() {
-                Ok(sections) => sections.collect(),
-                Err(_) => {
-                    self.report.lost.push(format!("all {} records of {name}", record.records));
-                    continue;
-                }
-            };
-            let number = self.manifest.take_number();
-            let disk = &*self.disk;
-            let new = run::file_name(number);
-            let mut writer = RunWriter::create(disk, &*self.options.protect, new)?;
-            for section in sections {
-                let kind = self.registry.get(section.metric).map(|definition| definition.kind);
-                let block = kind.and_then(|kind| live.decode(&section, kind).ok());
-                match block {
-                    Some(block) => {
-                        writer.push_block(section.metric, section.window, &block)?;
-                    }
-                    None => self.report.lost.push(format!(
-                        "{} records of metric {} in window {}, in {name}",
-                        section.count, section.metric, section.window
-                    )),
-                }
-            }
-            let size_bytes = writer.finish()?;
-            disk.sync_dir(run::DIR).at(disk, "sync", run::DIR)?;
-            self.manifest.runs.push(crate::manifest::RunRecord { number, size_bytes, ..record });
-        }
-        Ok(())
-    }
-
-    /// Rewrites segments without their damaged bodies.
-    fn segments(&mut self) -> Result<(), ReadError> {
-        let budget = Arc::new(PageBudget::new(0));
-        let records = std::mem::take(&mut self.manifest.segments);
-        for record in records {
-            let name = segment::file_name(record.partition, record.number);
-            if !self.is_damaged(&name) {
-                self.manifest.segments.push(record);
-                continue;
-            }
-            self.report.changed_files += 1;
-            let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
-            let segment =
-                Segment::new(disk, protect, Arc::clone(&budget), name.clone(), record.size_bytes);
-            let live = LiveSegment { record: record.clone(), segment };
-            match self.rewrite(&live) {
-                Ok(record) => self.manifest.segments.extend(record),
-                Err(error) => {
-                    self.report
-                        .lost
-                        .push(format!("all {} chunks of {name}: {error}", record.chunks));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn rewrite(&mut self, live: &LiveSegment) -> Result<Option<SegmentRecord>, ReadError> {
-        let (chunks, lost_pages) = live.segment.whole_pages()?;
-        self.report.lost.extend(lost_pages);
-        if chunks.is_empty() {
-            return Ok(None);
-        }
-        let number = self.manifest.take_number();
-        let disk = &*self.disk;
-        let name = segment::file_name(live.record.partition, number);
-        let mut writer = SegmentWriter::create(disk, &*self.options.protect, name)?;
-        for (mut entry, seal, digest) in chunks {
-            entry.batch = writer.seal(&seal);
-            let body = entry.body.filter(|body| decode_chunk(live, &entry, body).is_ok());
-            match body {
-                Some(body) => {
-                    let record = live.segment.body_record(&body)?;
-                    writer.push(entry, digest, ChunkSource::Record(record))?;
-                }
-                None => {
-                    if let Some(body) = entry.body {
-                        let key = entry.key;
-                        self.report.lost.push(format!(
-                            "the {} records of metric {} in window {} (generation {}, part {})",
-                            body.count, key.metric, key.window, key.generation, key.part
-                        ));
-                    }
-                    writer.push(entry, digest, ChunkSource::Dropped)?;
-                }
-            }
-        }
-        let written = writer.finish()?;
-        let folder = segment::folder(live.record.partition);
-        disk.sync_dir(&folder).at(disk, "sync", &folder)?;
-        let (size_bytes, chunks) = (written.size_bytes, written.chunks);
-        Ok(Some(SegmentRecord { number, size_bytes, chunks, ..live.record.clone() }))
-    }
-
     fn is_damaged(&self, name: &str) -> bool {
         self.report.faults.iter().any(|fault| fault.file == name)
     }
-}
 
-/// Opens the repaired database and writes the salvaged frames again.
-fn rewrite_salvaged(
-    disk: &Arc<dyn Disk>,
-    options: &Options,
-    salvaged: Vec<Payload>,
-    report: &mut RepairReport,
-) -> Result<(), OpenError> {
-    let options = Options { create: false, read_only: false, ..options.clone() };
-    let db = Db::open_on(Arc::clone(disk), options)?;
-    for payload in salvaged {
-        match write_again(&db, &payload) {
-            Ok(()) => report.salvaged_frames += 1,
-            Err(error) => report.lost.push(format!("a frame of the log: {error}")),
+    /// Mends the signing key, or makes a new one; the damaged one is kept.
+    fn key(&mut self) -> Result<(), OpenError> {
+        if !self.is_damaged(keys::FILE) {
+            return Ok(());
         }
+        let disk = &*self.disk;
+        let is_there = disk.exists(keys::FILE).at(disk, "look for", keys::FILE)?;
+        let key = match keys::examine(disk) {
+            Ok(_) => return Ok(()),
+            Err(KeyProblem::Damaged(mended)) => mended,
+            Err(KeyProblem::Missing) => None,
+            Err(KeyProblem::Other(error)) => return Err(error.into()),
+        };
+        if is_there {
+            let kept = lost::copy(disk, keys::FILE)?;
+            self.report.originals.push(kept);
+        }
+        let key = match (key, self.options.producer_secret) {
+            (Some(key), _) => *key,
+            (None, given) => {
+                self.report.lost.push(
+                    "the signing key: there is a new one, and what is sealed from now on is \
+                     signed with it"
+                        .to_owned(),
+                );
+                let secret = given.map_or_else(|| keys::new_secret(disk), Ok)?;
+                ProducerKey::from_secret(&secret)
+            }
+        };
+        key.store(disk)?;
+        self.report.changed_files += 1;
+        Ok(())
     }
-    db.sync().map_err(MaintenanceError::from)?;
-    Ok(db.close()?)
-}
 
-fn write_again(db: &Db, payload: &Payload) -> Result<(), MaintenanceError> {
-    for defined in &payload.definitions {
-        db.define((*defined.definition).clone())?;
-    }
-    for deletion in &payload.deletions {
-        if let Some(metric) = db.metric_by_number(deletion.metric) {
-            db.delete(&[metric], deletion.from_ns..=deletion.to_ns)?;
+    /// Mends the state's file, or drops it: what is in the log comes on top.
+    fn state(&mut self) -> Result<(), OpenError> {
+        let Some(number) = self.manifest.state else { return Ok(()) };
+        let (name, disk, protect) = (state_file_name(number), &*self.disk, &*self.options.protect);
+        if !self.is_damaged(&name) {
+            return Ok(());
         }
+        self.report.changed_files += 1;
+        self.manifest.state = None;
+        if let Some(mut bytes) = files::read(disk, &name)? {
+            self.originals.push(name.clone());
+            if crate::record::mend(&mut bytes) {
+                let new = self.manifest.take_number();
+                files::write(disk, &state_file_name(new), &bytes)?;
+                if check_state(disk, protect, new).is_ok() {
+                    self.manifest.state = Some(new);
+                    return Ok(());
+                }
+            }
+        }
+        let what = "the key-value state as it was stored last, in";
+        self.report.lost.push(format!("{what} {name}"));
+        Ok(())
     }
-    db.write(&payload.batch, Durability::Buffered)?;
-    Ok(())
 }

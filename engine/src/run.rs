@@ -11,6 +11,8 @@
 //! Form 0 is a Gorilla stream, form 1 the columns of a chunk's body. A window of very many records
 //! has several sections of form 1, by time.
 
+mod mend;
+
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +28,8 @@ use crate::memtable::column_from_bits;
 use crate::model::{Kind, Window};
 use crate::protect::{Protect, Purpose};
 use crate::record;
+
+pub(crate) use mend::mend;
 
 /// The folder of all runs.
 pub(crate) const DIR: &str = "runs";

@@ -13,6 +13,7 @@
 
 mod entry;
 mod index;
+mod mend;
 mod reader;
 mod writer;
 
@@ -20,6 +21,7 @@ use crate::civil;
 
 pub(crate) use entry::{Body, ChunkEntry};
 pub(crate) use index::SealRecord;
+pub(crate) use mend::{Leaf, mend};
 pub(crate) use reader::{PageBudget, Segment};
 pub(crate) use writer::{ChunkSource, SegmentWriter};
 

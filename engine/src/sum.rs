@@ -52,8 +52,33 @@ impl FloatSum {
         }
     }
 
+    /// Adds an integer without rounding it: as up to three floats.
+    pub(crate) fn add_integer(&mut self, mut rest: i128) {
+        while rest != 0 {
+            let part = rest as f64;
+            self.add(part);
+            rest = rest.saturating_sub(part as i128);
+        }
+    }
+
     pub(crate) fn value(&self) -> f64 {
         if self.sum.is_finite() { self.sum + self.compensation } else { self.sum }
+    }
+
+    /// The rounded sum and what rounding it took off: all that the sum knows, always in the same
+    /// two floats. The rest of an infinite sum, and of one that is no number, is 0.
+    pub(crate) fn parts(&self) -> (f64, f64) {
+        let rounded = self.value();
+        let part = rounded - self.sum;
+        let rest = (self.sum - (rounded - part)) + (self.compensation - part);
+        // Not −0.0, so that there is one way to say that nothing was taken off.
+        let is_rest = rounded.is_finite() && rest.is_finite() && rest != 0.0;
+        (rounded, if is_rest { rest } else { 0.0 })
+    }
+
+    /// The sum of what [`FloatSum::parts`] gave.
+    pub(crate) const fn of_parts(rounded: f64, rest: f64) -> Self {
+        Self { sum: rounded, compensation: rest }
     }
 }
 
@@ -71,6 +96,31 @@ mod tests {
         let mut sum = FloatSum::default();
         sum.add_all(&many);
         assert_eq!(sum.value(), 2048.0);
+    }
+
+    #[test]
+    fn the_parts_of_a_sum_know_what_it_knows() {
+        let mut sum = FloatSum::default();
+        [1e16, 1.0, 2.5, -1e3].iter().for_each(|value| sum.add(*value));
+        let (rounded, rest) = sum.parts();
+        let mut again = FloatSum::of_parts(rounded, rest);
+        assert_eq!(again.parts(), (rounded, rest));
+        again.add(-1e16);
+        assert_eq!(again.value(), 3.5 - 1e3);
+        assert_eq!(FloatSum::default().parts(), (0.0, 0.0));
+        let mut infinite = FloatSum::default();
+        [f64::MAX, f64::MAX].iter().for_each(|value| infinite.add(*value));
+        assert_eq!(infinite.parts(), (f64::INFINITY, 0.0));
+    }
+
+    #[test]
+    fn integers_are_added_without_rounding() {
+        for integer in [0, 1, -1, (1 << 126) + 1, -(1 << 126), (1 << 100) + 1, (1 << 60) + 1] {
+            let mut sum = FloatSum::default();
+            sum.add_integer(integer);
+            sum.add_integer(1 - integer);
+            assert_eq!(sum.value(), 1.0, "{integer}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::manifest::{self, Manifest};
 use crate::model::{BlobRef, Column, window_end, window_start};
 use crate::options::Options;
 use crate::registry::{self, Registry};
+use crate::repair::lost;
 use crate::run::{self, Run};
 use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord, Segment};
 use crate::view::LiveSegment;
@@ -42,20 +43,54 @@ pub struct VerifyReport {
     pub frames: u64,
     /// How many blobs were read.
     pub blobs: u64,
+    /// What is damaged or missing and was already when the last repair ended, which said so.
+    pub known: Vec<Fault>,
 }
 
 /// Verifies the database on a disk.
 pub fn verify(disk: &Arc<dyn Disk>, options: &Options) -> VerifyReport {
-    let mut verifier = Verifier {
-        disk: Arc::clone(disk),
-        options,
-        report: VerifyReport::default(),
-        registry: Registry::default(),
-        leaves: BTreeMap::new(),
-        blobs: Vec::new(),
-    };
+    let mut verifier = Verifier::new(disk, options, Registry::default());
     verifier.run();
-    verifier.report
+    let mut report = verifier.report;
+    let known = lost::known(&**disk, &*options.protect);
+    // Chunks move from file to file; their batch keeps its number.
+    let is_known = |fault: &Fault| {
+        known.iter().any(|known| {
+            known.what == fault.what
+                && (known.file == fault.file || known.file.starts_with(segment::DIR))
+        })
+    };
+    (report.known, report.faults) = report.faults.into_iter().partition(is_known);
+    report
+}
+
+/// What is damaged in a run.
+pub(crate) fn run_faults(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    registry: &mut Registry,
+    name: &str,
+    run: &Run,
+) -> Vec<Fault> {
+    let mut verifier = Verifier::new(disk, options, std::mem::take(registry));
+    let checked = verifier.check_run(name, run);
+    verifier.note(name, checked);
+    *registry = verifier.registry;
+    verifier.report.faults
+}
+
+/// What is damaged in a segment, its seal batches apart.
+pub(crate) fn segment_faults(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    registry: &mut Registry,
+    live: &LiveSegment,
+) -> Vec<Fault> {
+    let mut verifier = Verifier::new(disk, options, std::mem::take(registry));
+    let checked = verifier.check_segment(live);
+    verifier.note(live.segment.name(), checked);
+    *registry = verifier.registry;
+    verifier.report.faults
 }
 
 /// A seal batch and the leaves of it that were found.
@@ -79,7 +114,12 @@ fn as_fault(file: &str, error: ReadError) -> Fault {
     }
 }
 
-impl Verifier<'_> {
+impl<'a> Verifier<'a> {
+    fn new(disk: &Arc<dyn Disk>, options: &'a Options, registry: Registry) -> Self {
+        let (disk, report) = (Arc::clone(disk), VerifyReport::default());
+        Self { disk, options, report, registry, leaves: BTreeMap::new(), blobs: Vec::new() }
+    }
+
     fn note(&mut self, file: &str, result: Result<(), ReadError>) {
         self.report.files += 1;
         if let Err(error) = result {
@@ -145,7 +185,7 @@ impl Verifier<'_> {
             recovery::replay(&*disk, &*protect, LogStart::of(manifest), &mut |_, payload| {
                 frames += 1;
                 definitions.extend(payload.definitions);
-                blobs.extend(payload.batch.blobs());
+                blobs.extend(payload.batch.blobs().into_iter().map(|(_, blob)| blob));
                 Ok(())
             });
         definitions.into_iter().for_each(|defined| self.registry.define(defined, 0));

@@ -1,5 +1,6 @@
 //! Partial aggregates: what is known of a bucket so far.
 
+use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::batch::bits_value;
@@ -12,30 +13,71 @@ use super::{Aggregated, Function, Needs};
 /// What is known of a bucket: enough for every function that was asked for, and mergeable.
 #[derive(Debug, Clone)]
 pub(crate) struct Partial {
-    kind: Kind,
+    /// The kind of all values; `None` where metrics of several kinds were merged.
+    kind: Option<Kind>,
     count: u64,
-    numbers: Numbers,
+    /// Floats and integers by themselves, each in its own arithmetic, so that nothing of either is
+    /// rounded before all are known.
+    floats: Option<Floats>,
+    integers: Option<Integers>,
     first: Option<(i64, Value)>,
     last: Option<(i64, Value)>,
     spread: Spread,
 }
 
-/// Bounds and sum, in the arithmetic of the kind.
-#[derive(Debug, Clone)]
-enum Numbers {
-    Float { min: f64, max: f64, sum: FloatSum },
-    Integer { min: i128, max: i128, sum: i128 },
+/// Bounds and sum of floats.
+#[derive(Debug, Clone, Copy)]
+struct Floats {
+    min: f64,
+    max: f64,
+    sum: FloatSum,
 }
 
-/// Mean and squared deviations (Chan, Golub, LeVeque 1979).
+impl Floats {
+    fn new() -> Self {
+        Self { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: FloatSum::default() }
+    }
+
+    fn bound(&mut self, low: f64, high: f64) {
+        // `min` and `max` prefer the number where one side is NaN.
+        (self.min, self.max) = (self.min.min(low), self.max.max(high));
+    }
+}
+
+/// Bounds and sum of integers, and of flags as 0 and 1.
+#[derive(Debug, Clone, Copy)]
+struct Integers {
+    min: i128,
+    max: i128,
+    sum: i128,
+}
+
+impl Integers {
+    fn new() -> Self {
+        Self { min: i128::MAX, max: i128::MIN, sum: 0 }
+    }
+
+    fn bound(&mut self, low: i128, high: i128) {
+        (self.min, self.max) = (self.min.min(low), self.max.max(high));
+    }
+}
+
+/// Mean and squared deviations (Chan, Golub, LeVeque 1979). The mean is that far from an integer
+/// that is kept exactly, since the deviations of large integers are lost where they are floats.
 #[derive(Debug, Clone, Copy, Default)]
 struct Spread {
     count: f64,
+    pivot: i128,
     mean: f64,
     squares: f64,
 }
 
 impl Spread {
+    fn of_integers(values: impl Iterator<Item = i128> + Clone) -> Self {
+        let pivot = values.clone().next().unwrap_or(0);
+        Self { pivot, ..Self::of(values.map(|value| (value - pivot) as f64)) }
+    }
+
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let (mut sum, mut count) = (FloatSum::default(), 0.0);
         for value in values.clone() {
@@ -45,7 +87,7 @@ impl Spread {
         let mean = sum.value() / count;
         let mut squares = FloatSum::default();
         values.for_each(|value| squares.add((value - mean) * (value - mean)));
-        Self { count, mean, squares: squares.value() }
+        Self { count, pivot: 0, mean, squares: squares.value() }
     }
 
     fn merge(&mut self, other: Self) {
@@ -56,7 +98,7 @@ impl Spread {
             return;
         }
         let count = self.count + other.count;
-        let delta = other.mean - self.mean;
+        let delta = (other.pivot - self.pivot) as f64 + (other.mean - self.mean);
         self.mean += delta * other.count / count;
         self.squares += other.squares + delta * delta * self.count * other.count / count;
         self.count = count;
@@ -65,15 +107,16 @@ impl Spread {
 
 impl Partial {
     pub(crate) fn new(kind: Kind) -> Self {
-        let numbers = match kind {
-            Kind::F64 => Numbers::Float {
-                min: f64::INFINITY,
-                max: f64::NEG_INFINITY,
-                sum: FloatSum::default(),
-            },
-            _ => Numbers::Integer { min: i128::MAX, max: i128::MIN, sum: 0 },
-        };
-        Self { kind, count: 0, numbers, first: None, last: None, spread: Spread::default() }
+        let is_integer = matches!(kind, Kind::I64 | Kind::U64 | Kind::Bool);
+        Self {
+            kind: Some(kind),
+            count: 0,
+            floats: (kind == Kind::F64).then(Floats::new),
+            integers: is_integer.then(Integers::new),
+            first: None,
+            last: None,
+            spread: Spread::default(),
+        }
     }
 
     pub(crate) const fn count(&self) -> u64 {
@@ -89,21 +132,21 @@ impl Partial {
         last_ns: i64,
     ) {
         self.count += count;
-        match (&mut self.numbers, statistics.sum) {
-            (Numbers::Float { min, max, sum }, Sum::Float(added)) => {
-                // `min` and `max` prefer the number where one side is NaN.
-                *min = min.min(f64::from_bits(statistics.min_bits));
-                *max = max.max(f64::from_bits(statistics.max_bits));
-                sum.add(added);
+        let Some(kind) = self.kind else { return };
+        let (min, max) = (statistics.min_bits, statistics.max_bits);
+        match statistics.sum {
+            Sum::Float { rounded, rest } => {
+                let floats = self.floats.get_or_insert_with(Floats::new);
+                floats.bound(f64::from_bits(min), f64::from_bits(max));
+                floats.sum.merge(&FloatSum::of_parts(rounded, rest));
             }
-            (Numbers::Integer { min, max, sum }, Sum::Integer(added)) => {
-                *min = (*min).min(wide(self.kind, statistics.min_bits));
-                *max = (*max).max(wide(self.kind, statistics.max_bits));
-                *sum += added;
+            Sum::Integer(added) => {
+                let integers = self.integers.get_or_insert_with(Integers::new);
+                integers.bound(wide(kind, min), wide(kind, max));
+                integers.sum += added;
             }
-            _ => {}
         }
-        let value = |bits| bits_value(self.kind, bits).map(|value| value.to_value());
+        let value = |bits| bits_value(kind, bits).map(|value| value.to_value());
         let (first, last) = (value(statistics.first_bits), value(statistics.last_bits));
         self.first = self.first.take().or(first.map(|first| (first_ns, first)));
         self.last = last.map(|last| (last_ns, last));
@@ -131,70 +174,55 @@ impl Partial {
         }
         match values {
             Column::F64(values) => self.add_floats(&values[range], needs),
-            Column::I64(values) => self.add_integers(&values[range], needs, |value| value as f64),
-            Column::U64(values) => self.add_integers(&values[range], needs, |value| value as f64),
-            Column::Bool(values) => {
-                self.add_integers(&values[range], needs, |value| f64::from(u8::from(value)));
-            }
+            Column::I64(values) => self.add_integers(&values[range], needs),
+            Column::U64(values) => self.add_integers(&values[range], needs),
+            Column::Bool(values) => self.add_integers(&values[range], needs),
             Column::Text(_) | Column::Bytes(_) => {}
         }
     }
 
     fn add_floats(&mut self, values: &[f64], needs: Needs) {
-        let Numbers::Float { min, max, sum } = &mut self.numbers else { return };
+        let Some(floats) = &mut self.floats else { return };
         if needs.sum {
-            sum.add_all(values);
+            floats.sum.add_all(values);
         }
         if needs.bounds {
             let (low, high) = bounds(values);
-            *min = min.min(low);
-            *max = max.max(high);
+            floats.bound(low, high);
         }
         if needs.variance {
             self.spread.merge(Spread::of(values.iter().copied()));
         }
     }
 
-    fn add_integers<T>(&mut self, values: &[T], needs: Needs, float: impl Fn(T) -> f64)
-    where
-        T: Copy + Ord + Into<i128>,
-    {
-        let Numbers::Integer { min, max, sum } = &mut self.numbers else { return };
+    fn add_integers<T: Copy + Ord + Into<i128>>(&mut self, values: &[T], needs: Needs) {
+        let Some(integers) = &mut self.integers else { return };
         if needs.sum {
-            *sum += values.iter().map(|value| (*value).into()).sum::<i128>();
+            integers.sum += values.iter().map(|value| (*value).into()).sum::<i128>();
         }
         if needs.bounds
             && let (Some(low), Some(high)) = (values.iter().min(), values.iter().max())
         {
-            *min = (*min).min((*low).into());
-            *max = (*max).max((*high).into());
+            integers.bound((*low).into(), (*high).into());
         }
         if needs.variance {
-            self.spread.merge(Spread::of(values.iter().map(|value| float(*value))));
+            self.spread.merge(Spread::of_integers(values.iter().map(|value| (*value).into())));
         }
     }
 
-    /// Merges a partial of another metric: times decide what is first and last.
+    /// Merges a partial of another metric, of any kind: times decide what is first and last.
     pub(crate) fn merge_unordered(&mut self, other: &Self) {
         self.count += other.count;
-        match (&mut self.numbers, &other.numbers) {
-            (
-                Numbers::Float { min, max, sum },
-                Numbers::Float { min: low, max: high, sum: added },
-            ) => {
-                *min = min.min(*low);
-                *max = max.max(*high);
-                sum.merge(added);
-            }
-            (
-                Numbers::Integer { min, max, sum },
-                Numbers::Integer { min: low, max: high, sum: added },
-            ) => {
-                *min = (*min).min(*low);
-                *max = (*max).max(*high);
-                *sum += added;
-            }
-            _ => {}
+        self.kind = self.kind.filter(|kind| other.kind == Some(*kind));
+        if let Some(added) = &other.floats {
+            let floats = self.floats.get_or_insert_with(Floats::new);
+            floats.bound(added.min, added.max);
+            floats.sum.merge(&added.sum);
+        }
+        if let Some(added) = &other.integers {
+            let integers = self.integers.get_or_insert_with(Integers::new);
+            integers.bound(added.min, added.max);
+            integers.sum += added.sum;
         }
         self.spread.merge(other.spread);
         if let Some((time_ns, value)) = &other.first
@@ -214,22 +242,18 @@ impl Partial {
         let count = self.count as f64;
         match function {
             Function::Count => Some(Aggregated::Integer(self.count.into())),
-            Function::Sum => Some(match &self.numbers {
-                Numbers::Float { sum, .. } => Aggregated::Float(sum.value()),
-                Numbers::Integer { sum, .. } => Aggregated::Integer(*sum),
-            }),
-            Function::Avg => Some(Aggregated::Float(match &self.numbers {
-                Numbers::Float { sum, .. } => sum.value() / count,
-                Numbers::Integer { sum, .. } => *sum as f64 / count,
+            Function::Sum => self.sum(),
+            Function::Avg => Some(Aggregated::Float(match self.sum()? {
+                Aggregated::Integer(sum) => sum as f64 / count,
+                Aggregated::Float(sum) => sum / count,
+                Aggregated::Value(_) => return None,
             })),
-            Function::Min => self.bound(|numbers| match numbers {
-                Numbers::Float { min, .. } => Bound::Float(*min),
-                Numbers::Integer { min, .. } => Bound::Integer(*min),
-            }),
-            Function::Max => self.bound(|numbers| match numbers {
-                Numbers::Float { max, .. } => Bound::Float(*max),
-                Numbers::Integer { max, .. } => Bound::Integer(*max),
-            }),
+            Function::Min => {
+                self.bound(|floats| floats.min, |integers| integers.min, Ordering::Less)
+            }
+            Function::Max => {
+                self.bound(|floats| floats.max, |integers| integers.max, Ordering::Greater)
+            }
             Function::First => self.first.clone().map(|(_, value)| Aggregated::Value(value)),
             Function::Last => self.last.clone().map(|(_, value)| Aggregated::Value(value)),
             Function::Stddev => {
@@ -240,25 +264,52 @@ impl Partial {
         }
     }
 
-    fn bound(&self, choose: impl Fn(&Numbers) -> Bound) -> Option<Aggregated> {
-        if let Numbers::Float { min, max, .. } = &self.numbers
-            && min > max
-        {
-            return None;
+    /// Of integers exact; where floats are among them a float that is rounded once, at the end.
+    fn sum(&self) -> Option<Aggregated> {
+        match (&self.floats, &self.integers) {
+            (None, None) => None,
+            (None, Some(integers)) => Some(Aggregated::Integer(integers.sum)),
+            (Some(floats), integers) => {
+                let mut sum = floats.sum;
+                sum.add_integer(integers.map_or(0, |integers| integers.sum));
+                Some(Aggregated::Float(sum.value()))
+            }
         }
-        Some(Aggregated::Value(match (choose(&self.numbers), self.kind) {
-            (Bound::Float(value), _) => Value::F64(value),
-            (Bound::Integer(value), Kind::I64) => Value::I64(i64::try_from(value).ok()?),
-            (Bound::Integer(value), Kind::U64) => Value::U64(u64::try_from(value).ok()?),
-            (Bound::Integer(value), Kind::Bool) => Value::Bool(value != 0),
-            (Bound::Integer(_), _) => return None,
+    }
+
+    /// The least or the greatest: whichever of the best float and the best integer is `better`.
+    fn bound(
+        &self,
+        float: impl Fn(&Floats) -> f64,
+        integer: impl Fn(&Integers) -> i128,
+        better: Ordering,
+    ) -> Option<Aggregated> {
+        let float = self.floats.filter(|floats| floats.min <= floats.max).map(|f| float(&f));
+        let integer = self.integers.filter(|i| i.min <= i.max).map(|i| integer(&i));
+        let integer = match (float, integer) {
+            (Some(float), Some(integer)) if compare(integer, float) != better => None,
+            (_, integer) => integer,
+        };
+        let Some(integer) = integer else {
+            return float.map(|float| Aggregated::Value(Value::F64(float)));
+        };
+        Some(Aggregated::Value(match self.kind {
+            Some(Kind::I64) => Value::I64(i64::try_from(integer).ok()?),
+            Some(Kind::U64) => Value::U64(u64::try_from(integer).ok()?),
+            Some(Kind::Bool) => Value::Bool(integer != 0),
+            _ => return Some(Aggregated::Integer(integer)),
         }))
     }
 }
 
-enum Bound {
-    Float(f64),
-    Integer(i128),
+/// Compares without rounding; the float is not NaN.
+fn compare(integer: i128, float: f64) -> Ordering {
+    let rounded = integer as f64;
+    match rounded.partial_cmp(&float) {
+        // An integer that rounds to the float: of that size a float is an integer.
+        Some(Ordering::Equal) | None => integer.cmp(&(float as i128)),
+        Some(order) => order,
+    }
 }
 
 /// A value's bits as a number of its kind.

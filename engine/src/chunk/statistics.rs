@@ -7,8 +7,13 @@ use crate::sum::FloatSum;
 /// A sum: exact for integers and flags, compensated for floats.
 #[derive(Debug, Clone, Copy)]
 pub enum Sum {
-    /// Of floats; NaN where one of them is.
-    Float(f64),
+    /// Of floats.
+    Float {
+        /// The sum, rounded; NaN where one of the values is.
+        rounded: f64,
+        /// What rounding took off: sums of chunks that cancel each other need it.
+        rest: f64,
+    },
     /// Of integers; of flags the number of those that are true.
     Integer(i128),
 }
@@ -17,7 +22,9 @@ pub enum Sum {
 impl PartialEq for Sum {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::Float { rounded: a, rest: c }, Self::Float { rounded: b, rest: d }) => {
+                a.to_bits() == b.to_bits() && c.to_bits() == d.to_bits()
+            }
             (Self::Integer(a), Self::Integer(b)) => a == b,
             _ => false,
         }
@@ -59,12 +66,13 @@ impl Statistics {
             max = if max.is_nan() || *value > max { *value } else { max };
             sum.add(*value);
         }
+        let (rounded, rest) = sum.parts();
         Some(Self {
             min_bits: min.to_bits(),
             max_bits: max.to_bits(),
             first_bits: first.to_bits(),
             last_bits: last.to_bits(),
-            sum: Sum::Float(sum.value()),
+            sum: Sum::Float { rounded, rest },
         })
     }
 
@@ -91,16 +99,21 @@ impl Statistics {
     pub(crate) fn put(&self, kind: Kind, out: &mut Vec<u8>) {
         let bits = [self.min_bits, self.max_bits, self.first_bits, self.last_bits];
         match (kind, self.sum) {
-            (Kind::F64, Sum::Float(sum)) => {
+            (Kind::F64, Sum::Float { rounded, rest }) => {
+                let has_rest = if rest == 0.0 { 0 } else { HAS_REST };
                 if let Some((exponent, integers)) = as_decimals(bits) {
-                    out.push(exponent);
+                    out.push(exponent | has_rest);
                     put_signed(out, integers[0]);
                     integers[1..].iter().for_each(|n| put_varint(out, (n - integers[0]) as u64));
                 } else {
-                    out.push(RAW);
+                    out.push(RAW | has_rest);
                     bits.iter().for_each(|bits| out.extend_from_slice(&bits.to_le_bytes()));
                 }
-                out.extend_from_slice(&sum.to_le_bytes());
+                out.extend_from_slice(&rounded.to_le_bytes());
+                if rest != 0.0 {
+                    // A rest has few significant bits: its bytes that are 0 come last.
+                    put_varint(out, rest.to_bits().swap_bytes());
+                }
             }
             (_, sum) => {
                 put_signed(out, bits[0] as i64);
@@ -116,7 +129,8 @@ impl Statistics {
     pub(crate) fn read(kind: Kind, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut bits = [0_u64; 4];
         let sum = if kind == Kind::F64 {
-            let exponent = reader.u8()?;
+            let form = reader.u8()?;
+            let exponent = form & !HAS_REST;
             if exponent == RAW {
                 for bits in &mut bits {
                     *bits = reader.u64()?;
@@ -132,7 +146,12 @@ impl Statistics {
                     *bits = (integer as f64 / scale).to_bits();
                 }
             }
-            Sum::Float(f64::from_bits(reader.u64()?))
+            let rounded = f64::from_bits(reader.u64()?);
+            let rest = match form & HAS_REST {
+                0 => 0.0,
+                _ => f64::from_bits(reader.varint()?.swap_bytes()),
+            };
+            Sum::Float { rounded, rest }
         } else {
             let min = reader.signed()?;
             bits[0] = min as u64;
@@ -146,7 +165,10 @@ impl Statistics {
     }
 }
 
-const RAW: u8 = 255;
+/// In place of an exponent: the values stand as they are.
+const RAW: u8 = 127;
+/// Beside the exponent: what rounding took off the sum is not 0 and follows it.
+const HAS_REST: u8 = 128;
 const POWERS: [f64; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 /// The least exponent at which all values are integers over that power of ten, and the integers,
@@ -194,9 +216,23 @@ mod tests {
         there_and_back(&Column::F64(vec![f64::NAN, f64::NAN]));
         there_and_back(&Column::F64(vec![f64::NEG_INFINITY, f64::INFINITY, 5e-324]));
         there_and_back(&Column::F64(vec![1e300, -1e300, 7.119_999_900_000_001]));
+        there_and_back(&Column::F64(vec![1e16, 1.0]));
+        there_and_back(&Column::F64(vec![f64::MAX, f64::MAX, -5e-324]));
         there_and_back(&Column::I64(vec![i64::MIN, i64::MAX, 0]));
         there_and_back(&Column::U64(vec![u64::MAX, 0, u64::MAX]));
         there_and_back(&Column::Bool(vec![true, false, true]));
+    }
+
+    #[test]
+    fn what_rounding_took_off_a_sum_costs_few_bytes() {
+        let size = |values: Vec<f64>| {
+            let mut bytes = Vec::new();
+            Statistics::of(&Column::F64(values)).unwrap().put(Kind::F64, &mut bytes);
+            bytes.len()
+        };
+        assert_eq!(size(vec![0.5, 1.5]), 13);
+        let decimals = (0..3600).map(|number| f64::from(number % 977) / 10.0).collect();
+        assert!(size(decimals) <= 15 + 6, "a sum of decimals is rounded");
     }
 
     #[test]
@@ -204,7 +240,7 @@ mod tests {
         let statistics = Statistics::of(&Column::F64(vec![f64::NAN, 2.0, 1.0])).unwrap();
         assert_eq!(f64::from_bits(statistics.min_bits), 1.0);
         assert_eq!(f64::from_bits(statistics.max_bits), 2.0);
-        assert!(matches!(statistics.sum, Sum::Float(sum) if sum.is_nan()));
+        assert!(matches!(statistics.sum, Sum::Float { rounded, .. } if rounded.is_nan()));
         let statistics = Statistics::of(&Column::U64(vec![u64::MAX, u64::MAX])).unwrap();
         assert_eq!(statistics.sum, Sum::Integer(2 * i128::from(u64::MAX)));
     }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use chronolith_disk::Disk;
+use chronolith_disk::{Disk, DiskFile};
 
 use crate::blob;
 use crate::db::{Db, Maintained, state};
-use crate::error::{DiskContext, MaintenanceError, OpenError};
+use crate::error::{DiskContext, DiskError, MaintenanceError, OpenError};
 use crate::keys;
 use crate::manifest::{self, Manifest};
 use crate::options::Options;
@@ -28,16 +28,30 @@ pub struct CopyReport {
 }
 
 impl Db {
-    /// Copies the database, as it is at this moment, to an empty directory; writers go on
-    /// meanwhile. The copy is a database and holds the signing key: keep it as safe.
+    /// Copies the database, as it is at this moment, to an empty directory; writers and
+    /// maintenance go on meanwhile. The copy is a database and holds the signing key: keep it as
+    /// safe.
     pub fn backup(&self, target: &Arc<dyn Disk>) -> Maintained<CopyReport> {
+        let inner = &self.inner;
         check_empty(&**target)?;
-        let mut upkeep = self.inner.upkeep()?;
-        // With everything in files that do not change any more, the copy needs no log.
-        self.inner.flush_with(&mut upkeep)?;
-        let mut manifest = upkeep.manifest.clone();
-        manifest.clean_end = None;
-        copy(&*self.inner.disk, &**target, &manifest, &self.inner.options)
+        let (source, target) = (&*inner.disk, &**target);
+        let (manifest, files, blobs, shown) = {
+            let mut upkeep = inner.upkeep()?;
+            // With everything in files that do not change any more, the copy needs no log.
+            inner.flush_with(&mut upkeep)?;
+            let mut manifest = upkeep.manifest.clone();
+            manifest.clean_end = None;
+            // Open files stay readable when a compaction removes their names, and what the view
+            // shows keeps its blobs. They are listed last: the blob of every record that is in
+            // the files is among them.
+            let view = inner.view();
+            inner.show_blobs(&view);
+            let files = open_all(source, &files_of(&manifest))?;
+            (manifest, files, blobs_of(source)?, view)
+        };
+        let report = copy(source, target, &manifest, files, &blobs, &inner.options)?;
+        drop(shown);
+        Ok(report)
     }
 }
 
@@ -52,7 +66,15 @@ pub fn restore(
         return Err(OpenError::Missing(backup.describe("")));
     }
     let manifest = Manifest::load(&**backup, &*options.protect)?;
-    Ok(copy(&**backup, &**target, &manifest, options)?)
+    let source = &**backup;
+    let mut names = files_of(&manifest);
+    for name in source.list(wal::DIR).at(source, "list", wal::DIR)? {
+        if wal::file_number(&name).is_some_and(|number| number >= manifest.first_log) {
+            names.push((format!("{}/{name}", wal::DIR), None));
+        }
+    }
+    let files = open_all(source, &names)?;
+    Ok(copy(source, &**target, &manifest, files, &blobs_of(source)?, options)?)
 }
 
 fn check_empty(target: &dyn Disk) -> Maintained<()> {
@@ -60,47 +82,77 @@ fn check_empty(target: &dyn Disk) -> Maintained<()> {
     if names.is_empty() { Ok(()) } else { Err(MaintenanceError::Exists(target.describe(""))) }
 }
 
-/// Copies everything that a manifest names, and the manifest last.
+/// A file to copy: its name, and how much of it where that is not all.
+type Part = (String, Option<u64>);
+
+/// An open file, its name, and how much of it is copied.
+type OpenPart = (String, Box<dyn DiskFile>, u64);
+
+/// The files that a manifest names, and the key.
+fn files_of(manifest: &Manifest) -> Vec<Part> {
+    let mut names: Vec<Part> = Vec::new();
+    names.extend(manifest.runs.iter().map(|record| (run::file_name(record.number), None)));
+    let segments = manifest.segments.iter();
+    names
+        .extend(segments.map(|record| (segment::file_name(record.partition, record.number), None)));
+    names.extend(manifest.state.map(|number| (state::file_name(number), None)));
+    if manifest.metrics_bytes > 0 {
+        names.push((registry::log::FILE.to_owned(), Some(manifest.metrics_bytes)));
+    }
+    names.push((keys::FILE.to_owned(), None));
+    names
+}
+
+fn open_all(source: &dyn Disk, names: &[Part]) -> Result<Vec<OpenPart>, DiskError> {
+    let open = |(name, len): &Part| {
+        let file = source.open_read(name).at(source, "open", name)?;
+        let len = match len {
+            Some(len) => *len,
+            None => file.len().at(source, "measure", name)?,
+        };
+        Ok((name.clone(), file, len))
+    };
+    names.iter().map(open).collect()
+}
+
+fn blobs_of(source: &dyn Disk) -> Result<Vec<String>, DiskError> {
+    let mut names = source.list(blob::DIR).at(source, "list", blob::DIR)?;
+    names.retain(|name| name.ends_with(".blob"));
+    Ok(names.into_iter().map(|name| format!("{}/{name}", blob::DIR)).collect())
+}
+
+/// Copies files and blobs, and the manifest last.
 fn copy(
     source: &dyn Disk,
     target: &dyn Disk,
     manifest: &Manifest,
+    files: Vec<OpenPart>,
+    blobs: &[String],
     options: &Options,
 ) -> Maintained<CopyReport> {
-    for folder in [wal::DIR, run::DIR, segment::DIR, blob::DIR, keys::DIR, state::DIR] {
+    let mut folders: Vec<String> =
+        [wal::DIR, run::DIR, segment::DIR, blob::DIR, keys::DIR, state::DIR]
+            .map(String::from)
+            .into();
+    folders.extend(manifest.segments.iter().map(|record| segment::folder(record.partition)));
+    folders.dedup();
+    for folder in &folders {
         target.create_dir_all(folder).at(target, "create", folder)?;
     }
-    let mut names: Vec<String> = Vec::new();
-    names.extend(manifest.runs.iter().map(|record| run::file_name(record.number)));
-    for record in &manifest.segments {
-        let folder = segment::folder(record.partition);
-        target.create_dir_all(&folder).at(target, "create", &folder)?;
-        names.push(segment::file_name(record.partition, record.number));
-    }
-    names.extend(manifest.state.map(state::file_name));
-    for name in source.list(blob::DIR).at(source, "list", blob::DIR)? {
-        if name.ends_with(".blob") {
-            names.push(format!("{}/{name}", blob::DIR));
-        }
-    }
-    for name in source.list(wal::DIR).at(source, "list", wal::DIR)? {
-        if wal::file_number(&name).is_some_and(|number| number >= manifest.first_log) {
-            names.push(format!("{}/{name}", wal::DIR));
-        }
-    }
     let mut report = CopyReport::default();
-    for name in &names {
-        let len = source.len(name).at(source, "measure", name)?;
-        copy_file(source, target, name, len, &mut report)?;
+    for (name, file, len) in files {
+        copy_file((source, &*file), target, &name, len, &mut report)?;
     }
-    if manifest.metrics_bytes > 0 {
-        let (name, len) = (registry::log::FILE, manifest.metrics_bytes);
-        copy_file(source, target, name, len, &mut report)?;
+    for name in blobs {
+        let file = match source.open_read(name) {
+            // No record that is copied refers to it: it was removed since.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            file => file.at(source, "open", name)?,
+        };
+        let len = file.len().at(source, "measure", name)?;
+        copy_file((source, &*file), target, name, len, &mut report)?;
     }
-    let len = source.len(keys::FILE).at(source, "measure", keys::FILE)?;
-    copy_file(source, target, keys::FILE, len, &mut report)?;
-    let folders = names.iter().filter_map(|name| Some(name.rsplit_once('/')?.0));
-    for folder in folders.chain([keys::DIR, segment::DIR, ""]) {
+    for folder in folders.iter().map(String::as_str).chain([""]) {
         target.sync_dir(folder).at(target, "sync", folder)?;
     }
     manifest.store(target, &*options.protect)?;
@@ -109,13 +161,12 @@ fn copy(
 }
 
 fn copy_file(
-    source: &dyn Disk,
+    (source, from): (&dyn Disk, &dyn DiskFile),
     target: &dyn Disk,
     name: &str,
     len: u64,
     report: &mut CopyReport,
 ) -> Maintained<()> {
-    let from = source.open_read(name).at(source, "open", name)?;
     let to = match name {
         keys::FILE => target.open_private(name),
         _ => target.open(name),

@@ -57,19 +57,21 @@ impl Db {
         self.inner.registry.read().id(number)
     }
 
-    /// Everything that changed after a sequence (0: since the beginning).
+    /// Everything that changed after a sequence (0: since the beginning). Of records that are
+    /// still in memory the span of all in a window is named, not only of those after it.
     pub fn changes(&self, since: Sequence) -> Result<Changes, ReadError> {
-        let (from, tombstones) = {
-            let upkeep = self.inner.upkeep.lock();
-            (upkeep.manifest.changes_from, upkeep.manifest.tombstones.clone())
-        };
+        // In this order: what has a sequence up to `until` is in the view, since a writer holds
+        // the view, and then the shards of its records, from its sequence on until it is applied.
+        let last = self.inner.wal.as_ref().map(|wal| wal.last());
+        let view = self.inner.view();
+        let mut until = last.unwrap_or_else(|| view.active.after());
+        // Later than the view: what a deletion that was carried out before it took along is
+        // forgotten in both.
+        let from = self.inner.upkeep.lock().manifest.changes_from;
         if since < from {
             return Ok(Changes::TooOld { from });
         }
-        let snapshot = self.snapshot();
-        let view = &snapshot.view;
         let mut changes = Vec::new();
-        let mut until = view.active.after();
         for live in &view.segments {
             if live.record.last_sequence <= since {
                 continue;
@@ -96,29 +98,30 @@ impl Db {
                 kind: ChangeKind::Write,
             }));
         }
-        for table in view.frozen.iter().filter(|table| table.last() > since) {
+        for table in view.memtables().filter(|table| table.last().min(until) > since) {
+            let sequences = (table.after() + 1, table.last().min(until));
             for metric in table.metrics() {
-                for copy in table.copies(metric, i64::MIN, i64::MAX) {
-                    let block = copy.decode();
-                    let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time())
-                    else {
-                        continue;
-                    };
-                    let sequences = (table.after() + 1, table.last());
-                    let kind = ChangeKind::Write;
-                    changes.push(Change { metric, first_ns, last_ns, sequences, kind });
-                }
+                changes.extend(table.spans(metric).into_iter().map(|(first_ns, last_ns)| Change {
+                    metric,
+                    first_ns,
+                    last_ns,
+                    sequences,
+                    kind: ChangeKind::Write,
+                }));
             }
         }
-        for tombstone in tombstones.iter().filter(|tombstone| tombstone.sequence > since) {
-            changes.push(Change {
-                metric: tombstone.deletion.metric,
-                first_ns: tombstone.deletion.from_ns,
-                last_ns: tombstone.deletion.to_ns,
-                sequences: (tombstone.sequence, tombstone.sequence),
-                kind: ChangeKind::Delete,
-            });
-            until = until.max(tombstone.sequence);
+        for metric in view.tombstones.metrics() {
+            let deletions = view.tombstones.of(metric).iter();
+            for tombstone in deletions.filter(|tombstone| tombstone.sequence > since) {
+                changes.push(Change {
+                    metric,
+                    first_ns: tombstone.deletion.from_ns,
+                    last_ns: tombstone.deletion.to_ns,
+                    sequences: (tombstone.sequence, tombstone.sequence),
+                    kind: ChangeKind::Delete,
+                });
+                until = until.max(tombstone.sequence);
+            }
         }
         changes.sort_by_key(|change| change.sequences.1);
         Ok(Changes::Known { changes, until })

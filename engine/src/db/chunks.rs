@@ -1,16 +1,19 @@
 //! Sealed chunks by themselves: headers, bodies and the proofs that lead to a signed batch.
 
+use std::collections::HashMap;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
 use chronolith_merkle::{DAG_CBOR, Digest, HashFunction, Proof, RAW, Tree, content_id, leaf_hash};
 use cid::Cid;
+use parking_lot::RwLockReadGuard;
 
 use crate::catalogue::{Catalogue, CatalogueEntry};
 use crate::chunk::body::BodyView;
 use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
 use crate::db::{Db, Inner, first_and_last};
 use crate::error::{Fault, ReadError};
+use crate::keys::ProducerKey;
 use crate::layers::body_fault;
 use crate::model::{Kind, MetricId};
 use crate::registry::codec::metric_bytes;
@@ -196,6 +199,7 @@ impl Db {
         let inner = &self.inner;
         let metrics = self.select(&Selector::all().device(device))?;
         let view = inner.view();
+        let key = inner.pseudonym_key();
         let mut entries = Vec::new();
         for id in metrics {
             let mut chunks = Vec::new();
@@ -210,11 +214,11 @@ impl Db {
                     chunks.push((Arc::clone(live), entry, seal, header));
                 }
             }
-            let Some(name) = inner.catalogue_name(id, &chunks)? else { continue };
-            let listed = chunks.iter();
-            entries.extend(
-                listed.map(|(_, entry, _, header)| CatalogueEntry::new(name, entry.key, *header)),
-            );
+            let mut names = inner.catalogue_names(id, key.as_ref())?;
+            for chunk in &chunks {
+                let name = names.of(chunk, &chunks)?;
+                entries.push(CatalogueEntry::new(name, chunk.1.key, chunk.3));
+            }
         }
         Ok(Catalogue::build(entries, inner.options.hash_function))
     }
@@ -222,29 +226,73 @@ impl Db {
 
 type ListedChunk = (Arc<LiveSegment>, ChunkEntry, SealRecord, Cid);
 
-impl Inner {
-    /// What names a metric in catalogues: a digest of its identity, or for hidden metrics the
-    /// pseudonym of its headers. `None` where a hidden metric has no body left to tell it.
-    fn catalogue_name(
+/// What names a metric's chunks in catalogues. A chunk of the metric's open days is named by a
+/// digest of the metric's identity, one of its hidden days by the pseudonym in its header.
+struct CatalogueNames<'a> {
+    registry: RwLockReadGuard<'a, Registry>,
+    key: Option<&'a ProducerKey>,
+    identity: Vec<u8>,
+    /// By the producer: there are several where a lost key was replaced.
+    pseudonyms: HashMap<[u8; 32], [u8; 32]>,
+}
+
+impl CatalogueNames<'_> {
+    fn of(
+        &mut self,
+        (_, entry, seal, _): &ListedChunk,
+        chunks: &[ListedChunk],
+    ) -> Result<[u8; 32], ReadError> {
+        let metric = entry.key.metric;
+        let definition = self.registry.version(metric, entry.definition);
+        if !definition.ok_or(ReadError::UnknownMetric(metric))?.level.hides_metric() {
+            return Ok(HashFunction::Sha256.digest(&self.identity));
+        }
+        let producer = seal.producer;
+        if let Some(known) = self.pseudonyms.get(&producer) {
+            return Ok(*known);
+        }
+        let name = match self.key.filter(|key| key.public() == producer) {
+            Some(key) => key.pseudonym(&self.identity),
+            None => self.told_by_bodies(producer, chunks)?.unwrap_or_default(),
+        };
+        self.pseudonyms.insert(producer, name);
+        Ok(name)
+    }
+
+    /// The pseudonym that some body of the producer's holds, for want of the producer's key.
+    fn told_by_bodies(
         &self,
-        id: MetricId,
+        producer: [u8; 32],
         chunks: &[ListedChunk],
     ) -> Result<Option<[u8; 32]>, ReadError> {
-        let registry = self.registry.read();
-        let definition = registry.get(id.index()).ok_or(ReadError::UnknownMetric(id.index()))?;
-        if !definition.level.hides_metric() {
-            let identity = metric_bytes(&definition.metric);
-            return Ok(Some(HashFunction::Sha256.digest(&identity)));
-        }
         for (live, entry, seal, _) in chunks {
-            if let Some(body) = &entry.body {
-                let (header, _) = rebuild_header(&registry, live, entry, seal, body)?;
+            if let Some(body) = entry.body.filter(|_| seal.producer == producer) {
+                let (header, _) = rebuild_header(&self.registry, live, entry, seal, &body)?;
                 if header.pseudonym.is_some() {
                     return Ok(header.pseudonym);
                 }
             }
         }
         Ok(None)
+    }
+}
+
+impl Inner {
+    /// The key that pseudonyms are made with; from its file, since maintenance may hold the other
+    /// copy for long and a reader has none.
+    fn pseudonym_key(&self) -> Option<ProducerKey> {
+        ProducerKey::load(&*self.disk).ok()
+    }
+
+    fn catalogue_names<'a>(
+        &'a self,
+        id: MetricId,
+        key: Option<&'a ProducerKey>,
+    ) -> Result<CatalogueNames<'a>, ReadError> {
+        let registry = self.registry.read();
+        let definition = registry.get(id.index()).ok_or(ReadError::UnknownMetric(id.index()))?;
+        let identity = metric_bytes(&definition.metric);
+        Ok(CatalogueNames { registry, key, identity, pseudonyms: HashMap::new() })
     }
 
     /// The keys and leaf hashes of a seal batch that are still here, in the order of keys.

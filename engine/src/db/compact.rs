@@ -93,7 +93,7 @@ impl Inner {
         };
         self.remove_runs(gone_runs.into_iter());
         self.remove_segments(&base, &gone);
-        self.remove_unused_blobs()?;
+        self.remove_unused_blobs(!base.view.tombstones.metrics().is_empty())?;
         Ok(report)
     }
 

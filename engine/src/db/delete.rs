@@ -11,6 +11,7 @@ use crate::error::{MaintenanceError, ReadError};
 use crate::layers::{self};
 use crate::manifest::{RetentionRule, Tombstone};
 use crate::model::{MetricId, floor_to_window, window_start};
+use crate::registry::whole_pattern;
 use crate::view::View;
 use crate::wal::payload::Deletion;
 use crate::wal::{Sequence, Wal};
@@ -66,11 +67,7 @@ impl Db {
 
 /// A pattern that must match all of a text.
 fn whole(pattern: &str) -> Result<Regex, ReadError> {
-    Regex::new(&format!("^(?:{pattern})$")).map_err(|error| ReadError::Pattern {
-        label: "retention".to_owned(),
-        pattern: pattern.to_owned(),
-        problem: error.to_string(),
-    })
+    whole_pattern("retention", pattern)
 }
 
 impl Inner {

@@ -57,6 +57,7 @@ impl super::Db {
             let active = Arc::new(Memtable::new(wal.last()));
             let view = Arc::new(View { active, ..rotated.clone() });
             *guard = Arc::new(rotated);
+            self.inner.show_blobs(&view);
             view
         };
         if view.frozen.len() > FROZEN_MAX {

@@ -120,7 +120,7 @@ impl Db {
             background: Background::default(),
             torn: None,
             next_part: AtomicU64::new(0),
-            fresh_blobs: Mutex::default(),
+            kept_blobs: Mutex::default(),
             lock: Mutex::new(lock),
         };
         inner.show_files();
@@ -247,6 +247,7 @@ impl Inner {
         // The manifest that was read may not be durable yet under its name; what only the one
         // before it needs must not go before it is.
         disk.sync_dir("").at(&*disk, "sync", "")?;
+        crate::repair::lost::move_listed(disk.as_ref(), &self.upkeep.get_mut().manifest)?;
         self.remove_orphans(first_log)?;
         let number = last_log.map_or(first_log, |last| last + 1);
         let last = recovered.last_sequence;

@@ -118,6 +118,7 @@ impl Inner {
         if batch.size_bytes() > limit {
             return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
         }
+        let held = self.hold_blobs(batch)?;
         let frame = self.frame(&[], &[], batch);
         let registry = self.registry.read();
         let kinds = registry.kinds();
@@ -130,11 +131,13 @@ impl Inner {
         // From here on the order of the log is the order in the memtable and in the state.
         let mut shards = view.active.lock(&batch.metrics);
         let mut state = (!batch.state.is_empty()).then(|| self.state.lock());
+        state.as_ref().map_or(Ok(()), |state| state.check(&batch.state))?;
         let sequence = wal.append(frame)?;
         shards.apply(batch, |metric| registry.shape(metric));
         if let Some(state) = &mut state {
             batch.state.iter().for_each(|change| state.apply(change, sequence));
         }
+        held.are_used();
         Ok(sequence)
     }
 

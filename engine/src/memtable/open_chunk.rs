@@ -110,6 +110,20 @@ impl OpenChunk {
         }
     }
 
+    /// The first and last time, where there are records.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        match &self.records {
+            Records::Fixed { stream, late } => {
+                let late = late.iter().map(|(time, _)| *time);
+                let ends =
+                    stream.first_time().into_iter().chain(stream.last().map(|(time, _)| time));
+                let times = ends.chain(late);
+                Some((times.clone().min()?, times.max()?))
+            }
+            Records::Varying { times, .. } => Some((*times.iter().min()?, *times.iter().max()?)),
+        }
+    }
+
     pub(crate) fn copy(&self) -> OpenCopy {
         OpenCopy { window: self.window, kind: self.kind, records: self.records.clone() }
     }

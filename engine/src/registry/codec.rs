@@ -27,8 +27,18 @@ fn put_metric(out: &mut Vec<u8>, metric: &Metric) {
 
 /// Appends a numbered definition.
 pub(crate) fn put_defined(out: &mut Vec<u8>, defined: &Defined) {
-    let definition = &*defined.definition;
     put_varint(out, u64::from(defined.metric));
+    put_definition(out, &defined.definition);
+}
+
+/// How long a numbered definition is at most: bytes.
+pub(super) fn defined_bytes(definition: &Definition) -> usize {
+    let mut out = Vec::new();
+    put_definition(&mut out, definition);
+    out.len() + 5
+}
+
+fn put_definition(out: &mut Vec<u8>, definition: &Definition) {
     put_metric(out, &definition.metric);
     out.push(definition.kind.code());
     out.push(definition.level.number());

@@ -20,6 +20,19 @@ pub(super) struct LabelIndex {
     tags: BTreeMap<Box<str>, Postings>,
 }
 
+/// A pattern that must match all of a value.
+pub(crate) fn whole_pattern(label: &str, pattern: &str) -> Result<Regex, ReadError> {
+    let whole = |end: &str| Regex::new(&format!("^(?:{pattern}{end})$"));
+    // By itself first: `a)|(?:b` is none, although it is one between the brackets. A pattern that
+    // ends in a comment needs a new line before the bracket.
+    let regex = Regex::new(pattern).and_then(|_| whole("").or_else(|_| whole("\n")));
+    regex.map_err(|error| ReadError::Pattern {
+        label: label.to_owned(),
+        pattern: pattern.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
 fn add(postings: &mut Postings, value: &str, metric: u32) {
     if let Some(metrics) = postings.get_mut(value) {
         metrics.insert(metric);
@@ -89,13 +102,6 @@ impl LabelIndex {
                 .filter(|(value, _)| fits(value))
                 .fold(absent, |found, (_, carriers)| found | carriers)
         };
-        let pattern = |pattern: &str| {
-            Regex::new(&format!("^(?:{pattern})$")).map_err(|error| ReadError::Pattern {
-                label: label.to_owned(),
-                pattern: pattern.to_owned(),
-                problem: error.to_string(),
-            })
-        };
         Ok(match condition {
             Match::Equal(value) => equal(value),
             Match::NotEqual(value) => all() - equal(value),
@@ -104,11 +110,11 @@ impl LabelIndex {
             }
             Match::Prefix(prefix) => fitting(&|value| value.starts_with(prefix.as_str())),
             Match::Pattern(text) => {
-                let regex = pattern(text)?;
+                let regex = whole_pattern(label, text)?;
                 fitting(&|value| regex.is_match(value))
             }
             Match::NotPattern(text) => {
-                let regex = pattern(text)?;
+                let regex = whole_pattern(label, text)?;
                 fitting(&|value| !regex.is_match(value))
             }
         })
@@ -167,5 +173,34 @@ mod tests {
         assert_eq!(index().select(&selector, 4).map(|f| f.len()).ok(), Some(1));
         let selector = Selector::all().label("device", Match::Pattern("(".into()));
         assert!(matches!(index().select(&selector, 4), Err(ReadError::Pattern { .. })));
+    }
+
+    /// Symptom: the pattern `a)|(?:b` matched every value that begins with `a` or ends in `b`.
+    /// Loss: retention rules and selections that took more than they said. Cause: the pattern was
+    /// put between anchors without being looked at by itself. Fix: it must be a pattern by itself.
+    #[test]
+    fn a_pattern_cannot_leave_its_anchors() {
+        for pattern in ["a)|(?:b", "a)", "(?:a", "(?x)a#)|(?:b\nc)("] {
+            assert!(whole_pattern("name", pattern).is_err(), "{pattern}");
+        }
+        for (pattern, yes, no) in [
+            ("a|b", "b", "ab"),
+            ("", "", "a"),
+            ("(?x) a b # both", "ab", "a b"),
+            ("(?m)^a$", "a", "a\nb"),
+            ("(?i)ab", "aB", "abc"),
+        ] {
+            let regex = whole_pattern("name", pattern);
+            assert_eq!(
+                regex.as_ref().map(|regex| regex.is_match(yes)).ok(),
+                Some(true),
+                "{pattern}"
+            );
+            assert_eq!(
+                regex.as_ref().map(|regex| regex.is_match(no)).ok(),
+                Some(false),
+                "{pattern}"
+            );
+        }
     }
 }

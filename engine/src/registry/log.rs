@@ -21,8 +21,14 @@ use super::{Defined, Registry};
 pub(crate) const FILE: &str = "metrics";
 /// Definitions in one frame at most, which bounds what a reader must allocate.
 const FRAME_DEFINITIONS: usize = 4096;
+/// A frame ends behind the definition that makes it as long as this, unpacked: bytes.
+const FRAME_BYTES: usize = 16 << 20;
+/// The longest definition, encoded: bytes.
+pub(super) const DEFINITION_BYTES_MAX: usize = 16 << 20;
 /// The most that a frame may hold when unpacked: bytes.
 const FRAME_BYTES_MAX: usize = 1 << 30;
+
+const _: () = assert!(FRAME_BYTES + DEFINITION_BYTES_MAX < FRAME_BYTES_MAX);
 
 /// Writes definitions behind the first `len` bytes of the file and syncs it; returns the new
 /// length.
@@ -33,10 +39,19 @@ pub(crate) fn append(
     definitions: &[Defined],
 ) -> Result<u64, DiskError> {
     let mut bytes = Vec::new();
-    for definitions in definitions.chunks(FRAME_DEFINITIONS) {
-        let mut plain = Vec::new();
-        put_varint(&mut plain, definitions.len() as u64);
-        definitions.iter().for_each(|defined| put_defined(&mut plain, defined));
+    let mut rest = definitions.iter().peekable();
+    while rest.peek().is_some() {
+        let (mut count, mut encoded) = (0, Vec::new());
+        while count < FRAME_DEFINITIONS
+            && encoded.len() < FRAME_BYTES
+            && let Some(defined) = rest.next()
+        {
+            put_defined(&mut encoded, defined);
+            count += 1;
+        }
+        let mut plain = Vec::with_capacity(encoded.len() + 10);
+        put_varint(&mut plain, count as u64);
+        plain.extend_from_slice(&encoded);
         let packed = zstd::bulk::compress(&plain, 3).at(disk, "compress", FILE)?;
         let start = bytes.len();
         bytes.extend_from_slice(&[0; 4]);
@@ -93,5 +108,53 @@ fn unpacked_size(packed: &[u8]) -> Result<usize, String> {
     match zstd::zstd_safe::get_frame_content_size(packed) {
         Ok(Some(size)) if size <= FRAME_BYTES_MAX as u64 => Ok(size as usize),
         _ => Err("a compressed frame without a sensible size".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use std::sync::Arc;
+
+    use chronolith_disk::SimDisk;
+
+    use crate::model::{Definition, Kind, Limits, Metric};
+    use crate::protect::Clear;
+
+    use super::*;
+
+    /// Symptom: with a raised limit of metadata a database could not be opened again. Loss: all of
+    /// it. Cause: a frame of definitions was cut by their number alone and grew beyond what its
+    /// reader takes. Fix: it is cut by its length, too, and a longer definition is refused.
+    #[test]
+    fn frames_of_large_definitions_are_read_again() {
+        let large = |number: u32, size: usize| {
+            let mut definition =
+                Definition::new(Metric::new("car-1", format!("metric-{number}")), Kind::F64);
+            definition.metadata.insert("long".to_owned(), "x".repeat(size));
+            Defined { metric: number, definition: Arc::new(definition) }
+        };
+        let definitions: Vec<Defined> = (0..70).map(|number| large(number, 1 << 20)).collect();
+        let disk = SimDisk::new();
+        let len = append(&disk, &Clear, 0, &definitions).unwrap();
+        let mut registry = Registry::default();
+        load(&disk, &Clear, len, &mut registry).unwrap();
+        assert_eq!(registry.len(), 70);
+        let bytes = disk.read_file(FILE).unwrap();
+        let (mut at, mut sizes) = (0, Vec::new());
+        while at < bytes.len() {
+            let size = u32::from_le_bytes(*bytes[at..].first_chunk().unwrap()) as usize;
+            let packed =
+                record::get(&bytes[at + 4..at + 4 + size], &Clear, Purpose::Definitions, FILE, 0);
+            sizes.push(unpacked_size(&packed.unwrap()).unwrap());
+            at += 4 + size;
+        }
+        assert!(sizes.len() > 4 && sizes.iter().all(|size| *size <= FRAME_BYTES + (2 << 20)));
+        let mut definition = large(70, DEFINITION_BYTES_MAX).definition.as_ref().clone();
+        let limits = Limits { metadata_bytes: usize::MAX, ..Limits::default() };
+        assert!(registry.check(&definition, &limits).is_err(), "longer than a frame takes");
+        definition.metadata.insert("long".to_owned(), "x".repeat(1 << 20));
+        assert!(registry.check(&definition, &limits).is_ok());
     }
 }

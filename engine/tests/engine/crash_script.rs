@@ -4,18 +4,22 @@
 //! must always be exactly what the first `p` events made of it: the prefix property.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::Arc;
 
-use chronolith_disk::Disk;
+use chronolith_disk::{Disk, SimDisk};
 use chronolith_engine::{
-    Db, Definition, Durability, Kind, MaintenanceError, Metric, MetricId, OpenError, Options,
-    RetentionRule, SealScope, Ticket, Value, WriteError,
+    Change, ChangeKind, Changes, Db, Definition, Durability, Kind, MaintenanceError, Metric,
+    MetricId, OpenError, Options, ReadError, RetentionRule, SealScope, Ticket, Value, WriteError,
+    verify,
 };
 
 use crate::oracle::{Oracle, options};
 
 pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 const NAMESPACE: &str = "script";
+/// Values of this length are written as blobs.
+const BLOB_BYTES: usize = 40;
 
 /// Splitmix64: the same script for the same seed, for ever.
 #[derive(Debug, Clone)]
@@ -65,6 +69,10 @@ pub(crate) enum Step {
     Retention(i64),
     CloseAndReopen,
     DropAndReopen,
+    /// What a backup holds is what the store holds.
+    Backup,
+    /// What a reader of changes is told covers what happened since it asked last.
+    Changes,
 }
 
 /// What the store must hold after some events.
@@ -139,6 +147,14 @@ pub(crate) fn content(db: &Db) -> Result<Content, String> {
             let block = block.map_err(|error| error.to_string())?;
             records.extend(block.iter().map(|(time_ns, value)| (time_ns, value.to_value())));
         }
+        for (time_ns, value) in &records {
+            let Value::Blob(blob) = value else { continue };
+            let problem =
+                |error: &dyn std::fmt::Display| format!("metric {number} at {time_ns}: {error}");
+            let mut read = Vec::new();
+            let mut reader = db.open_blob(blob).map_err(|error| problem(&error))?;
+            reader.read_to_end(&mut read).map_err(|error| problem(&error))?;
+        }
         content.records.push(records);
     }
     Ok(content)
@@ -164,6 +180,10 @@ fn value(kind: Kind, random: &mut Random) -> Value {
         Kind::U64 => Value::U64(choice % 3 * (u64::MAX / 2)),
         Kind::Bool => Value::Bool(choice.is_multiple_of(2)),
         Kind::Text => Value::Text("é☃".repeat(choice as usize % 9)),
+        // Some are written as blobs, often with the same content.
+        Kind::Bytes if (choice >> 8).is_multiple_of(4) => {
+            Value::Bytes(vec![(choice % 4) as u8; BLOB_BYTES])
+        }
         Kind::Bytes => Value::Bytes(choice.to_le_bytes()[..choice as usize % 9].to_vec()),
     }
 }
@@ -222,6 +242,8 @@ impl Writer {
             35..=36 => Step::Retention(1 << (50 + self.random.below(12))),
             37..=39 => Step::CloseAndReopen,
             40..=41 => Step::DropAndReopen,
+            42 => Step::Backup,
+            43..=45 => Step::Changes,
             _ => Step::Event(self.batch()),
         }
     }
@@ -375,6 +397,9 @@ pub(crate) struct Player {
     tickets: Vec<(usize, Ticket)>,
     events: usize,
     model: Model,
+    /// The sequence up to which changes are known, and what happened since: metric, times, kind.
+    known: u64,
+    unknown: Vec<(u32, i64, i64, ChangeKind)>,
     pub(crate) journal: Journal,
 }
 
@@ -394,7 +419,8 @@ impl Player {
         journal.contents.push(model.content());
         journal.models.push(model.clone());
         let operations = Box::new(operations);
-        Self { disk, operations, db: None, tickets: Vec::new(), events: 0, model, journal }
+        let (tickets, unknown) = (Vec::new(), Vec::new());
+        Self { disk, operations, db: None, tickets, events: 0, model, known: 0, unknown, journal }
     }
 
     pub(crate) fn open(&mut self) -> Result<(), Failed> {
@@ -455,6 +481,17 @@ impl Player {
                 drop(db);
                 return self.open();
             }
+            Step::Backup => {
+                let target: Arc<dyn Disk> = Arc::new(SimDisk::new());
+                db.backup(&target)?;
+                assert_eq!(verify(&target, &script_options()).faults, Vec::new());
+                let copy = Db::open_on(target, script_options())?;
+                assert_eq!(content(&copy), Ok(self.model.content()), "a backup");
+            }
+            Step::Changes => {
+                self.ask_for_changes(&db).map_err(MaintenanceError::from)?;
+                return Ok(());
+            }
         }
         self.acknowledge(all);
         Ok(())
@@ -468,7 +505,65 @@ impl Player {
         Ok(())
     }
 
+    fn ask_for_changes(&mut self, db: &Db) -> Result<(), ReadError> {
+        let since = self.known;
+        match db.changes(since)? {
+            Changes::Known { changes, until } => {
+                assert!(until >= since);
+                for (metric, from_ns, to_ns, kind) in self.unknown.drain(..) {
+                    let covers = |change: &Change| {
+                        (change.metric, change.kind) == (metric, kind)
+                            && change.first_ns <= from_ns
+                            && change.last_ns >= to_ns
+                    };
+                    let is_told = changes.iter().any(covers)
+                        // What a deletion hid and a compaction took along is told by the deletion.
+                        || changes.iter().any(|change| {
+                            (change.metric, change.kind) == (metric, ChangeKind::Delete)
+                                && change.first_ns <= from_ns
+                                && change.last_ns >= to_ns
+                        });
+                    assert!(is_told, "{kind:?} of {metric} from {from_ns} to {to_ns}: {changes:?}");
+                }
+                self.known = until;
+            }
+            Changes::TooOld { from } => {
+                self.unknown.clear();
+                self.known = from;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same event with its long values written as blobs.
+    fn with_blobs(db: &Db, event: &Event) -> Result<Event, Failed> {
+        let mut event = event.clone();
+        if let Event::Write { records, .. } = &mut event {
+            for (_, _, value) in records {
+                if let Value::Bytes(bytes) = value
+                    && bytes.len() == BLOB_BYTES
+                {
+                    *value = Value::Blob(db.write_blob(&bytes[..])?);
+                }
+            }
+        }
+        Ok(event)
+    }
+
     fn event(&mut self, db: &Db, event: &Event) -> Result<(), Failed> {
+        let event = &Self::with_blobs(db, event)?;
+        match event {
+            Event::Define(_) => {}
+            Event::Write { records, .. } => {
+                let records = records.iter();
+                self.unknown.extend(
+                    records.map(|(metric, time, _)| (*metric, *time, *time, ChangeKind::Write)),
+                );
+            }
+            Event::Delete { metric, from_ns, to_ns } => {
+                self.unknown.push((*metric, *from_ns, *to_ns, ChangeKind::Delete));
+            }
+        }
         self.journal.started.push((self.operations)());
         self.events += 1;
         self.model.apply(event);

@@ -1,17 +1,22 @@
 //! The promises of the store, one behaviour per file.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod aggregates_are_exact;
 mod batches_that_arrive_during_upkeep_are_safe;
+mod blobs_stay_while_they_are_needed;
 mod calling_disk;
 mod closing_is_final;
 mod crash_script;
 mod damage_does_not_stop_the_rest;
 mod failed_writes_are_never_acknowledged;
 mod flipped_bytes_are_seen;
+mod hooked;
 mod old_windows_expire_whole;
 mod oracle;
 mod pieces_of_logs_in_values_are_no_frames;
 mod power_cuts_lose_nothing_acknowledged;
+mod questions_are_answered_exactly;
 mod random_operations_agree_with_an_oracle;
+mod repairs_keep_what_is_whole;
 mod windows_may_be_wide_or_many;
 mod writers_go_on_while_chunks_are_sealed;

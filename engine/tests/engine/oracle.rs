@@ -53,6 +53,14 @@ fn as_f64(value: &Value) -> f64 {
     }
 }
 
+fn as_integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::I64(value) => Some((*value).into()),
+        Value::U64(value) => Some((*value).into()),
+        _ => None,
+    }
+}
+
 fn close(a: f64, b: f64) -> bool {
     a.to_bits() == b.to_bits()
         || (a.is_nan() && b.is_nan())
@@ -123,7 +131,13 @@ fn assert_numbers(bucket: &chronolith_engine::Bucket, inside: &[(i64, Value)]) {
     assert!(close(got(Function::Avg).unwrap(), sum / values.len() as f64));
     assert_eq!(got(Function::Min), numbers().reduce(f64::min));
     assert_eq!(got(Function::Max), numbers().reduce(f64::max));
-    let mean = sum / values.len() as f64;
+    // Of integers the differences from the first, since floats cannot hold them all.
+    let integers: Vec<i128> = inside.iter().filter_map(|(_, value)| as_integer(value)).collect();
+    let values: Vec<f64> = match integers.first() {
+        Some(first) => integers.iter().map(|integer| (integer - first) as f64).collect(),
+        None => values,
+    };
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
     let expected = (values.len() > 1).then(|| (squares / (values.len() - 1) as f64).sqrt());
     match (got(Function::Stddev), expected) {
