@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use chronolith_disk::{CrashMode, Disk, SimDisk};
+use chronolith_disk::{CrashMode, Disk, Lie, SimDisk};
 use chronolith_engine::{
     BlobRef, Db, Definition, Durability, Kind, Metric, MetricId, RepairReport, SealScope, Value,
     ValueRef, repair, verify,
@@ -244,6 +244,21 @@ fn records_behind_a_lost_definition_stay_with_their_metric() {
 /// were written again. Fix: what is whole is written and synced before anything is given up.
 #[test]
 fn a_power_cut_at_any_step_of_a_repair_loses_nothing_that_is_whole() {
+    let cuts = cut_repairs(None).unwrap_or_else(|problem| panic!("{problem}"));
+    eprintln!("{cuts} power cuts during a repair");
+}
+
+#[test]
+fn this_test_notices_a_repair_that_does_not_sync() {
+    assert!(cut_repairs(Some(Lie::FileSync)).is_err(), "files that are not synced went unnoticed");
+    assert!(
+        cut_repairs(Some(Lie::FolderSync)).is_err(),
+        "names that are not synced went unnoticed"
+    );
+}
+
+/// Cuts the power at every operation of a repair and repairs again; how often.
+fn cut_repairs(lie: Option<Lie>) -> Result<usize, String> {
     let disk = store();
     let log: Vec<String> =
         disk.files().into_iter().filter(|path| path.starts_with("wal/")).collect();
@@ -260,6 +275,7 @@ fn a_power_cut_at_any_step_of_a_repair_loses_nothing_that_is_whole() {
     let expected = content(&open(&once).unwrap()).unwrap();
     let damaged = disk.deep_clone();
     damaged.keep_history();
+    damaged.lie(lie);
     repaired(&damaged).unwrap();
     let images = damaged.history();
     assert!(images.len() > 40, "a repair of {} operations", images.len());
@@ -267,20 +283,24 @@ fn a_power_cut_at_any_step_of_a_repair_loses_nothing_that_is_whole() {
         for (number, mode) in CrashMode::ALL.into_iter().enumerate() {
             let place = format!("cut after {operations} of {}, {mode:?}", images.len());
             let cut = image.crash(mode, (operations * 5 + number) as u64);
-            repaired(&cut).unwrap_or_else(|error| panic!("{place}: {error}"));
+            repaired(&cut).map_err(|error| format!("{place}: {error}"))?;
             let shared: Arc<dyn Disk> = Arc::new(cut.clone());
-            assert_eq!(verify(&shared, &script_options()).faults, Vec::new(), "{place}");
-            let db = open(&cut).unwrap_or_else(|error| panic!("{place}: {error}"));
-            assert_eq!(content(&db).unwrap(), expected, "{place}");
+            let faults = verify(&shared, &script_options()).faults;
+            let db = open(&cut).map_err(|error| format!("{place}: {error}"))?;
+            if !faults.is_empty() || content(&db)? != expected {
+                return Err(format!("{place}: {faults:?}, or something is missing"));
+            }
             drop(db);
             // The originals, too, whoever moved them.
             for name in ["lost/runs-", "lost/segments-", "lost/state-", "lost/wal-", "lost/keys-"] {
                 let kept = cut.files().iter().any(|path| path.starts_with(name));
-                assert!(kept, "{place}: nothing in {name}");
+                if !kept {
+                    return Err(format!("{place}: nothing in {name}"));
+                }
             }
         }
     }
-    eprintln!("{} power cuts during a repair", images.len() * CrashMode::ALL.len());
+    Ok(images.len() * CrashMode::ALL.len())
 }
 
 /// Symptom: a repair said nothing of blobs that were gone, and every later check complained again.
