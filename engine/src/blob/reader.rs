@@ -61,8 +61,10 @@ impl BlobReader {
         let fault = |what: &str| Fault::new(&self.name, offset, what);
         let record = self.map.get(range).ok_or_else(|| fault("a block is cut short"))?;
         let block = record::get(record, &*self.protect, Purpose::Blob, &self.name, offset)?;
-        if !matches(&self.list.blocks[number].0, &block) {
-            return Err(fault("a block is not what its content id names"));
+        let before = number.checked_sub(1).map_or(0, |before| self.list.blocks[before].1);
+        let (cid, end) = &self.list.blocks[number];
+        if !matches(cid, &block) || block.len() as u64 != end - before {
+            return Err(fault("a block is not what the blob's list names"));
         }
         Ok(block.into_owned())
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use chronolith_disk::{CrashMode, SimDisk};
 use chronolith_engine::{Batch, Db, Durability, MetricId, SealScope};
 
-use crate::calling_disk::CallingDisk;
 use crate::crash_script::{Content, SECOND_NS, content, definition};
+use crate::hooked::Hooked;
 use crate::oracle::options;
 
 /// A batch that arrives at a call, and what became of it.
@@ -76,10 +76,14 @@ struct Run {
 
 /// A store with a sealed chunk, a run, a deletion, and records in memory.
 fn prepare() -> Run {
-    let (sim, arrivals) = (SimDisk::new(), Arc::new(Mutex::new(Arrivals::default())));
-    let (of_disk, of_calls) = (sim.clone(), Arc::clone(&arrivals));
-    let disk = CallingDisk::new(sim.clone(), move |_| of_calls.lock().unwrap().arrive(&of_disk));
-    let db = Db::open_on(Arc::new(disk), options()).unwrap();
+    let (disk, arrivals) = (Arc::new(Hooked::new()), Arc::new(Mutex::new(Arrivals::default())));
+    let (sim, of_disk, of_calls) = (disk.sim.clone(), disk.sim.clone(), Arc::clone(&arrivals));
+    disk.set(move |call, _| {
+        if !matches!(call, "list" | "renamed") {
+            of_calls.lock().unwrap().arrive(&of_disk);
+        }
+    });
+    let db = Db::open_on(disk, options()).unwrap();
     let ids = [0, 6].map(|number| db.define(definition(number, "")).unwrap());
     db.write(&batch(&db, ids, 1), Durability::Synced).unwrap();
     db.seal(SealScope::All).unwrap();

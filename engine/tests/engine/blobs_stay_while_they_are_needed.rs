@@ -48,7 +48,7 @@ fn a_compaction_right_after_the_name_of_a_blob_leaves_it() {
     let (db, id) = open(Arc::clone(&disk) as Arc<dyn Disk>);
     let hooked = db.clone();
     disk.set(move |call, path| {
-        if call == "rename" && path.starts_with("blobs/") {
+        if call == "renamed" && path.starts_with("blobs/") {
             hooked.compact().unwrap();
         }
     });

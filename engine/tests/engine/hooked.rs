@@ -7,8 +7,8 @@ use chronolith_disk::{Disk, DiskFile, DiskLock, Mapped, SimDisk};
 
 type Hook = Box<dyn FnMut(&str, &str) + Send>;
 
-/// Hands the call and the path to a hook: before a name is opened, removed or listed, and after it
-/// was given.
+/// Hands the call and the path to a hook before every call on a name, and after a `rename` as
+/// `renamed`.
 pub(crate) struct Hooked {
     pub(crate) sim: SimDisk,
     hook: Mutex<Option<Hook>>,
@@ -60,16 +60,19 @@ impl Disk for Hooked {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        self.sim.rename(from, to)?;
         self.call("rename", to);
+        self.sim.rename(from, to)?;
+        self.call("renamed", to);
         Ok(())
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
+        self.call("remove", path);
         self.sim.remove(path)
     }
 
     fn create_dir_all(&self, path: &str) -> io::Result<()> {
+        self.call("create_dir_all", path);
         self.sim.create_dir_all(path)
     }
 
@@ -83,6 +86,7 @@ impl Disk for Hooked {
     }
 
     fn sync_dir(&self, path: &str) -> io::Result<()> {
+        self.call("sync_dir", path);
         self.sim.sync_dir(path)
     }
 

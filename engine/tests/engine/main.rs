@@ -4,7 +4,6 @@
 mod aggregates_are_exact;
 mod batches_that_arrive_during_upkeep_are_safe;
 mod blobs_stay_while_they_are_needed;
-mod calling_disk;
 mod closing_is_final;
 mod crash_script;
 mod damage_does_not_stop_the_rest;

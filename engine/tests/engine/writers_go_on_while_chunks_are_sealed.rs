@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use chronolith_disk::SimDisk;
 use chronolith_engine::{Db, Durability, Options, SealScope};
 
-use crate::calling_disk::CallingDisk;
 use crate::crash_script::{SECOND_NS, content, definition};
+use crate::hooked::Hooked;
 use crate::oracle::options;
 
 fn write(db: &Db, from: i64, count: i64) {
@@ -35,9 +35,9 @@ fn a_full_memtable_is_flushed_in_the_middle_of_a_seal_and_of_a_compaction() {
         |db| assert_eq!(db.compact().unwrap().segments, (2, 1)),
     ];
     for (index, upkeep) in upkeeps.into_iter().enumerate() {
-        let handle: Arc<Mutex<Option<Db>>> = Arc::default();
+        let (disk, handle) = (Arc::new(Hooked::new()), Arc::new(Mutex::new(None::<Db>)));
         let of_calls = Arc::clone(&handle);
-        let disk = CallingDisk::new(SimDisk::new(), move |path| {
+        disk.set(move |_, path| {
             if !path.ends_with(".seg") {
                 return;
             }
@@ -52,7 +52,7 @@ fn a_full_memtable_is_flushed_in_the_middle_of_a_seal_and_of_a_compaction() {
             drop(db.snapshot());
         });
         let budget = Options { memtable_bytes: 4 << 10, ..options() };
-        let db = Db::open_on(Arc::new(disk), budget).unwrap();
+        let db = Db::open_on(disk, budget).unwrap();
         define(&db);
         write(&db, 0, 100);
         if index == 1 {
