@@ -8,6 +8,7 @@ mod closing_is_final;
 mod crash_script;
 mod damage_does_not_stop_the_rest;
 mod failed_writes_are_never_acknowledged;
+mod files_of_version_1_are_read;
 mod flipped_bytes_are_seen;
 mod hooked;
 mod old_windows_expire_whole;
