@@ -11,6 +11,8 @@ mod export;
 mod ingest;
 mod listing;
 mod output;
+#[cfg(feature = "sql")]
+mod query;
 mod upkeep;
 
 use std::process::ExitCode;
@@ -32,10 +34,13 @@ enum Command {
     Init(upkeep::InitCommand),
     /// Read records from files into a database
     Ingest(ingest::IngestCommand),
-    /// Write records as CSV or JSON lines, ordered by device, metric and time
+    /// Write records as CSV, JSON lines or Parquet, ordered by device, metric and time
     Export(export::ExportCommand),
     /// Aggregate metrics over buckets of time
     Aggregate(aggregate::AggregateCommand),
+    /// Answer SQL; without any, a prompt
+    #[cfg(feature = "sql")]
+    Query(query::QueryCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -74,6 +79,8 @@ impl Command {
             Self::Ingest(command) => command.run(),
             Self::Export(command) => command.run(),
             Self::Aggregate(command) => command.run(),
+            #[cfg(feature = "sql")]
+            Self::Query(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

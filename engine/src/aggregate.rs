@@ -11,6 +11,7 @@ use crate::error::ReadError;
 use crate::layers::{self, MetricRef, WindowLayers, body_fault};
 use crate::model::{Column, Kind};
 use crate::view::View;
+use crate::windows::ReadReport;
 
 use accumulate::Partial;
 pub use bucket::Every;
@@ -151,10 +152,11 @@ pub(crate) fn aggregate(
     view: &Arc<View>,
     metric: MetricRef,
     aggregation: &Aggregation,
+    report: &mut ReadReport,
 ) -> Result<Vec<Bucket>, ReadError> {
     let needs = Needs::of(&aggregation.functions);
     let (first, last) = metric.windows(aggregation.from_ns, aggregation.to_ns);
-    let mut buckets = Buckets { aggregation, needs, kind: metric.kind, done: Vec::new() };
+    let mut buckets = Buckets { aggregation, needs, kind: metric.kind, report, done: Vec::new() };
     let mut scratch = Scratch { times: Vec::new(), values: Column::new(metric.kind) };
     for window in layers::find(view, metric, first, last)? {
         buckets.add_window(view, metric, &window, &mut scratch)?;
@@ -190,6 +192,7 @@ struct Buckets<'a> {
     aggregation: &'a Aggregation,
     needs: Needs,
     kind: Kind,
+    report: &'a mut ReadReport,
     done: Vec<(i64, Partial)>,
 }
 
@@ -222,10 +225,12 @@ impl Buckets<'_> {
                 && every.start_of(body.last_ns) == start_ns;
             let statistics = body.statistics.filter(|_| is_whole && !self.needs.variance);
             if let Some(statistics) = statistics {
+                self.report.chunks_from_statistics += 1;
                 let count = u64::from(body.count);
                 self.at(start_ns).add_statistics(&statistics, count, body.first_ns, body.last_ns);
                 return Ok(());
             }
+            self.report.note(window);
             let bytes = live.segment.body(body)?;
             let fault = |error: &dyn std::fmt::Display| body_fault(live, body, error);
             let view = BodyView::parse(&bytes, body.count as usize).map_err(|e| fault(&e))?;
@@ -242,6 +247,7 @@ impl Buckets<'_> {
             self.add_columns(&scratch.times, &scratch.values);
             return Ok(());
         }
+        self.report.note(window);
         let block = window.decode(metric, tombstones)?;
         self.add_columns(block.times(), block.values());
         Ok(())

@@ -53,7 +53,8 @@ impl Block {
     }
 
     /// The columns themselves.
-    pub(crate) fn into_columns(self) -> (Vec<i64>, Column) {
+    #[must_use]
+    pub fn into_columns(self) -> (Vec<i64>, Column) {
         (self.times, self.values)
     }
 

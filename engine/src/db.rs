@@ -10,6 +10,7 @@ mod flush;
 mod open;
 mod run_output;
 mod seal;
+mod segments;
 mod state;
 mod statistics;
 mod write;
@@ -21,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use chronolith_disk::{Disk, DiskLock};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 
-use crate::aggregate::{Aggregation, Bucket, aggregate};
+use crate::aggregate::{Aggregation, Bucket};
 use crate::background::Background;
 use crate::batch::Batch;
 use crate::error::{DiskError, MaintenanceError, ReadError};
@@ -38,12 +39,14 @@ use crate::segment::{self, PageBudget, Segment};
 use crate::view::{LiveRun, LiveSegment, View};
 use crate::wal::Wal;
 use crate::wal::recovery::TornTail;
+use crate::windows::ReadReport;
 
 pub use backup::{CopyReport, restore};
 pub use changes::{Change, ChangeKind, Changes};
 pub use chunks::{ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
+pub use segments::SegmentInfo;
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 
 use blobs::KeptBlobs;
@@ -155,7 +158,9 @@ impl Inner {
 }
 
 /// A range of times as its first and last nanosecond.
-fn first_and_last(range: &impl RangeBounds<i64>) -> Result<Option<(i64, i64)>, ReadError> {
+pub(crate) fn first_and_last(
+    range: &impl RangeBounds<i64>,
+) -> Result<Option<(i64, i64)>, ReadError> {
     use std::ops::Bound;
     let from_ns = match range.start_bound() {
         Bound::Included(from) => Some(*from),
@@ -238,7 +243,7 @@ impl Db {
         Snapshot { inner: Arc::clone(&self.inner), view, closer: Arc::clone(&self.closer) }
     }
 
-    fn latest_view(&self) -> Snapshot {
+    pub(crate) fn latest_view(&self) -> Snapshot {
         self.snapshot_of(self.inner.view())
     }
 
@@ -280,23 +285,30 @@ impl Snapshot {
         metrics: &[MetricId],
         aggregation: &Aggregation,
     ) -> Result<Vec<Vec<Bucket>>, ReadError> {
+        let mut report = ReadReport::default();
+        metrics.iter().map(|id| self.aggregate_one(*id, aggregation, &mut report)).collect()
+    }
+
+    /// Checks that a metric can be aggregated so.
+    fn check_aggregation(
+        &self,
+        metric: MetricId,
+        aggregation: &Aggregation,
+    ) -> Result<MetricRef, ReadError> {
         aggregation.every.check()?;
         let (from_ns, to_ns) = (aggregation.from_ns, aggregation.to_ns);
         if from_ns > to_ns {
             return Err(ReadError::Range { from_ns, to_ns });
         }
-        let one = |metric: &MetricId| {
-            let reference = self.inner.metric_ref(metric.index())?;
-            let kind = reference.kind;
-            let missing = aggregation.functions.iter().find(|f| !f.applies_to(kind));
-            if let Some(function) = missing {
-                let definition = self.inner.registry.read().get(metric.index()).cloned();
-                let metric = definition.map_or(String::new(), |d| d.metric.to_string());
-                return Err(ReadError::Function { metric, kind, function: function.name() });
-            }
-            aggregate(&self.view, reference, aggregation)
-        };
-        metrics.iter().map(one).collect()
+        let reference = self.inner.metric_ref(metric.index())?;
+        let kind = reference.kind;
+        let missing = aggregation.functions.iter().find(|f| !f.applies_to(kind));
+        if let Some(function) = missing {
+            let definition = self.inner.registry.read().get(metric.index()).cloned();
+            let metric = definition.map_or(String::new(), |d| d.metric.to_string());
+            return Err(ReadError::Function { metric, kind, function: function.name() });
+        }
+        Ok(reference)
     }
 
     /// The latest record of a metric in a range of time.

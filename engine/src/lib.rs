@@ -59,6 +59,7 @@ mod sum;
 mod verify;
 mod view;
 mod wal;
+mod windows;
 
 pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, combine};
 pub use batch::Batch;
@@ -68,7 +69,7 @@ pub use catalogue::{Catalogue, CatalogueEntry};
 pub use db::{
     Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport,
     CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport, SealScope,
-    SealedBatch, Snapshot, restore,
+    SealedBatch, SegmentInfo, Snapshot, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;
@@ -81,3 +82,4 @@ pub use scan::Scan;
 pub use verify::{VerifyReport, verify};
 pub use wal::recovery::TornTail;
 pub use wal::{Sequence, Ticket};
+pub use windows::{ReadReport, WindowFacts, WindowRecords, Windows};

@@ -11,7 +11,7 @@ use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
 use super::output::{json_value, plain_value, put_csv_cell, stdout};
 
-/// Write records as CSV or JSON lines, ordered by device, metric and time.
+/// Write records as CSV, JSON lines or Parquet, ordered by device, metric and time.
 #[derive(Debug, Args)]
 pub(super) struct ExportCommand {
     #[command(flatten)]
@@ -36,6 +36,9 @@ enum ExportFormat {
     Csv,
     /// One object a line
     Jsonl,
+    /// A Parquet file, the columns of the table `records`
+    #[cfg(feature = "sql")]
+    Parquet,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,6 +77,10 @@ impl ExportCommand {
         let db = self.database.read()?;
         let metrics = self.selector.metrics(&db)?;
         let range = self.range.first_and_last()?;
+        #[cfg(feature = "sql")]
+        if self.format == ExportFormat::Parquet {
+            return self.parquet(db, range);
+        }
         let mut writer = RecordWriter::new(self, &db, &metrics);
         writer.header()?;
         if let Some((from_ns, to_ns)) = range {
@@ -94,6 +101,24 @@ impl ExportCommand {
             }
         }
         writer.out.flush()?;
+        Ok(Outcome::Done)
+    }
+}
+
+#[cfg(feature = "sql")]
+impl ExportCommand {
+    fn parquet(&self, db: Db, range: Option<(i64, i64)>) -> Result<Outcome> {
+        use std::io::{BufWriter, IsTerminal};
+        let out = std::io::stdout();
+        if out.is_terminal() {
+            anyhow::bail!("a terminal cannot show Parquet; write it to a file: > records.parquet");
+        }
+        // An empty range ends before it begins.
+        let (from_ns, to_ns) = range.unwrap_or((i64::MAX, i64::MIN));
+        let sql = chronolith_query::Sql::new(db)?;
+        let limits = chronolith_query::Limits::default();
+        let answer = sql.records(&self.selector.selector()?, from_ns..=to_ns, &limits)?;
+        answer.write_parquet(BufWriter::with_capacity(256 * 1024, out))?;
         Ok(Outcome::Done)
     }
 }

@@ -88,13 +88,13 @@ impl From<Option<Aggregated>> for Cell {
 }
 
 impl Cell {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Text(text) | Self::Value(_, text) => text,
         }
     }
 
-    fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         match self {
             Self::Text(text) => json!(text),
             Self::Value(value, _) => value.clone(),

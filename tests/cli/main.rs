@@ -10,6 +10,8 @@ mod commands_in_documents_run;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
 mod killed_writers_lose_nothing;
+#[cfg(feature = "sql")]
+mod queries_are_answered;
 mod real_recordings_are_kept_whole;
 mod run;
 mod wrong_usage_is_explained;

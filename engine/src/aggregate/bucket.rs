@@ -15,6 +15,13 @@ const ORIGIN_NS: i64 = 10_959 * DAY_NS;
 pub enum Every {
     /// So many nanoseconds; more than 0.
     Nanoseconds(i64),
+    /// So many nanoseconds, counted from another origin than the usual one.
+    NanosecondsFrom {
+        /// The length; more than 0.
+        length_ns: i64,
+        /// A time that a bucket begins at: nanoseconds since the epoch.
+        origin_ns: i64,
+    },
     /// So many calendar months; more than 0.
     Months(u32),
     /// One bucket for everything; it starts at the least time.
@@ -25,7 +32,9 @@ impl Every {
     /// Checks that buckets have a length.
     pub(crate) fn check(self) -> Result<(), ReadError> {
         match self {
-            Self::Nanoseconds(length) if length <= 0 => {
+            Self::Nanoseconds(length) | Self::NanosecondsFrom { length_ns: length, .. }
+                if length <= 0 =>
+            {
                 Err(ReadError::Buckets(format!("buckets of {length} ns cannot be made")))
             }
             Self::Months(0) => Err(ReadError::Buckets("buckets of 0 months cannot be made".into())),
@@ -37,11 +46,8 @@ impl Every {
     /// are cut off there.
     pub(crate) fn start_of(self, time_ns: i64) -> i64 {
         match self {
-            Self::Nanoseconds(length) => {
-                let (time, length) = (i128::from(time_ns), i128::from(length));
-                let origin = i128::from(ORIGIN_NS);
-                clamp((time - origin).div_euclid(length) * length + origin)
-            }
+            Self::Nanoseconds(length) => floor(time_ns, length, ORIGIN_NS),
+            Self::NanosecondsFrom { length_ns, origin_ns } => floor(time_ns, length_ns, origin_ns),
             Self::Months(months) => {
                 let (year, month, _) = date_of_day(time_ns.div_euclid(DAY_NS));
                 let count = (year - 2000) * 12 + i64::from(month) - 1;
@@ -54,18 +60,8 @@ impl Every {
     /// The first nanosecond behind the bucket that starts at `start_ns`; `None` at the end of time.
     pub(crate) fn end_of(self, start_ns: i64) -> Option<i64> {
         match self {
-            Self::Nanoseconds(length) => {
-                // A bucket that was cut off at the start of time ends where its whole would.
-                let inner = if start_ns == i64::MIN {
-                    start_ns
-                } else {
-                    return start_ns.checked_add(length);
-                };
-                let (time, length) = (i128::from(inner), i128::from(length));
-                let origin = i128::from(ORIGIN_NS);
-                let end = ((time - origin).div_euclid(length) + 1) * length + origin;
-                i64::try_from(end).ok()
-            }
+            Self::Nanoseconds(length) => next(start_ns, length, ORIGIN_NS),
+            Self::NanosecondsFrom { length_ns, origin_ns } => next(start_ns, length_ns, origin_ns),
             Self::Months(months) => {
                 let (year, month, _) = date_of_day(start_ns.div_euclid(DAY_NS));
                 let count = (year - 2000) * 12 + i64::from(month) - 1;
@@ -76,6 +72,24 @@ impl Every {
             Self::Everything => None,
         }
     }
+}
+
+/// The start of the bucket of a length, counted from an origin, that a time falls into.
+fn floor(time_ns: i64, length_ns: i64, origin_ns: i64) -> i64 {
+    let (time, length) = (i128::from(time_ns), i128::from(length_ns));
+    let origin = i128::from(origin_ns);
+    clamp((time - origin).div_euclid(length) * length + origin)
+}
+
+/// The end of the bucket that starts at a time.
+fn next(start_ns: i64, length_ns: i64, origin_ns: i64) -> Option<i64> {
+    // A bucket that was cut off at the start of time ends where its whole would.
+    if start_ns != i64::MIN {
+        return start_ns.checked_add(length_ns);
+    }
+    let (time, length) = (i128::from(start_ns), i128::from(length_ns));
+    let origin = i128::from(origin_ns);
+    i64::try_from(((time - origin).div_euclid(length) + 1) * length + origin).ok()
 }
 
 fn clamp(time_ns: i128) -> i64 {
@@ -172,7 +186,8 @@ mod tests {
 
     #[test]
     fn buckets_reach_to_the_ends_of_time() {
-        for every in [Every::Nanoseconds(7), Every::Nanoseconds(i64::MAX), Every::Months(5)] {
+        let odd = Every::NanosecondsFrom { length_ns: 11, origin_ns: i64::MAX };
+        for every in [Every::Nanoseconds(7), Every::Nanoseconds(i64::MAX), Every::Months(5), odd] {
             for time_ns in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
                 let start_ns = every.start_of(time_ns);
                 assert!(start_ns <= time_ns);

@@ -1,0 +1,31 @@
+//! SQL: DataFusion over tables that read the engine.
+//!
+//! The way of a query: [`guard`] bounds the text → DataFusion parses and plans it over the tables
+//! that [`catalog`] finds → [`table`] turns conditions into times and metrics ([`filter`]) and makes
+//! a [`scan`] → [`bucket`] replaces an aggregation that chunk statistics can answer → [`answer`]
+//! hands over batches and keeps the limits. [`problem`] makes errors that show the place.
+
+mod aggregates;
+mod answer;
+mod bucket;
+mod catalog;
+mod columns;
+mod error;
+mod files;
+mod filter;
+mod functions;
+mod gapfill;
+mod guard;
+mod order;
+mod problem;
+mod scan;
+mod session;
+mod system;
+mod table;
+mod watch;
+mod wide;
+
+pub use answer::{Answer, Canceller};
+pub use error::QueryError;
+pub use problem::{Place, Problem};
+pub use session::{Limits, Sql};

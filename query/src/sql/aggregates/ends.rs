@@ -1,0 +1,135 @@
+//! `first(value, time)` and `last(value, time)`: the value with the first and the last time.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampNanosecondType};
+use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
+};
+
+use super::time_argument;
+
+pub(super) fn first() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Ends::new(End::First))
+}
+
+pub(super) fn last() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Ends::new(End::Last))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum End {
+    First,
+    Last,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Ends {
+    end: End,
+    signature: Signature,
+}
+
+impl Ends {
+    fn new(end: End) -> Self {
+        Self { end, signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for Ends {
+    fn name(&self) -> &str {
+        match self.end {
+            End::First => "first",
+            End::Last => "last",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        let [value, time] = given else {
+            return plan_err!("{0} wants a value and a time: {0}(value, time)", self.name());
+        };
+        Ok(vec![value.clone(), time_argument(self.name(), time)?])
+    }
+
+    fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        Ok(given.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        let value = args.return_field.data_type().clone();
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, None);
+        let field = |part: &str, data_type| -> FieldRef {
+            Arc::new(Field::new(format!("{}[{part}]", args.name), data_type, true))
+        };
+        Ok(vec![field("value", value), field("time", time)])
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let none = ScalarValue::try_from(args.return_field.data_type())?;
+        Ok(Box::new(Kept { end: self.end, value: none, time_ns: None }))
+    }
+}
+
+/// The value kept so far, with its time.
+#[derive(Debug)]
+struct Kept {
+    end: End,
+    value: ScalarValue,
+    time_ns: Option<i64>,
+}
+
+impl Kept {
+    /// Whether a record of a time takes the place of the one that is kept. Of equal times the
+    /// first stays first, and the last becomes last.
+    fn yields_to(&self, kept: Option<i64>, time_ns: i64) -> bool {
+        match (kept, self.end) {
+            (None, _) => true,
+            (Some(kept), End::First) => time_ns < kept,
+            (Some(kept), End::Last) => time_ns >= kept,
+        }
+    }
+}
+
+impl Accumulator for Kept {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let [values, times] = values else { return Ok(()) };
+        let Some(times) = times.as_primitive_opt::<TimestampNanosecondType>() else {
+            return Ok(());
+        };
+        let (mut best, mut row) = (self.time_ns, None);
+        for (index, time_ns) in times.values().iter().enumerate() {
+            let counts = times.is_valid(index) && values.is_valid(index);
+            if counts && self.yields_to(best, *time_ns) {
+                (best, row) = (Some(*time_ns), Some(index));
+            }
+        }
+        if let Some(row) = row {
+            self.value = ScalarValue::try_from_array(values, row)?;
+            self.value.compact();
+            self.time_ns = best;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(self.value.clone())
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.value.size() - size_of_val(&self.value)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.value.clone(), ScalarValue::TimestampNanosecond(self.time_ns, None)])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.update_batch(states)
+    }
+}

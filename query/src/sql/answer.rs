@@ -1,0 +1,127 @@
+//! Answers: the batches of a running query, with the limits kept.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
+use tokio::runtime::Runtime;
+
+use super::error::QueryError;
+use super::problem::execution_error;
+use super::session::Limits;
+use super::watch::Watch;
+
+/// The rows of a query as Arrow record batches, in order. Dropping it ends the query.
+pub struct Answer {
+    schema: SchemaRef,
+    stream: Option<SendableRecordBatchStream>,
+    runtime: Arc<Runtime>,
+    watch: Arc<Watch>,
+    limits: Limits,
+    rows: u64,
+}
+
+/// Ends a running query from another thread.
+#[derive(Clone)]
+pub struct Canceller(Arc<Watch>);
+
+impl Canceller {
+    /// A flag that ends the query when it is set, for handlers of signals.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        self.0.flag()
+    }
+
+    /// Ends the query; its answer then ends with [`QueryError::Cancelled`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// What came of waiting for a batch.
+enum Waited {
+    Batch(Result<RecordBatch, DataFusionError>),
+    End,
+    Stopped,
+}
+
+/// How often a query that gives no rows is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
+
+impl Answer {
+    pub(crate) fn new(
+        stream: SendableRecordBatchStream,
+        runtime: Arc<Runtime>,
+        watch: Arc<Watch>,
+        limits: Limits,
+    ) -> Self {
+        Self { schema: stream.schema(), stream: Some(stream), runtime, watch, limits, rows: 0 }
+    }
+
+    /// The columns.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// What ends this query from another thread.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        Canceller(Arc::clone(&self.watch))
+    }
+
+    /// The next batch, or the end, or the watch's word.
+    fn wait(&mut self) -> Waited {
+        let Self { stream, watch, runtime, .. } = self;
+        let Some(stream) = stream.as_mut() else { return Waited::End };
+        runtime.block_on(async {
+            loop {
+                if watch.check().is_err() {
+                    return Waited::Stopped;
+                }
+                if let Ok(batch) = tokio::time::timeout(GLANCE, stream.next()).await {
+                    return batch.map_or(Waited::End, Waited::Batch);
+                }
+            }
+        })
+    }
+
+    /// Why the watch ended the query.
+    fn stopped(&self) -> QueryError {
+        match self.limits.time {
+            Some(time) if !self.watch.is_cancelled() => QueryError::TooSlow(time),
+            _ => QueryError::Cancelled,
+        }
+    }
+}
+
+impl Iterator for Answer {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.stream.as_ref()?;
+        let error = match self.wait() {
+            Waited::Batch(Ok(batch)) => {
+                self.rows += batch.num_rows() as u64;
+                match self.limits.rows.filter(|limit| self.rows > *limit) {
+                    None => return Some(Ok(batch)),
+                    Some(limit) => QueryError::TooManyRows(limit),
+                }
+            }
+            Waited::Batch(Err(_)) if self.watch.check().is_err() => self.stopped(),
+            Waited::Batch(Err(error)) => execution_error(error, &self.limits),
+            Waited::Stopped => self.stopped(),
+            Waited::End => {
+                self.stream = None;
+                return None;
+            }
+        };
+        self.stream = None;
+        Some(Err(error))
+    }
+}

@@ -1,0 +1,352 @@
+//! The operator that answers aggregations over buckets of time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::BatchCoalescer;
+use arrow::datatypes::SchemaRef;
+use chronolith_engine::{Aggregation, Bucket, Every, Function, MetricId, ReadReport, combine};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+
+use super::call::Call;
+use crate::sql::catalog::read_error;
+use crate::sql::columns::{Source, repeated, time_array};
+use crate::sql::scan::{Counters, ScanInput, fmt_range};
+use crate::sql::watch::Watch;
+
+/// What rows are grouped by.
+#[derive(Debug, Clone)]
+pub(super) enum Key {
+    Label(Source),
+    Bucket,
+}
+
+/// The most buckets of one metric that are made at once.
+const SLICE_BUCKETS: i64 = 1 << 14;
+
+/// The metrics that share all keys.
+#[derive(Debug)]
+struct Group {
+    keys: Vec<Option<String>>,
+    metrics: Vec<MetricId>,
+}
+
+/// Aggregates the records of some metrics over buckets of time.
+#[derive(Debug)]
+pub(super) struct BucketAggregate {
+    input: Arc<ScanInput>,
+    keys: Vec<Key>,
+    calls: Vec<Call>,
+    every: Every,
+    groups: Vec<Arc<Vec<Group>>>,
+    metrics: ExecutionPlanMetricsSet,
+    properties: Arc<PlanProperties>,
+}
+
+impl BucketAggregate {
+    pub(super) fn new(
+        input: Arc<ScanInput>,
+        keys: Vec<Key>,
+        calls: Vec<Call>,
+        every: Every,
+        schema: SchemaRef,
+        partitions: usize,
+    ) -> Self {
+        let mut found: BTreeMap<Vec<Option<String>>, Vec<MetricId>> = BTreeMap::new();
+        for series in &input.series {
+            let label = |key: &Key| match key {
+                Key::Label(source) => Some(source.label(&series.definition).map(str::to_owned)),
+                Key::Bucket => None,
+            };
+            found.entry(keys.iter().filter_map(label).collect()).or_default().push(series.id);
+        }
+        // Without any key there is one row, even of nothing.
+        if keys.is_empty() && found.is_empty() {
+            found.insert(Vec::new(), Vec::new());
+        }
+        let partitions = partitions.clamp(1, found.len().max(1));
+        let mut groups: Vec<Vec<Group>> = (0..partitions).map(|_| Vec::new()).collect();
+        for (index, (keys, metrics)) in found.into_iter().enumerate() {
+            groups[index % partitions].push(Group { keys, metrics });
+        }
+        let properties = Arc::new(PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        ));
+        let groups = groups.into_iter().map(Arc::new).collect();
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { input, keys, calls, every, groups, metrics, properties }
+    }
+}
+
+impl DisplayAs for BucketAggregate {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: usize = self.groups.iter().map(|groups| groups.len()).sum();
+        let calls: Vec<&str> = self.calls.iter().map(|call| call.function.name()).collect();
+        write!(f, "BucketAggregate: metrics={}, groups={groups}", self.input.series.len())?;
+        match self.every {
+            Every::Nanoseconds(length_ns) | Every::NanosecondsFrom { length_ns, .. } => {
+                write!(
+                    f,
+                    ", every={:?}",
+                    std::time::Duration::from_nanos(length_ns.unsigned_abs())
+                )?;
+            }
+            Every::Months(months) => write!(f, ", every={months} months")?,
+            _ => {}
+        }
+        fmt_range(f, &self.input.conditions)?;
+        write!(f, ", functions=[{}]", calls.join(", "))
+    }
+}
+
+impl ExecutionPlan for BucketAggregate {
+    fn name(&self) -> &'static str {
+        "BucketAggregate"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let Some(groups) = self.groups.get(partition) else {
+            return internal_err!("there is no partition {partition}");
+        };
+        let schema = Arc::clone(self.properties.equivalence_properties().schema());
+        let functions: Vec<Function> = self.calls.iter().map(|call| call.function).collect();
+        let rows = Rows {
+            input: Arc::clone(&self.input),
+            keys: self.keys.clone(),
+            calls: self.calls.clone(),
+            every: self.every,
+            functions,
+            groups: Arc::clone(groups),
+            next_group: 0,
+            slices: None,
+            ready: BatchCoalescer::new(
+                Arc::clone(&schema),
+                context.session_config().batch_size().max(1),
+            ),
+            schema: Arc::clone(&schema),
+            counters: Counters::new(&self.metrics, partition),
+            memory: MemoryConsumer::new("BucketAggregate").register(context.memory_pool()),
+            watch: Watch::of(&context),
+            is_done: false,
+        };
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let rows = rows.map(move |batch| batch.record_output(&baseline));
+        let stream = futures::stream::iter(rows);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+/// The rows of one partition.
+struct Rows {
+    input: Arc<ScanInput>,
+    keys: Vec<Key>,
+    calls: Vec<Call>,
+    every: Every,
+    functions: Vec<Function>,
+    groups: Arc<Vec<Group>>,
+    next_group: usize,
+    /// What is left of the group before `next_group`: from a time, up to the last.
+    slices: Option<(i64, i64)>,
+    ready: BatchCoalescer,
+    schema: SchemaRef,
+    counters: Counters,
+    memory: MemoryReservation,
+    watch: Arc<Watch>,
+    is_done: bool,
+}
+
+impl Rows {
+    /// The next part of a group: its place and the times to aggregate.
+    fn next_part(&mut self) -> Result<Option<(usize, i64, i64)>> {
+        loop {
+            let group = match self.slices {
+                Some(_) => self.next_group - 1,
+                None => self.next_group,
+            };
+            let Some(current) = self.groups.get(group) else { return Ok(None) };
+            let (from_ns, to_ns) = match self.slices.take() {
+                Some(rest) => rest,
+                None => {
+                    self.next_group += 1;
+                    match self.span(&current.metrics)? {
+                        Some(span) => span,
+                        None if self.keys.is_empty() => return Ok(Some((group, 0, -1))),
+                        None => continue,
+                    }
+                }
+            };
+            let end_ns = self.slice_end(from_ns, to_ns);
+            if end_ns < to_ns {
+                self.slices = Some((end_ns + 1, to_ns));
+            }
+            return Ok(Some((group, from_ns, end_ns)));
+        }
+    }
+
+    /// The times that some metrics may have records of: no more is known without decoding.
+    fn span(&self, metrics: &[MetricId]) -> Result<Option<(i64, i64)>> {
+        let conditions = &self.input.conditions;
+        let (from_ns, to_ns) = (conditions.from_ns, conditions.to_ns);
+        if from_ns > to_ns || metrics.is_empty() {
+            return Ok(None);
+        }
+        let Some(length_ns) = length(self.every) else { return Ok(Some((from_ns, to_ns))) };
+        let fits = |from: i64, to: i64| to.saturating_sub(from) / length_ns < SLICE_BUCKETS;
+        if fits(from_ns, to_ns) {
+            return Ok(Some((from_ns, to_ns)));
+        }
+        let mut span: Option<(i64, i64)> = None;
+        for metric in metrics {
+            let windows = self.input.lookup.snapshot.windows(*metric, from_ns..=to_ns);
+            let mut windows = windows.map_err(read_error)?;
+            let Some(first) = windows.next() else { continue };
+            let first_ns = first.not_before_ns();
+            let last_ns = windows.next_back().unwrap_or(first).not_after_ns();
+            let (low, high) = span.unwrap_or((first_ns, last_ns));
+            span = Some((low.min(first_ns), high.max(last_ns)));
+        }
+        Ok(span)
+    }
+
+    /// Where a part that begins at a time ends: before the bucket that would be one too many.
+    fn slice_end(&self, from_ns: i64, to_ns: i64) -> i64 {
+        let Some(length_ns) = length(self.every) else { return to_ns };
+        let origin_ns = match self.every {
+            Every::NanosecondsFrom { origin_ns, .. } => origin_ns,
+            // Monday, 2000-01-03.
+            _ => 946_857_600_000_000_000,
+        };
+        let (length, origin) = (i128::from(length_ns), i128::from(origin_ns));
+        let start = (i128::from(from_ns) - origin).div_euclid(length) * length + origin;
+        let end = start + length * i128::from(SLICE_BUCKETS) - 1;
+        i64::try_from(end.min(to_ns.into())).unwrap_or(to_ns)
+    }
+
+    fn aggregate(&self, group: &Group, from_ns: i64, to_ns: i64) -> Result<Vec<Bucket>> {
+        if from_ns > to_ns {
+            return Ok(Vec::new());
+        }
+        let (every, functions) = (self.every, self.functions.clone());
+        let aggregation = Aggregation { from_ns, to_ns, every, functions };
+        let mut merged: Vec<Bucket> = Vec::new();
+        for metric in &group.metrics {
+            self.watch.check()?;
+            let mut report = ReadReport::default();
+            let snapshot = &self.input.lookup.snapshot;
+            let one = snapshot.aggregate_one(*metric, &aggregation, &mut report);
+            let one = one.map_err(read_error)?;
+            self.counters.add(report);
+            self.memory.try_resize((merged.len() + one.len()) * 2 * size_of::<Bucket>())?;
+            merged = if merged.is_empty() { one } else { combine(&[merged, one]) };
+        }
+        Ok(merged)
+    }
+
+    fn batch(&self, group: &Group, buckets: &[Bucket]) -> Result<RecordBatch> {
+        let is_nothing = buckets.is_empty();
+        let rows = if is_nothing { 1 } else { buckets.len() };
+        let mut labels = group.keys.iter();
+        let key = |key: &Key| match key {
+            Key::Label(_) => repeated(labels.next().and_then(Option::as_deref), rows),
+            Key::Bucket => Ok(time_array(buckets.iter().map(|bucket| bucket.start_ns).collect())),
+        };
+        let mut columns: Vec<ArrayRef> = self.keys.iter().map(key).collect::<Result<_>>()?;
+        for call in &self.calls {
+            columns.push(if is_nothing { call.of_nothing()? } else { call.values(buckets)? });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some(batch) = self.ready.next_completed_batch() {
+                return Ok(Some(batch));
+            }
+            if self.is_done {
+                return Ok(None);
+            }
+            let Some((group, from_ns, to_ns)) = self.next_part()? else {
+                self.is_done = true;
+                self.ready.finish_buffered_batch()?;
+                continue;
+            };
+            let groups = Arc::clone(&self.groups);
+            let group = &groups[group];
+            let buckets = self.aggregate(group, from_ns, to_ns)?;
+            if !buckets.is_empty() || self.keys.is_empty() {
+                let batch = self.batch(group, &buckets)?;
+                if batch.num_columns() == 0 {
+                    return Ok(Some(batch));
+                }
+                self.ready.push_batch(batch)?;
+            }
+        }
+    }
+}
+
+/// The length of buckets that are all equally long.
+const fn length(every: Every) -> Option<i64> {
+    match every {
+        Every::Nanoseconds(length_ns) | Every::NanosecondsFrom { length_ns, .. } => Some(length_ns),
+        _ => None,
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.advance();
+        if next.is_err() {
+            self.is_done = true;
+            self.next_group = self.groups.len();
+        }
+        next.transpose()
+    }
+}

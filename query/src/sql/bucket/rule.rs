@@ -1,0 +1,155 @@
+//! The rule that recognises aggregations over buckets of time.
+
+use std::sync::Arc;
+
+use chronolith_engine::Every;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::config::ConfigOptions;
+use datafusion::physical_expr::ScalarFunctionExpr;
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+
+use super::call::{call, column};
+use super::operator::{BucketAggregate, Key};
+use crate::sql::columns::{Shape, Source};
+use crate::sql::functions::time_bucket::{TimeBucket, buckets};
+use crate::sql::scan::RecordScan;
+
+/// Replaces aggregations over the records of metrics that the engine can answer.
+#[derive(Debug)]
+pub(super) struct BucketRule;
+
+impl PhysicalOptimizerRule for BucketRule {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partitions = config.execution.target_partitions;
+        let replaced = plan.transform_down(|plan| {
+            let operator = plan.downcast_ref::<AggregateExec>().map(|top| replace(top, partitions));
+            match operator.transpose()?.flatten() {
+                Some(operator) => Ok(Transformed::yes(operator)),
+                None => Ok(Transformed::no(plan)),
+            }
+        })?;
+        Ok(replaced.data)
+    }
+
+    fn name(&self) -> &str {
+        "bucket_aggregate"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// The operator in place of an aggregation, where it applies.
+fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let bottom = match top.mode() {
+        AggregateMode::Single | AggregateMode::SinglePartitioned => top,
+        AggregateMode::Final | AggregateMode::FinalPartitioned => {
+            let below = top.input().downcast_ref::<AggregateExec>();
+            match below.filter(|below| *below.mode() == AggregateMode::Partial) {
+                Some(below) => below,
+                None => return Ok(None),
+            }
+        }
+        _ => return Ok(None),
+    };
+    let groups = bottom.group_expr();
+    let is_plain = groups.is_single() || groups.is_empty();
+    let has_filter = bottom.filter_expr().iter().any(Option::is_some);
+    if !is_plain || groups.has_grouping_set() || has_filter || top.limit_options().is_some() {
+        return Ok(None);
+    }
+    let Some((scan, projection)) = scan_below(bottom.input()) else { return Ok(None) };
+    if scan.is_limited() {
+        return Ok(None);
+    }
+    let source = |expression: &Arc<dyn PhysicalExpr>| {
+        let below = match projection {
+            None => column(expression)?,
+            Some(projection) => column(&projection.expr().get(column(expression)?)?.expr)?,
+        };
+        scan.source(below).cloned()
+    };
+    let mut every = None;
+    let mut keys = Vec::new();
+    for (expression, _) in groups.expr() {
+        let expression = below(expression, projection);
+        let key = match source(expression) {
+            Some(source) if source.is_label() => Key::Label(source),
+            _ => match bucket(expression, scan, &mut every) {
+                Some(key) => key,
+                None => return Ok(None),
+            },
+        };
+        keys.push(key);
+    }
+    let calls = bottom.aggr_expr().iter().map(|aggregate| call(aggregate, source));
+    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    // A column of one kind is null for metrics of another, which the engine does not know.
+    let series = &scan.input().series;
+    let fits =
+        |shape: Shape| series.iter().all(|series| Shape::Kind(series.definition.kind) == shape);
+    if !calls.iter().filter_map(|call| call.shape).all(fits) {
+        return Ok(None);
+    }
+    let every = every.unwrap_or(Every::Everything);
+    let (input, schema) = (Arc::clone(scan.input()), top.schema());
+    Ok(Some(Arc::new(BucketAggregate::new(input, keys, calls, every, schema, partitions))))
+}
+
+/// The scan that an aggregation reads, and the projection between them.
+fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&RecordScan, Option<&ProjectionExec>)> {
+    if let Some(scan) = plan.downcast_ref::<RecordScan>() {
+        return Some((scan, None));
+    }
+    let projection = plan.downcast_ref::<ProjectionExec>()?;
+    Some((projection.input().downcast_ref::<RecordScan>()?, Some(projection)))
+}
+
+/// What an expression over a projection is made from.
+fn below<'a>(
+    expression: &'a Arc<dyn PhysicalExpr>,
+    projection: Option<&'a ProjectionExec>,
+) -> &'a Arc<dyn PhysicalExpr> {
+    let made = column(expression).zip(projection).and_then(|(at, projection)| {
+        let made = projection.expr().get(at)?;
+        // A plain column stays, since it is looked up by way of the projection.
+        column(&made.expr).is_none().then_some(&made.expr)
+    });
+    made.unwrap_or(expression)
+}
+
+/// The bucket that an expression makes, where there is but one width of buckets.
+fn bucket(
+    expression: &Arc<dyn PhysicalExpr>,
+    scan: &RecordScan,
+    every: &mut Option<Every>,
+) -> Option<Key> {
+    let function = expression.downcast_ref::<ScalarFunctionExpr>()?;
+    if !function.fun().inner().is::<TimeBucket>() {
+        return None;
+    }
+    let [width, time, more @ ..] = function.args() else { return None };
+    if scan.source(column(time)?) != Some(&Source::Time) {
+        return None;
+    }
+    let literal = |expression: &Arc<dyn PhysicalExpr>| -> Option<ScalarValue> {
+        Some(expression.downcast_ref::<Literal>()?.value().clone())
+    };
+    let more = more.iter().map(literal).collect::<Option<Vec<_>>>()?;
+    let found = buckets(function.fun().name(), &literal(width)?, &more).ok()?.every()?;
+    if every.is_some_and(|every| every != found) {
+        return None;
+    }
+    *every = Some(found);
+    Some(Key::Bucket)
+}

@@ -1,0 +1,24 @@
+//! Scalar functions of time series.
+
+pub(crate) mod calendar;
+pub(crate) mod fill;
+pub(crate) mod time_bucket;
+
+use std::sync::Arc;
+
+use datafusion::execution::{FunctionRegistry, SessionState};
+
+/// Puts the functions into a session.
+pub(crate) fn register(state: &mut SessionState) {
+    // Names that nobody has cannot be refused.
+    let own = [
+        time_bucket::time_bucket(),
+        time_bucket::time_bucket_gapfill(),
+        fill::locf(),
+        fill::interpolate(),
+    ];
+    for function in own {
+        let replaced = state.register_udf(Arc::new(function));
+        debug_assert!(replaced.is_ok());
+    }
+}

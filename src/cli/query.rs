@@ -1,0 +1,183 @@
+//! `chronolith query`.
+
+mod cells;
+mod format;
+mod prompt;
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chronolith_engine::Every;
+use chronolith_query::{Answer, Limits, Sql};
+use clap::{Args, ValueEnum};
+
+use super::Outcome;
+use super::database::DatabaseArgs;
+use format::RowWriter;
+
+/// Answer SQL; without any, a prompt with history and completion.
+#[derive(Debug, Args)]
+pub(super) struct QueryCommand {
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long)]
+    json: bool,
+
+    /// Write the answer to this file
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// The most rows of an answer
+    #[arg(long, value_name = "COUNT")]
+    max_rows: Option<u64>,
+
+    /// The longest time of a query: 500ms, 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    timeout: Option<Duration>,
+
+    /// The most memory of a query: 64MiB, 2GiB or bytes
+    #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
+    memory: usize,
+
+    /// The query; '-' is standard input
+    #[arg(value_name = "SQL")]
+    sql: Option<String>,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Aligned columns
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON array of objects
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// A Parquet file
+    Parquet,
+    /// A stream of Arrow IPC
+    Arrow,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<Every>() {
+        Ok(Every::Nanoseconds(length)) => Ok(Duration::from_nanos(length.unsigned_abs())),
+        _ => Err("write a time like 500ms, 30s or 5m".to_owned()),
+    }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let problem = || "write a size like 64MiB, 2GiB or a number of bytes".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor: usize = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" | "KB" => 1 << 10,
+        "MiB" | "M" | "MB" => 1 << 20,
+        "GiB" | "G" | "GB" => 1 << 30,
+        _ => return Err(problem()),
+    };
+    let number: usize = number.parse().map_err(|_| problem())?;
+    number.checked_mul(factor).filter(|size| *size > 0).ok_or_else(problem)
+}
+
+impl QueryCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let sql = Sql::new(self.database.read()?)?;
+        let format = if self.json { Format::Json } else { self.format };
+        let text = match self.sql.as_deref() {
+            None if io::stdin().is_terminal() => return prompt::run(&sql, self.limits(), format),
+            None | Some("-") => io::read_to_string(io::stdin()).context("cannot read the query")?,
+            Some(text) => text.to_owned(),
+        };
+        let is_file = matches!(format, Format::Parquet | Format::Arrow);
+        if is_file && self.output.is_none() && io::stdout().is_terminal() {
+            bail!("a terminal cannot show this format; add --output FILE");
+        }
+        let answer = sql.query(&text, &self.limits())?;
+        let _interrupt = Interrupt::new(&answer);
+        match &self.output {
+            None => write(answer, format, io::stdout()),
+            Some(path) => {
+                let file = File::create(path);
+                let file = file.with_context(|| format!("cannot create {}", path.display()))?;
+                // An unfinished file must not be taken for an answer.
+                let written = write(answer, format, file);
+                if written.is_err() {
+                    drop(std::fs::remove_file(path));
+                }
+                written
+            }
+        }?;
+        Ok(Outcome::Done)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { rows: self.max_rows, time: self.timeout, memory_bytes: self.memory }
+    }
+}
+
+/// Writes all of an answer; how many rows there were.
+fn write(answer: Answer, format: Format, out: impl Write + Send) -> Result<u64> {
+    let mut out = BufWriter::with_capacity(256 * 1024, out);
+    let rows = match format {
+        Format::Parquet => answer.write_parquet(&mut out)?,
+        Format::Arrow => answer.write_arrow(&mut out)?,
+        Format::Table | Format::Csv | Format::Json | Format::Ndjson => {
+            let mut writer = RowWriter::new(format, &answer.schema(), &mut out)?;
+            for batch in answer {
+                writer.write(&batch?)?;
+            }
+            writer.finish()?
+        }
+    };
+    out.flush()?;
+    Ok(rows)
+}
+
+/// While it is held, Ctrl-C ends a query instead of the program.
+struct Interrupt(Option<signal_hook::SigId>);
+
+impl Interrupt {
+    fn new(answer: &Answer) -> Self {
+        let flag = answer.canceller().flag();
+        Self(signal_hook::flag::register(signal_hook::consts::SIGINT, flag).ok())
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            signal_hook::low_level::unregister(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_read_and_nonsense_is_refused() {
+        assert_eq!(size("64MiB"), Ok(64 << 20));
+        assert_eq!(size("1000"), Ok(1000));
+        assert_eq!(duration("30s"), Ok(Duration::from_secs(30)));
+        for text in ["", "MiB", "0", "64XiB", "99999999999999999999", "9999999999999GiB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        for text in ["", "30", "1mo", "all"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

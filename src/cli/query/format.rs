@@ -1,0 +1,117 @@
+//! Formats of rows: tables for people, CSV and JSON for programs.
+
+use std::io::Write;
+
+use anyhow::Result;
+use chronolith_query::arrow::array::RecordBatch;
+use chronolith_query::arrow::datatypes::Schema;
+use comfy_table::Table;
+
+use super::Format;
+use super::cells::cells;
+use crate::cli::output::{Cell, put_csv_cell};
+
+/// So many rows make one table: columns are as wide as the widest of them, and no more are held.
+const TABLE_ROWS: usize = 1_000;
+
+/// Writes rows as they come.
+pub(super) struct RowWriter<W: Write> {
+    format: Format,
+    columns: Vec<String>,
+    out: W,
+    table: Table,
+    pending: usize,
+    rows: u64,
+}
+
+impl<W: Write> RowWriter<W> {
+    pub(super) fn new(format: Format, schema: &Schema, out: W) -> Result<Self> {
+        let columns: Vec<String> =
+            schema.fields().iter().map(|field| field.name().clone()).collect();
+        let (table, pending, rows) = (new_table(&columns), 0, 0);
+        let mut writer = Self { format, columns, out, table, pending, rows };
+        match format {
+            Format::Csv => {
+                let header = writer.columns.clone();
+                writer.line(header.iter().map(String::as_str))?;
+            }
+            Format::Json => writer.out.write_all(b"[")?,
+            _ => {}
+        }
+        Ok(writer)
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let columns = batch.columns().iter().map(cells).collect::<Result<Vec<Vec<Cell>>>>()?;
+        for row in 0..batch.num_rows() {
+            let cells = columns.iter().filter_map(|column| column.get(row));
+            match self.format {
+                Format::Csv => self.line(cells.map(Cell::text))?,
+                Format::Json | Format::Ndjson => self.object(cells)?,
+                _ => {
+                    self.table.add_row(cells.map(Cell::text));
+                    self.pending += 1;
+                    if self.pending == TABLE_ROWS {
+                        self.print_table()?;
+                    }
+                }
+            }
+            self.rows += 1;
+        }
+        Ok(())
+    }
+
+    fn line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) -> Result<()> {
+        for (index, cell) in cells.enumerate() {
+            if index > 0 {
+                self.out.write_all(b",")?;
+            }
+            put_csv_cell(&mut self.out, cell)?;
+        }
+        Ok(self.out.write_all(b"\n")?)
+    }
+
+    fn object<'a>(&mut self, cells: impl Iterator<Item = &'a Cell>) -> Result<()> {
+        if self.format == Format::Json && self.rows > 0 {
+            self.out.write_all(b",")?;
+        }
+        // By hand, since a map would put the columns into another order.
+        self.out.write_all(b"{")?;
+        for (index, (name, cell)) in self.columns.iter().zip(cells).enumerate() {
+            if index > 0 {
+                self.out.write_all(b",")?;
+            }
+            serde_json::to_writer(&mut self.out, name)?;
+            self.out.write_all(b":")?;
+            serde_json::to_writer(&mut self.out, &cell.json())?;
+        }
+        self.out.write_all(b"}")?;
+        if self.format == Format::Ndjson {
+            self.out.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+
+    fn print_table(&mut self) -> Result<()> {
+        let table = std::mem::replace(&mut self.table, new_table(&self.columns));
+        self.pending = 0;
+        Ok(writeln!(self.out, "{table}")?)
+    }
+
+    /// Ends the output; how many rows there were.
+    pub(super) fn finish(mut self) -> Result<u64> {
+        match self.format {
+            Format::Json => self.out.write_all(b"]\n")?,
+            Format::Table if self.rows == 0 => writeln!(self.out, "no rows")?,
+            Format::Table if self.pending > 0 => self.print_table()?,
+            _ => {}
+        }
+        Ok(self.rows)
+    }
+}
+
+fn new_table(columns: &[String]) -> Table {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY).set_header(columns);
+    table
+}
