@@ -14,6 +14,7 @@ mod output;
 #[cfg(feature = "sql")]
 mod query;
 mod upkeep;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -127,10 +128,25 @@ pub fn main() -> ExitCode {
         Ok(outcome) => outcome.code(),
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("chronolith: {error:#}");
-            ExitCode::FAILURE
+            eprintln!("chronolith: {}", told(&error));
+            if usage::is_usage(&error) { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// An error and its causes; a cause that the text before ends with is not said again.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if told.is_empty() {
+            told = text;
+        } else if !told.contains(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+    }
+    told
 }
 
 /// Whether the reader of our output went away, as `head` does.

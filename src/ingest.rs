@@ -13,9 +13,11 @@ mod can;
 mod csv;
 mod detect;
 mod error;
+mod idle;
 mod input;
 mod intake;
 mod jsonl;
+mod key;
 mod line;
 mod nmea;
 mod options;
@@ -33,6 +35,7 @@ use std::path::Path;
 
 pub use args::{ArgsError, IngestArgs};
 pub use error::{IngestError, Reason};
+pub use idle::IdleStdin;
 pub use options::{DbcFile, DeviceSource, Format, IngestOptions};
 pub use report::{At, Problem, Rejection, Report, Summary};
 pub use sink::{NullSink, RecordSink, Refusal, SinkMetric};
@@ -73,7 +76,7 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
 ) -> Result<Summary, IngestError> {
     report.begin_file(name);
     let mut source = Source::open(input, name, options.max_row_bytes, progress)?;
-    source.fill_to(detect::SAMPLE_BYTES)?;
+    source.fill_lines(detect::SAMPLE_BYTES)?;
     let format = match options.format {
         Some(format) => detect::refine(format, source.window()),
         None => detect::format(name, source.window(), options.skip_lines)?,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
 use super::output::{Cell, RowFormat, Rows};
+use super::usage::Usage;
 
 /// Aggregate metrics over buckets of time.
 #[derive(Debug, Args)]
@@ -48,11 +49,11 @@ enum Grouping {
 }
 
 fn function(name: &str) -> Result<Function> {
-    match Function::ALL.into_iter().find(|function| function.name() == name) {
+    match Function::ALL.into_iter().find(|function| function.name() == name.trim()) {
         Some(function) => Ok(function),
         None => {
             let names: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
-            bail!("{name:?} is not a function; there are {}", names.join(", "))
+            bail!(Usage(format!("{name:?} is not a function; there are {}", names.join(", "))))
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chronolith_engine::{Db, Durability, Maintenance, MetricId, Options, Selector};
 use clap::Args;
+
+use super::usage::Usage;
 
 /// Which database.
 #[derive(Debug, Args)]
@@ -125,7 +127,9 @@ fn condition(text: &str) -> Result<(String, chronolith_engine::Match)> {
             return Ok((key.to_owned(), make(value.to_owned())));
         }
     }
-    bail!("{text:?} is not a condition; write KEY=VALUE, KEY!=VALUE, KEY=~PATTERN or KEY!~PATTERN")
+    bail!(Usage(format!(
+        "{text:?} is not a condition; write KEY=VALUE, KEY!=VALUE, KEY=~PATTERN or KEY!~PATTERN"
+    )))
 }
 
 /// Which times.
@@ -147,7 +151,8 @@ impl RangeArgs {
         let Some(to) = &self.to else { return Ok(Some((from_ns, i64::MAX))) };
         let to_ns = time(to)?;
         if to_ns < from_ns {
-            bail!("--to {to} is before --from {}", self.from.as_deref().unwrap_or_default());
+            let from = self.from.as_deref().unwrap_or_default();
+            bail!(Usage(format!("--to {to} is before --from {from}")));
         }
         Ok(to_ns.checked_sub(1).filter(|last| *last >= from_ns).map(|last| (from_ns, last)))
     }
@@ -156,17 +161,24 @@ impl RangeArgs {
 /// A time as RFC 3339, a date, or nanoseconds since the epoch.
 pub(crate) fn time(text: &str) -> Result<i64> {
     if let Ok(time_ns) = text.parse::<i64>() {
+        if (1_600..=2_400).contains(&time_ns) {
+            bail!(Usage(format!(
+                "{text} would be nanoseconds after 1970; where it is a year, write {text}-01-01"
+            )));
+        }
         return Ok(time_ns);
     }
     let timestamp = text.parse::<jiff::Timestamp>().or_else(|error| {
         let civil = text.parse::<jiff::civil::DateTime>().map_err(|_| error)?;
         civil.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp())
     });
-    let timestamp = timestamp.with_context(|| {
-        format!("{text:?} is not a time; write 2026-01-31T08:00:00Z, 2026-01-31 or nanoseconds")
+    let timestamp = timestamp.map_err(|_| {
+        Usage(format!(
+            "{text:?} is not a time; write 2026-01-31T08:00:00Z, 2026-01-31 or nanoseconds"
+        ))
     })?;
-    i64::try_from(timestamp.as_nanosecond())
-        .with_context(|| format!("{text} is outside of the years 1677 to 2262"))
+    let time_ns = i64::try_from(timestamp.as_nanosecond());
+    Ok(time_ns.map_err(|_| Usage(format!("{text} is outside of the years 1677 to 2262")))?)
 }
 
 /// A time for people and programs: RFC 3339 in UTC.

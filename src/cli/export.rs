@@ -1,5 +1,6 @@
 //! `chronolith export`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Result;
@@ -144,6 +145,8 @@ impl<'a> RecordWriter<'a> {
         for definition in metrics.iter().filter_map(|id| db.definition(*id)) {
             has_kinds |= matches!(definition.kind, Kind::I64 | Kind::U64 | Kind::Bytes);
             for (key, _) in definition.metric.tags() {
+                // A tag of that name is told from the kinds by standing behind them.
+                has_kinds |= key == "kind";
                 if let Err(place) = tags.binary_search(key) {
                     tags.insert(place, key.clone());
                 }
@@ -231,12 +234,14 @@ impl<'a> RecordWriter<'a> {
                 "value": json_value(value),
                 "kind": definition.kind.name(),
             });
-            if !metric.tags().is_empty()
-                && let Some(object) = object.as_object_mut()
-            {
-                let tags =
-                    metric.tags().iter().cloned().collect::<std::collections::BTreeMap<_, _>>();
-                object.insert("tags".to_owned(), json!(tags));
+            if let Some(object) = object.as_object_mut() {
+                if !metric.tags().is_empty() {
+                    let tags: BTreeMap<_, _> = metric.tags().iter().cloned().collect();
+                    object.insert("tags".to_owned(), json!(tags));
+                }
+                if !definition.unit.is_empty() {
+                    object.insert("unit".to_owned(), json!(definition.unit));
+                }
             }
             serde_json::to_writer(&mut self.out, &object)?;
             return Ok(self.out.write_all(b"\n")?);

@@ -1,10 +1,13 @@
 //! `chronolith ingest`: the command around the parsers.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use chronolith_engine::{
     Batch, Db, Definition, Durability, Kind, Metric, MetricId, ValueRef, WriteError,
 };
@@ -14,9 +17,11 @@ use serde_json::json;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, durability, rfc3339};
-use super::output::print_json;
+use super::output::{print_json, say};
+use super::usage::Usage;
 use crate::ingest::{
-    IngestArgs, IngestError, RecordSink, Refusal, Report, SinkMetric, Summary, ingest_file,
+    IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal, Report, SinkMetric,
+    Summary, ingest_file, ingest_reader,
 };
 
 /// Records are committed in batches of about so many.
@@ -48,25 +53,27 @@ pub(super) struct IngestCommand {
 /// A length of time that windows can have: nanoseconds.
 pub(super) fn window(text: &str) -> Result<i64, String> {
     match text.parse() {
-        Ok(chronolith_engine::Every::Nanoseconds(length)) => Ok(length),
-        Ok(_) => Err("windows have a fixed length, at most 366d".to_owned()),
+        Ok(chronolith_engine::Every::Nanoseconds(length))
+            if (Definition::MIN_WINDOW_NS..=Definition::MAX_WINDOW_NS).contains(&length) =>
+        {
+            Ok(length)
+        }
+        Ok(_) => Err("windows are from 1s to 366d long".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// Puts rows into batches and commits them in the order of the input.
-struct DatabaseSink<'a> {
-    db: &'a Db,
+/// The batch that is being filled.
+struct Pending {
+    db: Db,
     durability: Durability,
-    window_ns: i64,
     batch: Batch,
-    metrics: Vec<MetricId>,
     /// Records of batches that are as durable as asked for.
     acknowledged: u64,
     tells: bool,
 }
 
-impl DatabaseSink<'_> {
+impl Pending {
     fn commit(&mut self) -> Result<(), IngestError> {
         if self.batch.is_empty() {
             return Ok(());
@@ -85,6 +92,36 @@ impl DatabaseSink<'_> {
     }
 }
 
+/// Puts rows into batches and commits them in the order of the input.
+struct DatabaseSink {
+    db: Db,
+    /// Shared with the reader of standard input, which commits before it waits.
+    pending: Rc<RefCell<Pending>>,
+    window_ns: i64,
+    metrics: Vec<MetricId>,
+}
+
+impl DatabaseSink {
+    /// Reads one file; what it gave is committed whatever became of the rest.
+    fn ingest(
+        &mut self,
+        path: &Path,
+        options: &IngestOptions,
+        report: &mut Report,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Summary, IngestError> {
+        let read = if path.as_os_str() == "-" {
+            let pending = Rc::clone(&self.pending);
+            let commit = move || pending.borrow_mut().commit().map_err(io::Error::other);
+            ingest_reader(IdleStdin::new(commit), "-", options, self, report, progress)
+        } else {
+            ingest_file(path, options, self, report, progress)
+        };
+        self.pending.borrow_mut().commit()?;
+        read
+    }
+}
+
 fn refusal(error: WriteError, metric: &Metric) -> Refusal {
     match error {
         WriteError::Redefined { expected, found, .. } => Refusal::kind(metric, expected, found),
@@ -93,7 +130,7 @@ fn refusal(error: WriteError, metric: &Metric) -> Refusal {
     }
 }
 
-impl RecordSink for DatabaseSink<'_> {
+impl RecordSink for DatabaseSink {
     fn metric(&mut self, metric: &Metric, kind: Kind, unit: &str) -> Result<SinkMetric, Refusal> {
         let id = match self.db.find_metric(metric) {
             Some(id) if id.kind() == kind => id,
@@ -122,7 +159,7 @@ impl RecordSink for DatabaseSink<'_> {
         let Some(id) = self.metrics.get(metric.0 as usize) else {
             return Err(Refusal::Other("the metric was never defined".to_owned()));
         };
-        self.batch.push(*id, time_ns, value).map_err(|error| match error {
+        self.pending.borrow_mut().batch.push(*id, time_ns, value).map_err(|error| match error {
             WriteError::ValueTooLong { .. } => Refusal::Limit(error.to_string()),
             other => Refusal::Other(other.to_string()),
         })
@@ -130,8 +167,9 @@ impl RecordSink for DatabaseSink<'_> {
 
     #[inline]
     fn end_row(&mut self) -> Result<(), IngestError> {
-        if self.batch.len() >= BATCH_RECORDS || self.batch.data_bytes() >= 8 << 20 {
-            return self.commit();
+        let mut pending = self.pending.borrow_mut();
+        if pending.batch.len() >= BATCH_RECORDS || pending.batch.data_bytes() >= 8 << 20 {
+            return pending.commit();
         }
         Ok(())
     }
@@ -141,6 +179,7 @@ impl IngestCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
         let options = self.input.options()?;
+        self.check_files()?;
         let mut report = Report::new(SHOWN_REJECTIONS);
         if let Some(path) = &self.input.errors {
             let file = File::create(path);
@@ -148,42 +187,74 @@ impl IngestCommand {
             report = report.with_errors(BufWriter::new(file));
         }
         let db = self.database.write()?;
-        let mut sink = DatabaseSink {
-            db: &db,
+        let pending = Rc::new(RefCell::new(Pending {
+            db: db.clone(),
             durability: self.durability,
-            window_ns: self.window,
             batch: db.batch(),
-            metrics: Vec::new(),
             acknowledged: 0,
             tells: self.json,
+        }));
+        let mut sink = DatabaseSink {
+            db: db.clone(),
+            pending: Rc::clone(&pending),
+            window_ns: self.window,
+            metrics: Vec::new(),
         };
         let bar = self.progress_bar();
         let mut total: Option<Summary> = None;
-        let mut before = 0;
+        let (mut before, mut failure) = (0, None);
         for path in &self.input.files {
             let mut progress = |bytes: u64| bar.set_position(before + bytes);
-            let summary = ingest_file(path, &options, &mut sink, &mut report, &mut progress);
-            sink.commit()?;
-            let summary = summary?;
-            before += summary.bytes;
-            for note in &summary.notes {
-                bar.suspend(|| eprintln!("{}: {note}", path.display()));
-            }
-            match &mut total {
-                Some(total) => total.add(&summary),
-                None => total = Some(summary),
+            match sink.ingest(path, &options, &mut report, &mut progress) {
+                Ok(summary) => {
+                    before += summary.bytes;
+                    for note in &summary.notes {
+                        bar.suspend(|| eprintln!("{}: {note}", path.display()));
+                    }
+                    match &mut total {
+                        Some(total) => total.add(&summary),
+                        None => total = Some(summary),
+                    }
+                }
+                Err(error) => {
+                    let is_fatal = matches!(error, IngestError::Sink(_));
+                    match &failure {
+                        None => failure = Some(error),
+                        Some(_) => bar.suspend(|| eprintln!("chronolith: {error}")),
+                    }
+                    if is_fatal {
+                        break;
+                    }
+                }
             }
         }
         bar.finish_and_clear();
-        let metrics = db.metric_count();
-        let accepted = sink.acknowledged;
+        sink.metrics.sort_unstable();
+        sink.metrics.dedup();
+        let (metrics, accepted) = (sink.metrics.len(), pending.borrow().acknowledged);
         db.sync()?;
         db.close()?;
         self.tell(&report, total.as_ref(), accepted, metrics, started)?;
-        match report.rejected_rows() {
-            0 => Ok(Outcome::Done),
-            _ => Ok(Outcome::Rejected),
+        match (failure, report.rejected_rows()) {
+            (Some(error), _) => Err(error.into()),
+            (None, 0) => Ok(Outcome::Done),
+            (None, _) => Ok(Outcome::Rejected),
         }
+    }
+
+    /// All inputs must be there, and none of them be what rejections are written to, before
+    /// anything is made or emptied.
+    fn check_files(&self) -> Result<()> {
+        let errors = self.input.errors.as_deref().and_then(|path| path.canonicalize().ok());
+        for path in self.input.files.iter().filter(|path| path.as_os_str() != "-") {
+            let whole = path.canonicalize();
+            let whole = whole.with_context(|| format!("cannot open {}", path.display()))?;
+            if errors.as_ref() == Some(&whole) {
+                let path = path.display();
+                bail!(Usage(format!("--errors {path} is an input, which it would empty")));
+            }
+        }
+        Ok(())
     }
 
     fn progress_bar(&self) -> ProgressBar {
@@ -214,6 +285,10 @@ impl IngestCommand {
                 "accepted": accepted,
                 "rejected": report.rejected_rows(),
                 "rejected_records": report.rejected_records(),
+                "rows": total.map_or(0, |total| total.rows),
+                "rows_skipped": total.map_or(0, |total| total.rows_skipped),
+                "empty_cells": total.map_or(0, |total| total.empty),
+                "equal_times": total.map_or(0, |total| total.equal_times),
                 "metrics": metrics,
                 "first_time": first_time,
                 "last_time": last_time,
@@ -227,12 +302,18 @@ impl IngestCommand {
         if hidden > 0 {
             eprintln!("... and {hidden} more rejected rows; --errors FILE lists them all");
         }
-        println!(
+        say!(
             "{accepted} records accepted, {} rows rejected; {metrics} metrics; {seconds:.2} s",
             report.rejected_rows()
         );
         if let (Some(first), Some(last)) = (first_time, last_time) {
-            println!("from {first} to {last}");
+            say!("from {first} to {last}");
+        }
+        if let Some(total) = total.filter(|total| total.equal_times > 0) {
+            say!(
+                "{} rows have the time of the row before; the last value counts",
+                total.equal_times
+            );
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::{Cell, RowFormat, Rows, print_json};
+use super::output::{Cell, RowFormat, Rows, print_json, say};
 
 /// How a listing is printed.
 #[derive(Debug, Args)]
@@ -150,7 +150,7 @@ impl CatalogueCommand {
         if self.json {
             print_json(&json!({"root": root, "chunks": catalogue.chunks, "nodes": nodes}))?;
         } else {
-            println!("{root}\n{} chunks in {nodes} nodes", catalogue.chunks);
+            say!("{root}\n{} chunks in {nodes} nodes", catalogue.chunks);
         }
         Ok(Outcome::Done)
     }

@@ -21,6 +21,22 @@ pub(crate) enum RowFormat {
     Jsonl,
 }
 
+/// Prints a line for people. Unlike `println!` it fails where the reader went away, which ends the
+/// command in silence.
+macro_rules! say {
+    ($($arguments:tt)*) => {
+        crate::cli::output::put_line(format_args!($($arguments)*))?
+    };
+}
+pub(crate) use say;
+
+/// See [`say`].
+pub(crate) fn put_line(line: std::fmt::Arguments<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_fmt(line)?;
+    out.write_all(b"\n")
+}
+
 /// Standard output behind a buffer.
 pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(256 * 1024, io::stdout().lock())
@@ -79,7 +95,12 @@ impl From<Option<Aggregated>> for Cell {
             Some(Aggregated::Value(value)) => Self::from(value.as_ref()),
             Some(Aggregated::Integer(value)) => {
                 let text = value.to_string();
-                let number = serde_json::from_str(&text).unwrap_or(serde_json::Value::Null);
+                // Beyond 64 bits a JSON number would be rounded: text keeps every digit.
+                let number = match (i64::try_from(value), u64::try_from(value)) {
+                    (Ok(number), _) => json!(number),
+                    (_, Ok(number)) => json!(number),
+                    _ => json!(text),
+                };
                 Self::Value(number, text)
             }
             Some(_) => Self::Text(String::new()),
@@ -147,9 +168,10 @@ pub(crate) fn json_value(value: ValueRef<'_>) -> serde_json::Value {
     }
 }
 
-/// Writes a cell of CSV, quoted where it must be (RFC 4180).
+/// Writes a cell of CSV, quoted where it must be (RFC 4180), and where blanks at its ends would be
+/// taken for none of it.
 pub(crate) fn put_csv_cell(out: &mut impl Write, cell: &str) -> io::Result<()> {
-    if cell.contains(['"', ',', '\n', '\r']) {
+    if cell.contains(['"', ',', '\n', '\r']) || cell.trim() != cell {
         return write!(out, "\"{}\"", cell.replace('"', "\"\""));
     }
     out.write_all(cell.as_bytes())

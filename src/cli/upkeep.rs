@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::print_json;
+use super::output::{print_json, say};
+use super::usage::Usage;
 
 /// Make an empty database.
 #[derive(Debug, Args)]
@@ -40,8 +41,8 @@ impl InitCommand {
         if self.json {
             print_json(&json!({"database": self.directory}))?;
         } else {
-            println!("made an empty database in {place}");
-            println!("next: chronolith ingest --db {place} FILE...");
+            say!("made an empty database in {place}");
+            say!("next: chronolith ingest --db {place} FILE...");
         }
         Ok(Outcome::Done)
     }
@@ -92,9 +93,9 @@ impl SealCommand {
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
             }))?;
         } else {
-            println!("{} records sealed into {} chunks", report.records, report.chunks);
+            say!("{} records sealed into {} chunks", report.records, report.chunks);
             for batch in &report.batches {
-                println!(
+                say!(
                     "batch {} of {} chunks, root {}",
                     batch.number,
                     batch.chunks,
@@ -144,9 +145,9 @@ impl CompactCommand {
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
             }))?;
         } else {
-            println!("runs: {} before, {} after", report.runs.0, report.runs.1);
-            println!("segments: {} before, {} after", report.segments.0, report.segments.1);
-            println!("windows rewritten without deleted records: {}", report.rewritten_windows);
+            say!("runs: {} before, {} after", report.runs.0, report.runs.1);
+            say!("segments: {} before, {} after", report.segments.0, report.segments.1);
+            say!("windows rewritten without deleted records: {}", report.rewritten_windows);
         }
         Ok(left_for_repair(&report.faults))
     }
@@ -174,7 +175,8 @@ pub(super) struct DeleteCommand {
 impl DeleteCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         if !self.all_metrics && self.selector.is_empty() {
-            bail!("say which metrics: --metric, --device, --label, or --all-metrics");
+            let what = "say which metrics: --metric, --device, --label, or --all-metrics";
+            bail!(Usage(what.to_owned()));
         }
         let db = self.database.change()?;
         let metrics = self.selector.metrics(&db)?;
@@ -185,7 +187,7 @@ impl DeleteCommand {
         if self.json {
             print_json(&json!({"metrics": metrics.len()}))?;
         } else {
-            println!("deleted in {} metrics; compact frees the space", metrics.len());
+            say!("deleted in {} metrics; compact frees the space", metrics.len());
         }
         Ok(Outcome::Done)
     }
@@ -249,11 +251,11 @@ impl StatsCommand {
         let Some(figures) = statistics.as_object() else { return Ok(Outcome::Done) };
         for (name, value) in figures.iter().filter(|(name, _)| *name != "by_codec") {
             let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-            println!("{name:<18} {text}");
+            say!("{name:<18} {text}");
         }
         for (codec, figures) in figures["by_codec"].as_object().into_iter().flatten() {
             let bytes = figures["bytes_per_record"].as_f64().unwrap_or_default();
-            println!("{codec:<18} {} records, {bytes:.3} bytes each", figures["records"]);
+            say!("{codec:<18} {} records, {bytes:.3} bytes each", figures["records"]);
         }
         Ok(Outcome::Done)
     }
@@ -296,6 +298,7 @@ impl VerifyCommand {
             });
             print_json(&json!({
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
+                "known": report.known.iter().map(fault_json).collect::<Vec<_>>(),
                 "torn": torn,
                 "files": report.files,
                 "chunks": report.chunks,
@@ -305,15 +308,20 @@ impl VerifyCommand {
             }))?;
         } else {
             for fault in &report.faults {
-                println!("{fault}");
+                say!("{fault}");
+            }
+            for known in &report.known {
+                say!("known to be lost since a repair: {known}");
             }
             if let Some(torn) = &report.torn {
-                println!(
+                say!(
                     "{} at byte {}: {} bytes that were never confirmed are torn and will be dropped",
-                    torn.file, torn.offset, torn.dropped_bytes
+                    torn.file,
+                    torn.offset,
+                    torn.dropped_bytes
                 );
             }
-            println!(
+            say!(
                 "{} faults in {} files: {} chunks, {} seal batches, {} log frames, {} blobs checked",
                 report.faults.len(),
                 report.files,
@@ -324,7 +332,7 @@ impl VerifyCommand {
             );
             if !report.faults.is_empty() {
                 let place = self.database.db.display();
-                println!("next: chronolith repair --db {place} keeps everything that is whole");
+                say!("next: chronolith repair --db {place} keeps everything that is whole");
             }
         }
         Ok(if report.faults.is_empty() { Outcome::Done } else { Outcome::Faults })
@@ -351,13 +359,21 @@ impl RepairCommand {
             print_json(&json!({
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
                 "lost": report.lost,
+                "originals": report.originals,
                 "salvaged_frames": report.salvaged_frames,
                 "changed_files": report.changed_files,
             }))?;
         } else {
-            report.faults.iter().for_each(|fault| println!("found: {fault}"));
-            report.lost.iter().for_each(|lost| println!("lost: {lost}"));
-            println!(
+            for fault in &report.faults {
+                say!("found: {fault}");
+            }
+            for lost in &report.lost {
+                say!("lost: {lost}");
+            }
+            for original in &report.originals {
+                say!("the damaged original is kept as {original}");
+            }
+            say!(
                 "{} faults, {} files changed, {} frames of the log written again",
                 report.faults.len(),
                 report.changed_files,
@@ -396,13 +412,8 @@ impl BackupCommand {
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {
-            println!(
-                "{} files, {} bytes copied to {}",
-                report.files,
-                report.bytes,
-                self.to.display()
-            );
-            println!("the copy holds the signing key: keep it as safe as the database");
+            say!("{} files, {} bytes copied to {}", report.files, report.bytes, self.to.display());
+            say!("the copy holds the signing key: keep it as safe as the database");
         }
         Ok(Outcome::Done)
     }
@@ -431,13 +442,13 @@ impl RestoreCommand {
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {
-            println!(
+            say!(
                 "{} files, {} bytes restored to {}",
                 report.files,
                 report.bytes,
                 self.db.display()
             );
-            println!("next: chronolith verify --db {}", self.db.display());
+            say!("next: chronolith verify --db {}", self.db.display());
         }
         Ok(Outcome::Done)
     }

@@ -124,7 +124,9 @@ impl IngestArgs {
             _ => DeviceSource::Usual,
         };
         let time_format = self.time_format.as_deref().map(TimeFormat::parse).transpose();
-        let start_ns = self.start.as_deref().map(parse_instant).transpose();
+        let zone = self.zone.as_deref().map(zone).transpose()?;
+        let start = |text: &str| parse_instant(text, zone.as_ref());
+        let start_ns = self.start.as_deref().map(start).transpose();
         let start_ns = start_ns.map_err(|wrong| {
             error("--start", format!("{wrong}; give a time such as 2024-05-01T08:00:00Z"))
         })?;
@@ -137,7 +139,7 @@ impl IngestArgs {
             time_column: self.time.clone(),
             time_format: time_format.map_err(|problem| error("--time-format", problem))?,
             types: self.types.iter().map(|text| column_type(text)).collect::<Result<_, _>>()?,
-            zone: self.zone.as_deref().map(zone).transpose()?,
+            zone,
             start_ns,
             dbc: self.dbc.iter().map(|text| dbc_file(text)).collect(),
             tags: pairs(&self.tags, "--tag", "site=depot")?,

@@ -89,7 +89,7 @@ fn read_header<S: RecordSink + ?Sized>(
                      give --skip-lines N for lines before it",
                 ));
             }
-            Cut::More => source.fill_to(source.window().len() * 2 + 1)?,
+            Cut::More => source.fill_lines(source.window().len() * 2 + 1)?,
         }
     }
 }
@@ -125,7 +125,7 @@ fn each_row<'a, S: RecordSink + ?Sized>(
             Cut::More if source.at_end() || source.window().len() > source.limit() => {
                 reject_uncut(source, intake)?;
             }
-            Cut::More => source.fill_to(source.window().len() * 2 + 1)?,
+            Cut::More => source.fill_lines(source.window().len() * 2 + 1)?,
         }
     }
 }

@@ -14,11 +14,8 @@ pub(super) fn format(name: &str, sample: &[u8], skip_lines: u64) -> Result<Forma
         (Some(Format::Csv), Some(Format::Gvret)) => Ok(Format::Gvret),
         (Some(named), None) => Ok(named),
         (None, Some(seen)) => Ok(seen),
-        (Some(named), Some(seen)) if named == seen => Ok(named),
-        (Some(named), Some(seen)) => Err(IngestError::UnknownFormat {
-            file: name.to_owned(),
-            why: format!("the name says {named}, the contents look like {seen}"),
-        }),
+        // The name decides: a first line that does not look like it is a row that is rejected.
+        (Some(named), Some(_)) => Ok(named),
         (None, None) => Err(IngestError::UnknownFormat {
             file: name.to_owned(),
             why: "neither its name nor its first lines tell".to_owned(),
@@ -113,10 +110,13 @@ mod tests {
 
     #[test]
     fn what_is_ambiguous_asks_for_the_format() {
-        for (name, text) in [("data.csv", "{\"a\":1}\n"), ("-", "hello\n"), ("-", "")] {
+        for (name, text) in [("-", "hello\n"), ("-", "")] {
             let error = format(name, text.as_bytes(), 0).unwrap_err().to_string();
             assert!(error.contains("--format"), "{error}");
         }
         assert_eq!(format("empty.csv.gz", b"", 0).unwrap(), Format::Csv);
+        // One broken line at the top does not make another format of a file.
+        assert_eq!(format("a.lp", b"cpu,host=a v=NaN 1\n", 0).unwrap(), Format::Line);
+        assert_eq!(format("a.jsonl", b"oops\n{}\n", 0).unwrap(), Format::Jsonl);
     }
 }

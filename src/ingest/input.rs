@@ -155,9 +155,15 @@ impl<'a> Source<'a> {
         Ok(!self.eof)
     }
 
-    /// Reads until the window has at least so many bytes, or the input ends.
-    pub(super) fn fill_to(&mut self, bytes: usize) -> Result<(), IngestError> {
-        while self.window().len() < bytes && self.fill()? {}
+    /// Reads until the window has more lines, or at least so many bytes, or the input ends. Does
+    /// not wait for more than a line that is there.
+    pub(super) fn fill_lines(&mut self, bytes: usize) -> Result<(), IngestError> {
+        while self.window().len() < bytes {
+            let before = self.window().len();
+            if !self.fill()? || memchr(b'\n', &self.window()[before..]).is_some() {
+                break;
+            }
+        }
         Ok(())
     }
 

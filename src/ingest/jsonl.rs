@@ -16,6 +16,7 @@ use serde::de::IgnoredAny;
 use super::error::{Reason, shown};
 use super::input::{Line, Source};
 use super::intake::Intake;
+use super::key::push_part;
 use super::time::{TimeReader, looks_iso};
 use super::value::{self, ValueError};
 use super::{
@@ -82,6 +83,10 @@ struct Parts<'a> {
     unit: Cow<'a, str>,
     kind: Option<Kind>,
     values: Vec<Value<'a>>,
+    /// Whether the line has the members of our own export.
+    is_export: bool,
+    /// A value that no record can hold, and where it is.
+    unusable: Option<(usize, &'static str)>,
 }
 
 /// Reads JSON lines.
@@ -114,6 +119,11 @@ impl Reader {
             return Ok(());
         };
         let parts = self.parts(text, start, intake);
+        if let Some((at, problem)) = parts.unusable {
+            let reason = Reason::Unusable(format!("{problem}; a record has one value"));
+            intake.reject_row(At::new(number, at), 1, reason);
+            return Ok(());
+        }
         let Some(time) = parts.time else {
             self.without_time(&parts, number, start, intake);
             return Ok(());
@@ -156,7 +166,17 @@ impl Reader {
             members(text, start).find(|(key, ..)| *key == wanted).map(|(_, json, _)| json)
         };
         let long_name = match (top(metric_key), top(value_key)) {
-            (Some(Json::String(name)), Some(_)) => unquote(name),
+            (Some(Json::String(name)), Some(value)) => {
+                let at = members(text, start).find(|(key, ..)| *key == value_key);
+                parts.unusable = match value {
+                    Json::Object(_) => Some("the value is an object"),
+                    Json::Array(_) => Some("the value is an array"),
+                    _ => None,
+                }
+                .map(|problem| (at.map_or(start, |(.., at)| at), problem));
+                parts.is_export = top("device").is_some();
+                unquote(name)
+            }
             _ => None,
         };
         let time_key = options
@@ -267,14 +287,13 @@ impl Reader {
         let text = json.text().unwrap_or_default();
         let options = intake.options;
         if self.times.is_none() && !text.is_empty() {
-            let is_long = matches!(parts.values.as_slice(), [_]) && !parts.device.is_empty();
             let format = match (&options.time_format, json) {
                 (Some(format), _) => format.clone(),
                 (None, Json::String(_)) if looks_iso(&text) => TimeFormat::Iso,
                 (None, Json::Number(_)) if options.start_ns.is_some() => {
                     TimeFormat::Epoch(TimeUnit::Seconds)
                 }
-                (None, Json::Number(_)) if is_long && options.time_column.is_none() => {
+                (None, Json::Number(_)) if parts.is_export && options.time_column.is_none() => {
                     TimeFormat::Epoch(TimeUnit::Nanos)
                 }
                 (None, _) => {
@@ -310,11 +329,12 @@ impl Reader {
         intake: &mut Intake<'_, S>,
     ) {
         self.key.clear();
-        self.key.push_str(&parts.device);
+        push_part(&mut self.key, value.name.as_ref());
+        push_part(&mut self.key, &parts.device);
         for (key, tag) in &parts.tags {
-            self.key.extend(["\0", key.as_ref(), "\0", tag.as_ref()]);
+            push_part(&mut self.key, key.as_ref());
+            push_part(&mut self.key, tag.as_ref());
         }
-        self.key.extend(["\0\0", value.name.as_ref()]);
         if !self.known.contains_key(&self.key) {
             if self.known.len() >= MAX_METRICS {
                 self.known.clear();

@@ -50,7 +50,7 @@ pub(super) fn run<'a, S: RecordSink + ?Sized>(
             intake.reject_row(At::new(line, 0), 1, Reason::TooLong { limit_bytes });
         } else if bytes == 0 {
             // A line or a quoted string that goes beyond the window: look at twice as much.
-            source.fill_to(source.window().len() * 2 + 1)?;
+            source.fill_lines(source.window().len() * 2 + 1)?;
         }
     }
 }

@@ -171,8 +171,8 @@ pub(super) fn looks_iso(text: &str) -> bool {
 }
 
 /// Reads an RFC 3339 time with UTC where it has no offset; for options.
-pub(super) fn parse_instant(text: &str) -> Result<i64, TimeError> {
-    TimeReader::new(TimeFormat::Iso, None, None).read(text)
+pub(super) fn parse_instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, TimeError> {
+    TimeReader::new(TimeFormat::Iso, None, zone.cloned()).read(text)
 }
 
 /// Reads the times of one file.

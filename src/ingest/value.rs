@@ -157,6 +157,7 @@ pub(super) fn f64_of(cell: &str) -> Result<f64, ValueError> {
         Some(b'n' | b'N') if digits.eq_ignore_ascii_case(b"nan") => {
             return Ok(if negative { -f64::NAN } else { f64::NAN });
         }
+        Some(b'N') if cell.starts_with("NaN:") => return nan_of(cell).ok_or_else(not_a),
         Some(b'i' | b'I')
             if digits.eq_ignore_ascii_case(b"inf") || digits.eq_ignore_ascii_case(b"infinity") =>
         {
@@ -172,6 +173,13 @@ pub(super) fn f64_of(cell: &str) -> Result<f64, ValueError> {
         return Err(ValueError::Inexact { text: cell.to_owned(), column: "COLUMN".to_owned() });
     }
     Ok(if negative { -value } else { value })
+}
+
+/// `NaN:` and 16 hexadecimal digits, as exports write a NaN that is not the usual one.
+fn nan_of(cell: &str) -> Option<f64> {
+    let digits = cell.strip_prefix("NaN:").filter(|digits| digits.len() == 16)?;
+    let value = f64::from_bits(u64::from_str_radix(digits, 16).ok()?);
+    value.is_nan().then_some(value)
 }
 
 /// Whether the float is exactly the whole number of these digits.
@@ -226,6 +234,8 @@ mod tests {
             assert_eq!(f64_of(text).unwrap().to_bits(), value.to_bits(), "{text}");
         }
         assert!(f64_of("NaN").unwrap().is_nan());
+        assert_eq!(f64_of("NaN:fff8000000001234").unwrap().to_bits(), 0xFFF8_0000_0000_1234);
+        assert!(f64_of("NaN:3ff0000000000000").is_err());
         assert_eq!(f64_of("-Infinity").unwrap(), f64::NEG_INFINITY);
     }
 

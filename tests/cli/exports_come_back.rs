@@ -79,7 +79,7 @@ fn deleted_records_are_gone_and_the_rest_stays() {
     fs::write(at.join("in.lp"), LINES).unwrap();
     expect(at, 0, &["ingest", "--db", "a", "in.lp"]);
     expect(at, 0, &["seal", "--db", "a", "--all"]);
-    expect(at, 1, &["delete", "--db", "a"]);
+    expect(at, 2, &["delete", "--db", "a"]);
     expect(
         at,
         0,

@@ -9,6 +9,8 @@
 mod commands_in_documents_run;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
+mod exports_keep_every_name;
+mod inputs_are_accounted_for;
 mod killed_writers_lose_nothing;
 #[cfg(feature = "sql")]
 mod queries_are_answered;

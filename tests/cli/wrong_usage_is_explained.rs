@@ -26,8 +26,8 @@ fn mistakes_are_named_with_what_would_be_right() {
     expect(at, 0, &["ingest", "--db", "a", "in.lp"]);
     assert!(problem(at, 1, &["latest", "--db", "a", "--metric", "sped"]).contains("speed"));
     assert!(problem(at, 2, &["aggregate", "--db", "a", "--every", "5x"]).contains("5m"));
-    assert!(problem(at, 1, &["aggregate", "--db", "a", "--fn", "median"]).contains("stddev"));
-    assert!(problem(at, 1, &["export", "--db", "a", "--from", "yesterday"]).contains("2026-01-31"));
+    assert!(problem(at, 2, &["aggregate", "--db", "a", "--fn", "median"]).contains("stddev"));
+    assert!(problem(at, 2, &["export", "--db", "a", "--from", "yesterday"]).contains("2026-01-31"));
     assert!(problem(at, 1, &["ingest", "--db", "a", "gone.csv"]).contains("cannot open gone.csv"));
     assert_eq!(
         problem(at, 2, &["ingets"]).lines().next().map(|l| l.contains("ingets")),

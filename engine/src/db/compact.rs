@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::db::flush::Base;
 use crate::db::run_output::RunOutput;
-use crate::db::seal::{SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, unsealed};
+use crate::db::seal::{SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, next_generation, unsealed};
 use crate::db::{Db, Inner, Maintained};
 use crate::error::{Fault, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
@@ -217,7 +217,8 @@ impl Inner {
         for layers in layers::find(&base.view, metric, window, window)? {
             let block = layers.decode(metric, tombstones)?;
             let highest = layers.generation.unwrap_or(0);
-            let new = sealer.chunks(metric, window, highest + 1, Some(highest), &block)?;
+            let generation = next_generation(metric.number, window, highest)?;
+            let new = sealer.chunks(metric, window, generation, Some(highest), &block)?;
             for chunk in new {
                 output.push_new(chunk)?;
             }

@@ -316,7 +316,10 @@ impl<'a> Sealer<'a> {
         let mut chunks = Vec::new();
         for window in layers::find(&base.view, job.metric, job.window, job.window)? {
             let block = window.decode_unsealed(job.metric, tombstones)?;
-            let generation = window.generation.map_or(0, |highest| highest + 1);
+            let generation = match window.generation {
+                Some(highest) => next_generation(job.metric.number, job.window, highest)?,
+                None => 0,
+            };
             chunks.extend(self.chunks(job.metric, job.window, generation, None, &block)?);
         }
         Ok(chunks)
@@ -387,6 +390,13 @@ impl<'a> Sealer<'a> {
     fn pseudonym(&self, definition: &Definition) -> [u8; 32] {
         self.key.pseudonym(&metric_bytes(&definition.metric))
     }
+}
+
+/// The generation behind the highest of a window.
+pub(super) fn next_generation(metric: u32, window: Window, highest: u32) -> Result<u32, ReadError> {
+    let what =
+        || format!("window {window} of metric {metric} has the last generation there can be");
+    Ok(highest.checked_add(1).ok_or_else(|| Fault::new(segment::DIR, 0, what()))?)
 }
 
 /// Encodes a block in as few parts as fit into bodies; none for no records.
@@ -476,6 +486,12 @@ impl<'a> SegmentOutput<'a> {
         digest: [u8; 32],
         source: ChunkSource<'_>,
     ) -> Maintained<()> {
+        if self.writer.last_key().is_some_and(|before| before >= entry.key) {
+            let ChunkKey { metric, window, generation, part } = entry.key;
+            let what = format!("chunk {metric}/{window}/{generation}/{part} is there twice");
+            let name = segment::file_name(self.partition, self.number);
+            return Err(ReadError::from(Fault::new(&name, 0, what)).into());
+        }
         let metric = self.inner.metric_ref(entry.key.metric)?;
         let (window, span) = (entry.key.window, &mut self.span);
         span.first_ns = span.first_ns.min(window_start(window, metric.window_ns));

@@ -2,6 +2,7 @@
 
 use chronolith_disk::{Disk, DiskFile};
 
+use crate::chunk::ChunkKey;
 use crate::error::{DiskContext, DiskError};
 use crate::protect::{Protect, Purpose};
 use crate::record;
@@ -84,6 +85,11 @@ impl<'a> SegmentWriter<'a> {
         if let Some(listed) = self.index.seals.get_mut(place as usize) {
             *listed = *seal;
         }
+    }
+
+    /// The key of the chunk that was added last.
+    pub(crate) fn last_key(&self) -> Option<ChunkKey> {
+        self.entries.last().map(|(entry, _)| entry.key)
     }
 
     /// Whether no chunk was added.

@@ -1,5 +1,7 @@
 //! Column names, units, and what the header says of the file.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::ingest::IngestOptions;
 use crate::ingest::error::nearest;
 
@@ -53,21 +55,33 @@ impl Header {
     /// Columns of these headers. Columns whose names would be equal keep their units in the name,
     /// or get a number; a column without a name is called by its number.
     pub(super) fn new(headers: &[String]) -> Self {
+        if is_export(headers.iter().map(String::as_str)) {
+            // Tags of an export keep their names to the letter.
+            let column = |header: &String| Column {
+                header: header.clone(),
+                name: header.clone(),
+                unit: String::new(),
+            };
+            return Self { columns: headers.iter().map(column).collect() };
+        }
         let headers: Vec<&str> = headers.iter().map(|header| header.trim()).collect();
         let parts: Vec<(&str, &str)> = headers.iter().map(|header| unit_of(header)).collect();
         let mut columns: Vec<Column> = Vec::with_capacity(headers.len());
+        let mut with_name: HashMap<&str, usize> = HashMap::new();
+        parts.iter().for_each(|(bare, _)| *with_name.entry(bare).or_default() += 1);
+        let (mut taken, mut copies) = (HashSet::new(), HashMap::new());
         for (index, (header, (bare, unit))) in headers.iter().zip(&parts).enumerate() {
-            let shared = parts.iter().filter(|(other, _)| other == bare).count() > 1;
+            let shared = with_name.get(bare).is_some_and(|count| *count > 1);
             let wanted = match (header.is_empty(), shared) {
                 (true, _) => format!("column_{}", index + 1),
                 (_, true) => (*header).to_owned(),
                 (_, false) => (*bare).to_owned(),
             };
             let mut name = wanted.clone();
-            let mut copy = 2;
-            while columns.iter().any(|column| column.name == name) {
+            let copy = copies.entry(wanted.clone()).or_insert(1_usize);
+            while !taken.insert(name.clone()) {
+                *copy += 1;
                 name = format!("{wanted}_{copy}");
-                copy += 1;
             }
             columns.push(Column { header: (*header).to_owned(), name, unit: (*unit).to_owned() });
         }
@@ -81,8 +95,7 @@ impl Header {
 
     /// Whether the columns are those of `chronolith export`.
     pub(super) fn is_export(&self) -> bool {
-        let names = self.columns.iter().map(|column| column.header.as_str());
-        self.columns.len() >= EXPORT.len() && names.zip(EXPORT).all(|(name, own)| name == own)
+        is_export(self.columns.iter().map(|column| column.header.as_str()))
     }
 
     /// The number of a column: by header, by name, or by either without regard to case.
@@ -130,6 +143,10 @@ impl Header {
         ranked.sort_unstable();
         ranked.into_iter().map(|(_, index)| index).collect()
     }
+}
+
+fn is_export<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
+    EXPORT.iter().all(|own| names.next() == Some(*own))
 }
 
 /// A header without its unit, and the unit: `Speed(m/s)`, `speed [km/h]`, `ENGINE_RPM ()`.

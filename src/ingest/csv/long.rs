@@ -13,6 +13,7 @@ use super::split::{Cell, Row};
 use super::time::TimeColumn;
 use crate::ingest::error::Reason;
 use crate::ingest::intake::Intake;
+use crate::ingest::key::push_part;
 use crate::ingest::{
     At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, TimeError, value,
 };
@@ -167,8 +168,7 @@ impl Long {
         self.key.clear();
         let tags = self.tags.iter().flatten();
         for column in self.device.iter().chain([&self.metric]).chain(&self.kind).chain(tags) {
-            self.key.push_str(row.cell(*column).map_or("", |cell| cell.text));
-            self.key.push('\0');
+            push_part(&mut self.key, row.cell(*column).map_or("", |cell| cell.text));
         }
     }
 

@@ -25,12 +25,12 @@ struct Candidate {
 impl TimeColumn {
     /// Finds the columns that may hold the time.
     pub(super) fn new(header: &Header, options: &IngestOptions) -> Result<Self, String> {
+        let single = |first| Candidate { first, second: None };
         let candidates = match &options.time_column {
             Some(name) => vec![named(header, name)?],
-            None => {
-                let single = |first| Candidate { first, second: None };
-                header.time_candidates().into_iter().map(single).collect()
-            }
+            // A tag of an export may have any name.
+            None if header.is_export() => vec![single(0)],
+            None => header.time_candidates().into_iter().map(single).collect(),
         };
         if candidates.is_empty() {
             return Err(format!(

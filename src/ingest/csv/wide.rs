@@ -9,6 +9,7 @@ use super::split::Row;
 use super::time::TimeColumn;
 use crate::ingest::error::Reason;
 use crate::ingest::intake::Intake;
+use crate::ingest::key::push_part;
 use crate::ingest::{
     At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, value,
 };
@@ -173,8 +174,7 @@ impl Wide {
     fn group(&mut self, row: &Row<'_>) -> usize {
         self.key.clear();
         for column in self.device.iter().chain(&self.tags) {
-            self.key.push_str(row.cell(*column).map_or("", |cell| cell.text));
-            self.key.push('\0');
+            push_part(&mut self.key, row.cell(*column).map_or("", |cell| cell.text));
         }
         if self.last.1 != usize::MAX && self.last.0 == self.key {
             return self.last.1;

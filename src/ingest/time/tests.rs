@@ -101,7 +101,7 @@ fn patterns_read_the_times_of_real_logs() {
 
 #[test]
 fn relative_seconds_count_from_the_start() {
-    let start = parse_instant("2020-01-01T00:00:00Z").unwrap();
+    let start = parse_instant("2020-01-01T00:00:00Z", None).unwrap();
     let mut reader = TimeReader::new(TimeFormat::Epoch(TimeUnit::Seconds), Some(start), None);
     assert_eq!(reader.read("1.25"), Ok(start + 1_250_000_000));
     assert_eq!(reader.read(" -1 "), Ok(start - 1_000_000_000));

@@ -22,11 +22,13 @@ pub(super) struct WallClock {
     last_ns: Option<i64>,
     /// Whether the row above was in the second of two equal hours.
     in_second: bool,
+    /// Whether rows stepped back where clocks do not: the file is in no order, or falls.
+    falls: bool,
 }
 
 impl WallClock {
     pub(super) const fn new(zone: Option<TimeZone>) -> Self {
-        Self { zone, last_ns: None, in_second: false }
+        Self { zone, last_ns: None, in_second: false, falls: false }
     }
 
     /// Remembers the moment of a row that stated its offset.
@@ -41,7 +43,11 @@ impl WallClock {
         };
         let mut in_second = false;
         let time_ns = match zone.to_ambiguous_timestamp(civil).offset() {
-            AmbiguousOffset::Unambiguous { offset } => moment(civil, offset, text)?,
+            AmbiguousOffset::Unambiguous { offset } => {
+                let time_ns = moment(civil, offset, text)?;
+                self.falls |= self.steps_back_to(time_ns);
+                time_ns
+            }
             AmbiguousOffset::Gap { .. } => {
                 let zone = zone.iana_name().unwrap_or("the zone").to_owned();
                 return Err(TimeError::Skipped { text: shown(text), zone });
@@ -49,16 +55,20 @@ impl WallClock {
             AmbiguousOffset::Fold { before, after } => {
                 let earlier = moment(civil, before, text)?;
                 let later = moment(civil, after, text)?;
-                let passed = |time: i64| {
-                    self.last_ns.is_some_and(|last| time < last.saturating_sub(JITTER_NS))
-                };
-                in_second = (self.in_second || passed(earlier)) && !passed(later);
+                let is_later = self.in_second || self.steps_back_to(earlier);
+                in_second = is_later && !self.falls && !self.steps_back_to(later);
                 if in_second { later } else { earlier }
             }
         };
         self.in_second = in_second;
         self.last_ns = Some(time_ns);
         Ok(time_ns)
+    }
+}
+
+impl WallClock {
+    fn steps_back_to(&self, time_ns: i64) -> bool {
+        self.last_ns.is_some_and(|last| time_ns < last.saturating_sub(JITTER_NS))
     }
 }
 
