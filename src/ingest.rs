@@ -76,7 +76,9 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
 ) -> Result<Summary, IngestError> {
     report.begin_file(name);
     let mut source = Source::open(input, name, options.max_row_bytes, progress)?;
-    source.fill_lines(detect::SAMPLE_BYTES)?;
+    if !source.window().contains(&b'\n') {
+        source.fill_lines(detect::SAMPLE_BYTES)?;
+    }
     let format = match options.format {
         Some(format) => detect::refine(format, source.window()),
         None => detect::format(name, source.window(), options.skip_lines)?,

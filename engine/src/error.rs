@@ -227,7 +227,9 @@ impl From<Fault> for MaintenanceError {
 #[non_exhaustive]
 pub enum OpenError {
     /// There is no database there.
-    #[error("there is no database at {0}; `chronolith init` makes one, and so does a program with Options::create")]
+    #[error(
+        "there is no database at {0}; `chronolith init` makes one, and so does a program with Options::create"
+    )]
     Missing(String),
     /// Another process has it open.
     #[error("{0} is locked: another process has this database open; stop it, or open read-only")]
