@@ -1,4 +1,4 @@
-//! Answers: SQL over the records of a [`chronolith_engine::Db`].
+//! Answers: SQL and PromQL over the records of a [`chronolith_engine::Db`].
 //!
 //! A metric name is a table, a class of devices is a wide table, `records` is everything, and the
 //! schema `system` lists devices, metrics, chunks and segments. `docs/sql.md` has the whole of it.
@@ -27,11 +27,14 @@
 //! # }
 //! ```
 //!
-//! All of it is behind the crate feature `sql`, since DataFusion, which parses, plans and runs the
-//! queries, is most of the compile time of the whole workspace.
+//! SQL is behind the crate feature `sql`, since DataFusion, which parses, plans and runs the
+//! queries, is most of the compile time of the whole workspace. The module `promql` is behind the
+//! feature `promql`; neither needs the other.
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "promql")]
+pub mod promql;
 #[cfg(feature = "sql")]
 mod sql;
 

@@ -1,0 +1,128 @@
+//! The engine's metrics as series.
+//!
+//! The name becomes `__name__`, the device the label `device`, each tag a label; a tag that is
+//! itself called `device` or `__name__` gets the prefix `tag_`. Numbers and booleans become
+//! floating point; text and bytes are no series. Times keep their nanoseconds.
+
+use chronolith_engine::{Column, Db, Definition, Kind, Match, MetricId, Selector, Snapshot};
+
+use super::{Budget, Matcher, Series, Source, Test, fits};
+use crate::promql::error::Result;
+use crate::promql::labels::{Labels, NAME};
+
+const DEVICE: &str = "device";
+
+/// The metrics of a database as they are when a query begins.
+pub struct DatabaseSource<'a> {
+    db: &'a Db,
+    snapshot: Snapshot,
+}
+
+impl<'a> DatabaseSource<'a> {
+    /// Over what the database holds now; what is written later is not seen.
+    #[must_use]
+    pub fn new(db: &'a Db) -> Self {
+        Self { db, snapshot: db.snapshot() }
+    }
+
+    /// The labels of the metrics that fit all matchers and have numbers, in order.
+    ///
+    /// # Errors
+    ///
+    /// Where the label index refuses a pattern.
+    pub fn series(&self, matchers: &[Matcher]) -> Result<Vec<Labels>> {
+        Ok(self.metrics(matchers)?.into_iter().map(|(labels, _)| labels).collect())
+    }
+
+    fn metrics(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, MetricId)>> {
+        let mut metrics = Vec::new();
+        for id in self.db.select(&narrow(matchers))? {
+            let Some(definition) = self.db.definition(id) else { continue };
+            if matches!(definition.kind, Kind::Text | Kind::Bytes) {
+                continue;
+            }
+            let labels = labels_of(&definition);
+            if fits(matchers, &labels) {
+                metrics.push((labels, id));
+            }
+        }
+        metrics.sort_by(|(left, _), (right, _)| left.cmp(right));
+        Ok(metrics)
+    }
+}
+
+impl Source for DatabaseSource<'_> {
+    fn select(
+        &self,
+        matchers: &[Matcher],
+        first_ns: i64,
+        last_ns: i64,
+        budget: &mut dyn Budget,
+    ) -> Result<Vec<Series>> {
+        let mut found = Vec::new();
+        if first_ns > last_ns {
+            return Ok(found);
+        }
+        for (labels, id) in self.metrics(matchers)? {
+            let mut series = Series { labels, ..Series::default() };
+            for block in self.snapshot.scan(id, first_ns..=last_ns)? {
+                let (times, column) = block?.into_columns();
+                budget.spend(times.len())?;
+                if append(&mut series.values, column) {
+                    series.times.extend(times);
+                }
+            }
+            if !series.times.is_empty() {
+                found.push(series);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What the label index can decide; the rest is decided on the labels themselves.
+fn narrow(matchers: &[Matcher]) -> Selector {
+    let mut selector = Selector::all();
+    for matcher in matchers {
+        let label = match matcher.label() {
+            NAME => "name",
+            "name" => "tag_name",
+            // It may be a tag of that name, or one that was given the prefix.
+            label if label.starts_with("tag_") => continue,
+            label => label,
+        };
+        let whole = |pattern: &str| format!("(?s:{pattern})");
+        let condition = match matcher.test() {
+            Test::Equal(value) => Match::Equal(value.clone()),
+            Test::NotEqual(value) => Match::NotEqual(value.clone()),
+            Test::Pattern(pattern, _) => Match::Pattern(whole(pattern)),
+            Test::NotPattern(pattern, _) => Match::NotPattern(whole(pattern)),
+        };
+        selector = selector.label(label, condition);
+    }
+    selector
+}
+
+fn labels_of(definition: &Definition) -> Labels {
+    let metric = &definition.metric;
+    let own = [(NAME.to_owned(), metric.name()), (DEVICE.to_owned(), metric.device())];
+    let tags = metric.tags().iter().map(|(key, value)| match key.as_str() {
+        NAME | DEVICE => (format!("tag_{key}"), value.as_str()),
+        _ => (key.clone(), value.as_str()),
+    });
+    Labels::new(own.into_iter().chain(tags))
+}
+
+/// Whether the column holds numbers; they are added then.
+fn append(values: &mut Vec<f64>, column: Column) -> bool {
+    match column {
+        Column::F64(column) => values.extend(column),
+        Column::I64(column) => values.extend(column.into_iter().map(|value| value as f64)),
+        Column::U64(column) => values.extend(column.into_iter().map(|value| value as f64)),
+        Column::Bool(column) => {
+            values.extend(column.into_iter().map(|value| f64::from(u8::from(value))));
+        }
+        _ => return false,
+    }
+    true
+}
