@@ -11,6 +11,10 @@ mod export;
 mod ingest;
 mod listing;
 mod output;
+#[cfg(feature = "promql")]
+mod promql;
+#[cfg(feature = "promql")]
+mod promqltest;
 #[cfg(feature = "sql")]
 mod query;
 mod upkeep;
@@ -39,9 +43,15 @@ enum Command {
     Export(export::ExportCommand),
     /// Aggregate metrics over buckets of time
     Aggregate(aggregate::AggregateCommand),
-    /// Answer SQL; without any, a prompt
+    /// Answer SQL or PromQL; without any, a prompt
     #[cfg(feature = "sql")]
     Query(query::QueryCommand),
+    /// Answer PromQL
+    #[cfg(all(feature = "promql", not(feature = "sql")))]
+    Query(promql::PromqlCommand),
+    /// Run tests in Prometheus' format for its query language
+    #[cfg(feature = "promql")]
+    Promqltest(promqltest::PromqltestCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -80,8 +90,10 @@ impl Command {
             Self::Ingest(command) => command.run(),
             Self::Export(command) => command.run(),
             Self::Aggregate(command) => command.run(),
-            #[cfg(feature = "sql")]
+            #[cfg(any(feature = "sql", feature = "promql"))]
             Self::Query(command) => command.run(),
+            #[cfg(feature = "promql")]
+            Self::Promqltest(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

@@ -48,6 +48,10 @@ pub(super) struct QueryCommand {
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
     memory: usize,
 
+    #[cfg(feature = "promql")]
+    #[command(flatten)]
+    promql: super::promql::PromqlArgs,
+
     /// The query; '-' is standard input
     #[arg(value_name = "SQL")]
     sql: Option<String>,
@@ -94,8 +98,12 @@ fn size(text: &str) -> Result<usize, String> {
 
 impl QueryCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let sql = Sql::new(self.database.read()?)?;
         let format = if self.json { Format::Json } else { self.format };
+        #[cfg(feature = "promql")]
+        if self.promql.is_given() {
+            return self.answer_promql(format);
+        }
+        let sql = Sql::new(self.database.read()?)?;
         let text = match self.sql.as_deref() {
             None if io::stdin().is_terminal() => return prompt::run(&sql, self.limits(), format),
             None | Some("-") => io::read_to_string(io::stdin()).context("cannot read the query")?,
@@ -120,6 +128,33 @@ impl QueryCommand {
                 written
             }
         }?;
+        Ok(Outcome::Done)
+    }
+
+    /// Answers PromQL, which has answers of fewer shapes.
+    #[cfg(feature = "promql")]
+    fn answer_promql(&self, format: Format) -> Result<Outcome> {
+        use super::output::RowFormat;
+        let format = match format {
+            Format::Table => RowFormat::Table,
+            Format::Csv => RowFormat::Csv,
+            Format::Json | Format::Ndjson => RowFormat::Json,
+            Format::Parquet | Format::Arrow => {
+                bail!("answers to PromQL are written as table, csv or json");
+            }
+        };
+        if self.sql.is_some() {
+            bail!("give either SQL or --promql");
+        }
+        let db = self.database.read()?;
+        match &self.output {
+            None => self.promql.run(&db, format, self.timeout, super::output::stdout())?,
+            Some(path) => {
+                let file = File::create(path);
+                let file = file.with_context(|| format!("cannot create {}", path.display()))?;
+                self.promql.run(&db, format, self.timeout, BufWriter::new(file))?;
+            }
+        }
         Ok(Outcome::Done)
     }
 

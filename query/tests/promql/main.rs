@@ -1,0 +1,12 @@
+//! The promises of PromQL, one behaviour per file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod bad_queries_are_explained;
+mod databases_answer;
+mod files_of_tests_pass;
+mod ranges_equal_single_times;

@@ -1,0 +1,199 @@
+//! `chronolith query --promql`.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use chronolith_engine::{Db, Every};
+use chronolith_query::promql::{Answer, Data, DatabaseSource, Labels, Limits, Query};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::database::{rfc3339, time};
+use super::output::RowFormat;
+
+/// A query of Prometheus and when it is asked.
+#[derive(Debug, Args)]
+pub(super) struct PromqlArgs {
+    /// Answer PromQL instead: an expression such as rate(odometer[5m])
+    #[arg(long, value_name = "EXPR")]
+    promql: Option<String>,
+
+    /// The time of --promql: RFC 3339, or nanoseconds since the epoch; now by default
+    #[arg(long, value_name = "TIME", requires = "promql", conflicts_with = "start")]
+    time: Option<String>,
+
+    /// The first time of a range for --promql
+    #[arg(long, value_name = "TIME", requires = "promql", requires = "end")]
+    start: Option<String>,
+
+    /// The last time of a range for --promql
+    #[arg(long, value_name = "TIME", requires = "start")]
+    end: Option<String>,
+
+    /// The step of a range for --promql: 15s, 1m
+    #[arg(long, value_name = "LENGTH", requires = "start")]
+    step: Option<String>,
+}
+
+impl PromqlArgs {
+    /// Whether PromQL is asked.
+    pub(super) const fn is_given(&self) -> bool {
+        self.promql.is_some()
+    }
+
+    /// Answers the expression.
+    pub(super) fn run(
+        &self,
+        db: &Db,
+        format: RowFormat,
+        timeout: Option<Duration>,
+        out: impl Write,
+    ) -> Result<()> {
+        let text = self.promql.as_deref().context("add --promql EXPR")?;
+        let query = Query::parse(text).context("cannot read the query")?;
+        let source = DatabaseSource::new(db);
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let limits = Limits { deadline, ..Limits::default() };
+        let answer = match (&self.start, &self.end) {
+            (Some(start), Some(end)) => {
+                let step = self.step.as_deref().context("add --step, for example --step 1m")?;
+                query.range(&source, time(start)?, time(end)?, length(step)?, &limits)?
+            }
+            _ => {
+                let time_ns = match self.time.as_deref() {
+                    Some(text) => time(text)?,
+                    None => i64::try_from(jiff::Timestamp::now().as_nanosecond())
+                        .context("the clock is outside of the years 1677 to 2262")?,
+                };
+                query.instant(&source, time_ns, &limits)?
+            }
+        };
+        for note in answer.warnings.iter().chain(&answer.infos) {
+            eprintln!("{note}");
+        }
+        write(&answer, format, out)
+    }
+}
+
+fn length(text: &str) -> Result<i64> {
+    match text.parse::<Every>() {
+        Ok(Every::Nanoseconds(length)) => Ok(length),
+        _ => bail!("{text:?} is no length of time; write for example 15s or 1m"),
+    }
+}
+
+fn write(answer: &Answer, format: RowFormat, mut out: impl Write) -> Result<()> {
+    match format {
+        RowFormat::Json | RowFormat::Jsonl => {
+            serde_json::to_writer(&mut out, &response(answer))?;
+            writeln!(out)?;
+        }
+        RowFormat::Csv => {
+            let mut csv = csv::Writer::from_writer(&mut out);
+            csv.write_record(["time", "series", "value"])?;
+            for (time_ns, series, value) in rows(answer) {
+                csv.write_record([rfc3339(time_ns), series, value])?;
+            }
+            csv.flush()?;
+        }
+        RowFormat::Table => {
+            let mut table = comfy_table::Table::new();
+            table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+            table.set_header(["time", "series", "value"]);
+            for (time_ns, series, value) in rows(answer) {
+                table.add_row([rfc3339(time_ns), series, value]);
+            }
+            writeln!(out, "{table}")?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// One row for each value: its time, its series and itself.
+fn rows(answer: &Answer) -> Vec<(i64, String, String)> {
+    match &answer.data {
+        Data::Scalar { time_ns, value } => vec![(*time_ns, String::new(), number(*value))],
+        Data::Text { time_ns, text } => vec![(*time_ns, String::new(), text.clone())],
+        Data::Vector(samples) => samples
+            .iter()
+            .map(|sample| (sample.time_ns, sample.labels.to_string(), number(sample.value)))
+            .collect(),
+        Data::Matrix(series) => series
+            .iter()
+            .flat_map(|series| {
+                let labels = series.labels.to_string();
+                let samples = series.times.iter().zip(&series.values);
+                samples.map(move |(time, value)| (*time, labels.clone(), number(*value)))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The answer in the shape of Prometheus' HTTP API.
+fn response(answer: &Answer) -> Value {
+    let pair = |time_ns: i64, value: &str| json!([time_ns as f64 / 1e9, value]);
+    let metric = |labels: &Labels| -> Value {
+        labels.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
+    };
+    let (kind, result) = match &answer.data {
+        Data::Scalar { time_ns, value } => ("scalar", pair(*time_ns, &number(*value))),
+        Data::Text { time_ns, text } => ("string", pair(*time_ns, text)),
+        Data::Vector(samples) => {
+            let samples = samples.iter().map(|sample| {
+                let value = pair(sample.time_ns, &number(sample.value));
+                json!({"metric": metric(&sample.labels), "value": value})
+            });
+            ("vector", samples.collect())
+        }
+        Data::Matrix(series) => {
+            let series = series.iter().map(|series| {
+                let samples = series.times.iter().zip(&series.values);
+                let values: Vec<Value> =
+                    samples.map(|(time, value)| pair(*time, &number(*value))).collect();
+                json!({"metric": metric(&series.labels), "values": values})
+            });
+            ("matrix", series.collect())
+        }
+        _ => ("vector", json!([])),
+    };
+    let mut response = json!({"status": "success", "data": {"resultType": kind, "result": result}});
+    for (name, notes) in [("warnings", &answer.warnings), ("infos", &answer.infos)] {
+        if !notes.is_empty() {
+            response[name] = json!(notes);
+        }
+    }
+    response
+}
+
+fn number(value: f64) -> String {
+    match value {
+        f64::INFINITY => "+Inf".to_owned(),
+        f64::NEG_INFINITY => "-Inf".to_owned(),
+        _ => value.to_string(),
+    }
+}
+
+/// `chronolith query` of a build without SQL: PromQL alone.
+#[cfg(not(feature = "sql"))]
+#[derive(Debug, Args)]
+pub(super) struct PromqlCommand {
+    #[command(flatten)]
+    database: super::database::DatabaseArgs,
+
+    #[command(flatten)]
+    query: PromqlArgs,
+
+    /// How rows are written
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: RowFormat,
+}
+
+#[cfg(not(feature = "sql"))]
+impl PromqlCommand {
+    pub(super) fn run(&self) -> Result<super::Outcome> {
+        self.query.run(&self.database.read()?, self.format, None, super::output::stdout())?;
+        Ok(super::Outcome::Done)
+    }
+}
