@@ -37,7 +37,8 @@ pub(super) struct PromqlArgs {
 }
 
 impl PromqlArgs {
-    /// Whether PromQL is asked.
+    /// Whether PromQL is asked, and not SQL.
+    #[cfg(feature = "sql")]
     pub(super) const fn is_given(&self) -> bool {
         self.promql.is_some()
     }
