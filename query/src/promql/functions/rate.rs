@@ -3,20 +3,21 @@
 use super::call::{NONE, for_each_series};
 use super::{Arguments, Function};
 use crate::promql::error::Result;
-use crate::promql::selector::{RangeSeries, Ranges};
+use crate::promql::ranges::RangeSeries;
 use crate::promql::value::{Row, seconds};
 use crate::promql::window::{Part, Window, slide};
 
 pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Result<Vec<Row>> {
     let ranges = arguments.ranges(0)?;
-    if matches!(function, Function::Rate | Function::Increase) {
-        inform_of_gauges(arguments, &ranges);
-    }
+    let is_counter = matches!(function, Function::Rate | Function::Increase);
     let ahead = match function {
         Function::PredictLinear => Some(arguments.scalar(1)?),
         _ => None,
     };
     for_each_series(arguments, &ranges, false, |series, windows| {
+        if is_counter {
+            inform_of_gauge(arguments, series, windows);
+        }
         Ok(match function {
             Function::Rate | Function::Increase | Function::Delta => {
                 extrapolated(function, series, windows, ranges.range_ns)
@@ -33,17 +34,15 @@ pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Res
 }
 
 /// Says where the name does not look like that of a counter.
-fn inform_of_gauges(arguments: &Arguments<'_, '_>, ranges: &Ranges) {
-    for series in &ranges.series {
-        let name = series.labels.name();
-        let endings = ["_total", "_sum", "_count", "_bucket"];
-        let enough = ranges.windows(series).iter().any(|window| window.len() > 1);
-        if enough && !name.is_empty() && !endings.iter().any(|ending| name.ends_with(ending)) {
-            arguments.evaluator.inform(format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
-                 {name:?}"
-            ));
-        }
+fn inform_of_gauge(arguments: &Arguments<'_, '_>, series: &RangeSeries, windows: &[Window]) {
+    let name = series.labels.name();
+    let endings = ["_total", "_sum", "_count", "_bucket"];
+    let is_named_so = name.is_empty() || endings.iter().any(|ending| name.ends_with(ending));
+    if !is_named_so && windows.iter().any(|window| window.len() > 1) {
+        arguments.evaluator.inform(format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
+             {name:?}"
+        ));
     }
 }
 
@@ -190,6 +189,9 @@ fn lines(series: &RangeSeries, windows: &[Window], ahead: Option<&[f64]>) -> Vec
         let index = step;
         step += 1;
         let Some(moments) = moments.filter(|moments| moments.count > 1.0) else { return NONE };
+        if !moments.y.is_finite() {
+            return f64::NAN;
+        }
         let slope = moments.xy / moments.xx;
         match ahead {
             None => slope,
