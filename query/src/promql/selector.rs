@@ -5,6 +5,7 @@ use super::error::Result;
 use super::evaluate::Evaluator;
 use super::source::{Series, is_stale};
 use super::value::{ABSENT, Grid, Row, seconds};
+use super::window::first_after;
 
 /// The times that a selector with `@` and `offset` looks at, for each time of a grid.
 #[derive(Debug, Clone, Copy)]
@@ -89,9 +90,7 @@ fn pick(
         evaluator.reserve(1, grid.count)?;
         let mut next = 0;
         let values = ends.iter().map(|(_, end_ns)| {
-            while next < series.times.len() && series.times[next] <= end_ns {
-                next += 1;
-            }
+            next = first_after(&series.times, next, end_ns);
             let Some(index) = next.checked_sub(1) else { return ABSENT };
             let too_old = series.times[index] <= end_ns.saturating_sub(lookback_ns);
             if too_old || is_stale(series.values[index]) { ABSENT } else { value(&series, index) }

@@ -66,23 +66,29 @@ fn extrapolated(
 ) -> Vec<f64> {
     let values = &series.values;
     let is_counter = function != Function::Delta;
-    // A window's pairs of neighbours begin at its second sample.
-    let pairs: Vec<Window> = windows
-        .iter()
-        .map(|window| Window { low: (window.low + 1).min(window.high), ..*window })
-        .collect();
-    let lost = |index: usize| {
-        let reset = is_counter && values[index] < values[index - 1];
-        Lost(if reset { values[index - 1] } else { 0.0 })
+    // Resets are few, and windows slide over them alone: over those behind their first sample.
+    let is_reset = |index: &usize| is_counter && values[*index] < values[*index - 1];
+    let resets: Vec<usize> = (1..values.len()).filter(is_reset).collect();
+    let inside = |window: &Window| {
+        let low = resets.partition_point(|reset| *reset <= window.low);
+        let high = low + resets[low..].partition_point(|reset| *reset < window.high);
+        Window { low, high, ..*window }
     };
+    let inside: Vec<Window> = windows.iter().map(inside).collect();
     let mut all = windows.iter();
-    slide(&pairs, lost, |lost, _| {
-        let (Some(Lost(lost)), Some(window)) = (lost, all.next()) else { return NONE };
-        let change = values[window.high - 1] - values[window.low] + lost;
-        let factor = extension(series, window, change, is_counter);
-        let factor = if function == Function::Rate { factor / seconds(range_ns) } else { factor };
-        change * factor
-    })
+    slide(
+        &inside,
+        |index| Lost(values[resets[index] - 1]),
+        |lost, _| {
+            let Some(window) = all.next().filter(|window| window.len() > 1) else { return NONE };
+            let lost = lost.map_or(0.0, |Lost(lost)| lost);
+            let change = values[window.high - 1] - values[window.low] + lost;
+            let factor = extension(series, window, change, is_counter);
+            let factor =
+                if function == Function::Rate { factor / seconds(range_ns) } else { factor };
+            change * factor
+        },
+    )
 }
 
 /// By how much the change grows when it is extended to the ends of the window.
