@@ -16,6 +16,7 @@ mod labels;
 mod parse;
 pub mod promqltest;
 mod query;
+mod ranges;
 mod selector;
 mod source;
 mod sum;
@@ -26,7 +27,8 @@ pub use error::PromqlError;
 pub use labels::Labels;
 pub use query::{Limits, Query};
 pub use source::{
-    Budget, DatabaseSource, Matcher, MemorySource, STALE_BITS, Series, Source, is_stale, stale,
+    Budget, DatabaseSource, Matcher, MemorySource, STALE_BITS, Series, Source, Summarized, Summary,
+    Tiles, is_stale, stale,
 };
 pub use value::{Answer, Data, Sample};
 

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chronolith_engine::{Db, Every};
-use chronolith_query::promql::{Answer, Data, DatabaseSource, Labels, Limits, Query};
+use chronolith_query::promql::{Answer, Data, DatabaseSource, Labels, Limits, PromqlError, Query};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -34,6 +34,10 @@ pub(super) struct PromqlArgs {
     /// The step of a range for --promql: 15s, 1m
     #[arg(long, value_name = "LENGTH", requires = "start")]
     step: Option<String>,
+
+    /// The most samples that --promql holds at once; 50 million by default
+    #[arg(long, value_name = "COUNT", requires = "promql")]
+    max_samples: Option<u64>,
 }
 
 impl PromqlArgs {
@@ -52,10 +56,13 @@ impl PromqlArgs {
         out: impl Write,
     ) -> Result<()> {
         let text = self.promql.as_deref().context("add --promql EXPR")?;
-        let query = Query::parse(text).context("cannot read the query")?;
+        let query = Query::parse(text).map_err(|error| explained(text, error))?;
         let source = DatabaseSource::new(db);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let limits = Limits { deadline, ..Limits::default() };
+        let mut limits = Limits { deadline, ..Limits::default() };
+        if let Some(samples) = self.max_samples {
+            limits.samples = samples;
+        }
         let answer = match (&self.start, &self.end) {
             (Some(start), Some(end)) => {
                 let step = self.step.as_deref().context("add --step, for example --step 1m")?;
@@ -75,6 +82,22 @@ impl PromqlArgs {
         }
         write(&answer, format, out)
     }
+}
+
+/// The most characters that are shown before and after the place of an error.
+const SHOWN: usize = 60;
+
+/// An error of the text with the line it is in and a caret below the place.
+fn explained(text: &str, error: PromqlError) -> anyhow::Error {
+    let PromqlError::Parse { line, column, .. } = &error else { return error.into() };
+    let before = column.saturating_sub(1);
+    let skipped = before.saturating_sub(SHOWN);
+    let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().chars();
+    let shown = shown.skip(skipped).take(before - skipped + SHOWN);
+    let shown: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let number = format!("{line:>4} | ");
+    let blank = " ".repeat(number.len() + before - skipped);
+    anyhow!("cannot read the query: {error}\n{number}{shown}\n{blank}^")
 }
 
 fn length(text: &str) -> Result<i64> {

@@ -152,7 +152,12 @@ impl QueryCommand {
             Some(path) => {
                 let file = File::create(path);
                 let file = file.with_context(|| format!("cannot create {}", path.display()))?;
-                self.promql.run(&db, format, self.timeout, BufWriter::new(file))?;
+                let answered = self.promql.run(&db, format, self.timeout, BufWriter::new(file));
+                // As with SQL, an unfinished file must not be taken for an answer.
+                if answered.is_err() {
+                    drop(std::fs::remove_file(path));
+                }
+                answered?;
             }
         }
         Ok(Outcome::Done)

@@ -12,6 +12,10 @@ mod exports_come_back;
 mod exports_keep_every_name;
 mod inputs_are_accounted_for;
 mod killed_writers_lose_nothing;
+#[cfg(feature = "promql")]
+mod promql_is_answered;
+#[cfg(feature = "promql")]
+mod promql_tests_are_run;
 #[cfg(feature = "sql")]
 mod queries_are_answered;
 mod real_recordings_are_kept_whole;

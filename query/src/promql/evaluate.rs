@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::ast::{Expr, Node, Span};
 use super::error::{PromqlError, Result, execution};
 use super::query::Limits;
-use super::source::{Budget, Source};
+use super::source::{Budget, Matcher, Series, Source, Summarized, Summary, Tiles};
 use super::value::{Annotations, Grid, Row, Value};
 use super::{aggregate, ast, binary, functions, selector};
 
@@ -17,14 +17,15 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) limits: &'a Limits,
     /// The times of the whole query, which `@ start()` and `step()` speak of.
     pub(crate) query: Grid,
-    spent: Cell<u64>,
+    /// How many samples are held: those of the series that is being read, and all that were made.
+    held: Cell<u64>,
     notes: RefCell<Annotations>,
 }
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(source: &'a dyn Source, limits: &'a Limits, query: Grid) -> Self {
         let notes = RefCell::default();
-        Self { source, limits, query, spent: Cell::new(0), notes }
+        Self { source, limits, query, held: Cell::new(0), notes }
     }
 
     /// What a part of the query gives at the times of a grid.
@@ -117,12 +118,52 @@ impl<'a> Evaluator<'a> {
     /// Takes values that are about to be kept off what the query may hold.
     pub(crate) fn reserve(&self, series: usize, points: usize) -> Result<()> {
         let samples = (series as u64).saturating_mul(points as u64);
-        let spent = self.spent.get().saturating_add(samples);
-        if spent > self.limits.samples {
+        let held = self.held.get().saturating_add(samples);
+        if held > self.limits.samples {
             return Err(PromqlError::TooManySamples { limit: self.limits.samples });
         }
-        self.spent.set(spent);
+        self.held.set(held);
         self.tick()
+    }
+
+    /// Gives back values that are no longer kept.
+    pub(crate) fn release(&self, samples: usize) {
+        self.held.set(self.held.get().saturating_sub(samples as u64));
+    }
+
+    /// Reads series one at a time; what is held of one is given back after `each`.
+    pub(crate) fn read(
+        &self,
+        matchers: &[Matcher],
+        first_ns: i64,
+        last_ns: i64,
+        mut each: impl FnMut(Series) -> Result<()>,
+    ) -> Result<()> {
+        self.source.select(matchers, first_ns, last_ns, &mut Charge(self), &mut |series| {
+            let samples = series.times.len();
+            each(series)?;
+            self.release(samples);
+            Ok(())
+        })
+    }
+
+    /// The same of what the source knows of windows; whether it knows anything.
+    pub(crate) fn summarize(
+        &self,
+        matchers: &[Matcher],
+        tiles: &Tiles,
+        summary: Summary,
+        mut each: impl FnMut(Summarized) -> Result<()>,
+    ) -> Result<bool> {
+        self.source.summarize(matchers, tiles, summary, &mut Charge(self), &mut |summarized| {
+            let samples = match &summarized {
+                Summarized::Windows(..) => 0,
+                Summarized::Samples(series) => series.times.len(),
+            };
+            each(summarized)?;
+            self.release(samples);
+            Ok(())
+        })
     }
 
     pub(crate) fn warn(&self, note: impl Into<String>) {
@@ -140,7 +181,7 @@ impl<'a> Evaluator<'a> {
 }
 
 /// Charges what a source reads to a query.
-pub(crate) struct Charge<'a, 'b>(pub(crate) &'a Evaluator<'b>);
+struct Charge<'a, 'b>(&'a Evaluator<'b>);
 
 impl Budget for Charge<'_, '_> {
     fn spend(&mut self, samples: usize) -> Result<()> {

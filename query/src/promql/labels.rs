@@ -6,6 +6,9 @@ use std::sync::Arc;
 /// The label that holds the metric's name.
 pub(crate) const NAME: &str = "__name__";
 
+/// What says how the metric of that name is measured, and goes where its name goes.
+const TYPE_AND_UNIT: [&str; 2] = ["__type__", "__unit__"];
+
 /// Names and values, sorted by name, none of them empty; cheap to copy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
@@ -89,10 +92,10 @@ impl Labels {
         self.filter(|name| names.iter().all(|other| other != name))
     }
 
-    /// All but the name.
+    /// Of something that is no longer the metric of its name: without name, type and unit.
     #[must_use]
     pub(crate) fn without_name(&self) -> Self {
-        self.filter(|name| name != NAME)
+        self.filter(|name| name != NAME && !TYPE_AND_UNIT.contains(&name))
     }
 }
 

@@ -4,11 +4,13 @@
 //! run out of stack.
 
 mod check;
+mod duration;
 mod lexer;
+mod matching;
 mod operand;
 mod selector;
 
-use super::ast::{Binary, Cardinality, Expr, Matching, Node, Operator, Type};
+use super::ast::{Binary, Expr, Node, Operator, Type};
 use super::error::PromqlError;
 pub(crate) use lexer::{Token, Word, duration_seconds, number_value};
 
@@ -54,7 +56,11 @@ pub(crate) fn parse(text: &str) -> Result<Node, PromqlError> {
 pub(crate) fn parse_selector(text: &str) -> Result<Vec<super::Matcher>, PromqlError> {
     let node = parse(text)?;
     match node.expr {
-        Expr::Selector(selector) if selector.shift.at.is_none() => Ok(selector.matchers),
+        Expr::Selector(selector)
+            if selector.shift.at.is_none() && selector.shift.offset.is_none() =>
+        {
+            Ok(selector.matchers)
+        }
         _ => Err(Failure::new(0, "expected a selector such as up{job=\"x\"}").locate(text)),
     }
 }
@@ -63,14 +69,20 @@ fn query(text: &str) -> Parsed<Node> {
     if text.len() > MAX_LENGTH {
         return Err(Failure::new(0, format!("the query is longer than {MAX_LENGTH} bytes")));
     }
-    let mut parser = Parser { words: lexer::words(text)?, at: 0, depth: 0 };
+    let mut parser = Parser { words: lexer::words(text)?, at: 0, depth: 0, boundless: Vec::new() };
     if parser.peek() == &Token::End {
         return Err(Failure::new(0, "no expression found in input"));
     }
     let node = parser.expression(0)?;
-    match parser.peek() {
-        Token::End => Ok(node),
-        _ => Err(parser.unexpected("an operator or the end of the query")),
+    if parser.peek() != &Token::End {
+        return Err(parser.unexpected("an operator or the end of the query"));
+    }
+    match parser.boundless.first() {
+        None => Ok(node),
+        Some(offset) => {
+            let problem = "vector selector must contain at least one non-empty matcher";
+            Err(Failure::new(*offset, problem))
+        }
     }
 }
 
@@ -79,6 +91,8 @@ struct Parser {
     words: Vec<Word>,
     at: usize,
     depth: usize,
+    /// Where selectors begin that fit a series without labels, as only `info` may have them.
+    boundless: Vec<usize>,
 }
 
 impl Parser {
@@ -196,56 +210,6 @@ impl Parser {
         })
     }
 
-    /// `bool`, `on`, `ignoring`, `group_left`, `group_right` and `fill`; whether there was any of
-    /// the matching.
-    fn modifiers(&mut self) -> Parsed<(bool, Matching, bool)> {
-        let returns_bool = self.take_keyword("bool");
-        let mut matching = Matching::default();
-        let on = self.take_keyword("on");
-        let has_matching = on || self.take_keyword("ignoring");
-        if has_matching {
-            matching.on = on;
-            matching.labels = self.label_list("after on or ignoring")?;
-            let left = self.take_keyword("group_left");
-            if left || self.take_keyword("group_right") {
-                matching.cardinality =
-                    if left { Cardinality::ManyToOne } else { Cardinality::OneToMany };
-                if self.peek() == &Token::Sign("(") {
-                    matching.include = self.label_list("after group_left or group_right")?;
-                }
-            }
-        } else if self.is_keyword("group_left") || self.is_keyword("group_right") {
-            return Err(self.unexpected("on or ignoring before it"));
-        }
-        self.fills(&mut matching)?;
-        Ok((returns_bool, matching, has_matching))
-    }
-
-    fn fills(&mut self, matching: &mut Matching) -> Parsed<()> {
-        loop {
-            let both = self.followed_by_parenthesis("fill");
-            let left = self.followed_by_parenthesis("fill_left");
-            if !(both || left || self.followed_by_parenthesis("fill_right")) {
-                return Ok(());
-            }
-            self.advance();
-            self.expect("(", "before the value to fill with")?;
-            let value = self.signed_number("a number to fill with")?;
-            self.expect(")", "after the value to fill with")?;
-            if both || left {
-                matching.fill.0 = Some(value);
-            }
-            if both || !left {
-                matching.fill.1 = Some(value);
-            }
-        }
-    }
-
-    fn followed_by_parenthesis(&self, keyword: &str) -> bool {
-        let next = self.words.get(self.at + 1).map(|word| &word.token);
-        self.is_keyword(keyword) && next == Some(&Token::Sign("("))
-    }
-
     fn signed_number(&mut self, wanted: &str) -> Parsed<f64> {
         let negative = self.take("-");
         if !negative {
@@ -285,25 +249,5 @@ impl Parser {
             expr => Expr::Negate(Box::new(Node { offset: operand.offset, expr })),
         };
         Ok(Node { offset, expr })
-    }
-
-    /// `(a, b, "c d")`.
-    fn label_list(&mut self, place: &str) -> Parsed<Vec<String>> {
-        self.expect("(", place)?;
-        let mut labels = Vec::new();
-        while !self.take(")") {
-            match self.peek() {
-                Token::Name(name) if super::labels::is_plain_label(name) => {
-                    labels.push(name.clone());
-                }
-                Token::Text(name) if !name.is_empty() => labels.push(name.clone()),
-                _ => return Err(self.unexpected("the name of a label")),
-            }
-            self.advance();
-            if !self.take(",") && self.peek() != &Token::Sign(")") {
-                return Err(self.unexpected("\",\" or \")\" in a list of labels"));
-            }
-        }
-        Ok(labels)
     }
 }

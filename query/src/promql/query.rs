@@ -8,14 +8,15 @@ use super::error::{PromqlError, Result, execution};
 use super::evaluate::Evaluator;
 use super::labels::Labels;
 use super::parse::parse;
-use super::selector::range_series;
+use super::ranges::Ranges;
 use super::source::{Series, Source};
 use super::value::{Answer, Data, Grid, Row, Sample, Value, is_absent};
 
 /// How much a query may take, and what it means by the past.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// The most samples that are read and made; 50 million.
+    /// The most samples that are held at once: those of the series that is being read, and all
+    /// that were made; 50 million.
     pub samples: u64,
     /// The most steps of a range query; 11,000, as in Prometheus.
     pub steps: u64,
@@ -82,8 +83,8 @@ impl Query {
         let evaluator = Evaluator::new(source, limits, grid);
         let data = match &self.root.bare().expr {
             Expr::Range { .. } | Expr::Subquery { .. } => {
-                let ranges = range_series(&evaluator, self.root.bare(), &grid)?;
-                let mut series: Vec<Series> = ranges.into_series();
+                let ranges = Ranges::new(&evaluator, self.root.bare(), &grid)?;
+                let mut series = ranges.samples(&evaluator)?;
                 series.sort_by(|left, right| left.labels.cmp(&right.labels));
                 Data::Matrix(series)
             }

@@ -1,13 +1,15 @@
 //! Where series come from.
 
 mod database;
+mod matcher;
 mod memory;
-
-use regex::Regex;
+mod summaries;
 
 use super::error::Result;
-use super::labels::{Labels, NAME};
+use super::labels::Labels;
 pub use database::DatabaseSource;
+pub use matcher::Matcher;
+pub(crate) use matcher::{Test, fits};
 pub use memory::MemorySource;
 
 /// The bits of the value that says: the series ends here.
@@ -38,19 +40,75 @@ pub struct Series {
 
 /// What series are evaluated over.
 pub trait Source {
-    /// The series whose labels fit all matchers, with their samples from `first_ns` to `last_ns`
-    /// (both included), ordered by labels. Series without any sample there may be left out.
+    /// Gives `take` the series whose labels fit all matchers, one at a time and ordered by labels,
+    /// with their samples from `first_ns` to `last_ns` (both included). Series without any sample
+    /// there may be left out.
     ///
     /// # Errors
     ///
-    /// Where the source cannot be read, or holds more samples there than `budget` has left.
+    /// Where the source cannot be read, a series has more samples there than `budget` has left, or
+    /// `take` fails.
     fn select(
         &self,
         matchers: &[Matcher],
         first_ns: i64,
         last_ns: i64,
         budget: &mut dyn Budget,
-    ) -> Result<Vec<Series>>;
+        take: &mut dyn FnMut(Series) -> Result<()>,
+    ) -> Result<()>;
+
+    /// Gives `take` the same series, each with what is known of whole windows without their
+    /// samples; whether the source can tell. A source that cannot gives nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Source::select`].
+    fn summarize(
+        &self,
+        _matchers: &[Matcher],
+        _tiles: &Tiles,
+        _summary: Summary,
+        _budget: &mut dyn Budget,
+        _take: &mut dyn FnMut(Summarized) -> Result<()>,
+    ) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// Windows of one length side by side, without gaps: the first begins behind `start_ns`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tiles {
+    /// The end of the first window that is left out, in nanoseconds since the epoch.
+    pub start_ns: i64,
+    /// The length of a window in nanoseconds; more than 0.
+    pub length_ns: i64,
+    /// How many there are.
+    pub count: usize,
+}
+
+/// What is wanted of all samples in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Summary {
+    /// How many there are.
+    Count,
+    /// Their sum.
+    Sum,
+    /// Their arithmetic mean.
+    Average,
+    /// The least that is not NaN.
+    Least,
+    /// The greatest that is not NaN.
+    Most,
+}
+
+/// A series with what was wanted of each window, or with its samples.
+#[derive(Debug, Clone)]
+pub enum Summarized {
+    /// A value for each window; `None` where it has no sample.
+    Windows(Labels, Vec<Option<f64>>),
+    /// The samples of all windows, where only they can tell.
+    Samples(Series),
 }
 
 /// What reading is charged to.
@@ -61,93 +119,4 @@ pub trait Budget {
     ///
     /// Where there are not as many left, or the time of the query is over.
     fn spend(&mut self, samples: usize) -> Result<()>;
-}
-
-/// A condition on one label; a label that a series does not have counts as empty.
-#[derive(Debug, Clone)]
-pub struct Matcher {
-    label: String,
-    test: Test,
-}
-
-/// What a label is compared with.
-#[derive(Debug, Clone)]
-pub(crate) enum Test {
-    Equal(String),
-    NotEqual(String),
-    /// The pattern as it was written and as it is matched: against the whole label.
-    Pattern(String, Regex),
-    NotPattern(String, Regex),
-}
-
-impl Matcher {
-    pub(crate) fn new(label: &str, test: Test) -> Self {
-        Self { label: label.to_owned(), test }
-    }
-
-    /// Of an operator as written in a query.
-    pub(crate) fn parse(
-        label: &str,
-        operator: &str,
-        value: &str,
-    ) -> std::result::Result<Self, String> {
-        let regex = || {
-            let whole = format!("^(?s:{value})$");
-            let regex = regex::RegexBuilder::new(&whole).size_limit(1 << 22).build();
-            regex.map_err(|_| format!("{value:?} is no valid regular expression, or too large"))
-        };
-        let test = match operator {
-            "=" => Test::Equal(value.to_owned()),
-            "!=" => Test::NotEqual(value.to_owned()),
-            "=~" => Test::Pattern(value.to_owned(), regex()?),
-            _ => Test::NotPattern(value.to_owned(), regex()?),
-        };
-        Ok(Self::new(label, test))
-    }
-
-    /// The label it is about.
-    #[must_use]
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    pub(crate) const fn test(&self) -> &Test {
-        &self.test
-    }
-
-    /// What the label is compared with, as written.
-    pub(crate) fn value(&self) -> &str {
-        match &self.test {
-            Test::Equal(value) | Test::NotEqual(value) => value,
-            Test::Pattern(pattern, _) | Test::NotPattern(pattern, _) => pattern,
-        }
-    }
-
-    /// The value that the label must have, where only one will do.
-    pub(crate) fn equal(&self) -> Option<&str> {
-        match &self.test {
-            Test::Equal(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_name(&self) -> bool {
-        self.label == NAME
-    }
-
-    /// Whether a label with this value fits.
-    #[must_use]
-    pub fn matches(&self, value: &str) -> bool {
-        match &self.test {
-            Test::Equal(wanted) => value == wanted,
-            Test::NotEqual(other) => value != other,
-            Test::Pattern(_, regex) => regex.is_match(value),
-            Test::NotPattern(_, regex) => !regex.is_match(value),
-        }
-    }
-}
-
-/// Whether labels fit all matchers.
-pub(crate) fn fits(matchers: &[Matcher], labels: &Labels) -> bool {
-    matchers.iter().all(|matcher| matcher.matches(labels.get(&matcher.label)))
 }

@@ -82,15 +82,23 @@ pub(crate) fn windows(
     let mut windows = Vec::with_capacity(ends.size_hint().0);
     for (time_ns, end_ns) in ends {
         let start_ns = end_ns.saturating_sub(range_ns);
-        while high < times.len() && times[high] <= end_ns {
-            high += 1;
-        }
-        while low < high && times[low] <= start_ns {
-            low += 1;
-        }
+        high = first_after(times, high, end_ns);
+        low = first_after(times, low, start_ns);
         windows.push(Window { low, high, start_ns, end_ns, time_ns });
     }
     windows
+}
+
+/// The first index from `from` on whose time is after `limit_ns`; all before `from` must not be.
+/// It doubles its steps, since windows move on by few samples or by many.
+pub(crate) fn first_after(times: &[i64], from: usize, limit_ns: i64) -> usize {
+    let (mut low, mut step) = (from, 1);
+    while times.get(low + step - 1).is_some_and(|time| *time <= limit_ns) {
+        low += step;
+        step *= 2;
+    }
+    let high = times.len().min(low + step);
+    low + times[low..high].partition_point(|time| *time <= limit_ns)
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ pub(super) fn absent(arguments: &Arguments<'_, '_>) -> Result<Vec<Row>> {
 pub(super) fn absent_over_time(arguments: &Arguments<'_, '_>) -> Result<Vec<Row>> {
     let ranges = arguments.ranges(0)?;
     let mut present = vec![false; arguments.grid.count];
-    for series in &ranges.series {
-        arguments.evaluator.tick()?;
-        for (present, window) in present.iter_mut().zip(ranges.windows(series)) {
+    ranges.for_each(arguments.evaluator, |_, windows| {
+        for (present, window) in present.iter_mut().zip(windows) {
             *present |= window.len() > 0;
         }
-    }
+        Ok(())
+    })?;
     missing(arguments, &present)
 }
 

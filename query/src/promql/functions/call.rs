@@ -5,8 +5,10 @@ use crate::promql::ast::{Expr, Node};
 use crate::promql::error::{Result, execution};
 use crate::promql::evaluate::Evaluator;
 use crate::promql::labels::Labels;
-use crate::promql::selector::{Ranges, range_series, sample_times};
+use crate::promql::ranges::{RangeSeries, Ranges};
+use crate::promql::selector::sample_times;
 use crate::promql::value::{ABSENT, Grid, Row, Value, is_absent, seconds};
+use crate::promql::window::Window;
 
 /// The arguments of a call and where they are evaluated.
 pub(crate) struct Arguments<'a, 'b> {
@@ -35,8 +37,8 @@ impl Arguments<'_, '_> {
         self.evaluator.text(self.node(index)?, self.grid)
     }
 
-    pub(crate) fn ranges(&self, index: usize) -> Result<Ranges> {
-        range_series(self.evaluator, self.node(index)?, self.grid)
+    pub(crate) fn ranges(&self, index: usize) -> Result<Ranges<'_>> {
+        Ranges::new(self.evaluator, self.node(index)?, self.grid)
     }
 }
 
@@ -140,28 +142,24 @@ fn timestamps(arguments: &Arguments<'_, '_>) -> Result<Vec<Row>> {
     Ok(rows.into_iter().map(Row::nameless).collect())
 }
 
-/// One row for each series of ranges; `None` for a window without a value.
+/// One row for each series of ranges; [`NONE`] for a window without a value.
 pub(super) fn for_each_series(
     arguments: &Arguments<'_, '_>,
-    ranges: &Ranges,
+    ranges: &Ranges<'_>,
     keeps_name: bool,
-    mut values: impl FnMut(
-        &crate::promql::selector::RangeSeries,
-        &[crate::promql::window::Window],
-    ) -> Result<Vec<f64>>,
+    mut values: impl FnMut(&RangeSeries, &[Window]) -> Result<Vec<f64>>,
 ) -> Result<Vec<Row>> {
-    let mut rows = Vec::with_capacity(ranges.series.len());
-    arguments.evaluator.reserve(ranges.series.len(), arguments.grid.count)?;
-    for series in &ranges.series {
-        arguments.evaluator.tick()?;
-        let windows = ranges.windows(series);
-        let mut row = Row::new(series.labels.clone(), values(series, &windows)?);
+    let mut rows = Vec::new();
+    ranges.for_each(arguments.evaluator, |series, windows| {
+        arguments.evaluator.reserve(1, arguments.grid.count)?;
+        let mut row = Row::new(series.labels.clone(), values(series, windows)?);
         row.drops_name = series.drops_name || !keeps_name;
         debug_assert_eq!(row.values.len(), arguments.grid.count);
         if !row.is_empty() {
             rows.push(row);
         }
-    }
+        Ok(())
+    })?;
     Ok(rows)
 }
 

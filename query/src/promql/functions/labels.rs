@@ -45,7 +45,8 @@ pub(super) fn join(arguments: &Arguments<'_, '_>) -> Result<Vec<Row>> {
 }
 
 fn check_target(target: &str, function: &str) -> Result<()> {
-    if target.is_empty() {
+    // The lexer puts U+FFFD where a literal is not UTF-8; names of labels must be.
+    if target.is_empty() || target.contains(char::REPLACEMENT_CHARACTER) {
         return execution(format!("invalid destination label name in {function}(): {target}"));
     }
     Ok(())

@@ -4,7 +4,8 @@ use super::call::{NONE, for_each_series};
 use super::{Arguments, Function};
 use crate::promql::aggregate::check_quantile;
 use crate::promql::error::{Result, execution};
-use crate::promql::selector::RangeSeries;
+use crate::promql::ranges::{RangeSeries, Ranges};
+use crate::promql::source::{Summarized, Summary};
 use crate::promql::sum::{Spread, Sum, quantile, running_mean, sort};
 use crate::promql::value::{Row, seconds};
 use crate::promql::window::{Part, Window, slide};
@@ -18,6 +19,11 @@ pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Res
         return quantiles(arguments);
     }
     let ranges = arguments.ranges(0)?;
+    if let Some(summary) = summary(function)
+        && let Some(rows) = summarized(arguments, function, &ranges, summary)?
+    {
+        return Ok(rows);
+    }
     let keeps_name = matches!(function, Function::LastOverTime | Function::FirstOverTime);
     if function == Function::DoubleExponentialSmoothing {
         let (smoothing, trend) = (arguments.scalar(1)?, arguments.scalar(2)?);
@@ -35,6 +41,47 @@ pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Res
         }
         function => Ok(sliding(function, series, windows)),
     })
+}
+
+/// What a source may know of whole windows.
+const fn summary(function: Function) -> Option<Summary> {
+    Some(match function {
+        Function::CountOverTime => Summary::Count,
+        Function::SumOverTime => Summary::Sum,
+        Function::AvgOverTime => Summary::Average,
+        Function::MinOverTime => Summary::Least,
+        Function::MaxOverTime => Summary::Most,
+        _ => return None,
+    })
+}
+
+/// The rows from what the source knows, as of chunks that lie in one window; `None` where it knows
+/// nothing.
+fn summarized(
+    arguments: &Arguments<'_, '_>,
+    function: Function,
+    ranges: &Ranges<'_>,
+    summary: Summary,
+) -> Result<Option<Vec<Row>>> {
+    let mut rows = Vec::new();
+    let knows = ranges.summarize(arguments.evaluator, summary, |summarized| {
+        arguments.evaluator.reserve(1, arguments.grid.count)?;
+        let row = match summarized {
+            Summarized::Windows(labels, values) => {
+                Row::new(labels, values.into_iter().map(|value| value.unwrap_or(NONE)).collect())
+            }
+            Summarized::Samples(series) => {
+                let series = RangeSeries::of(series);
+                let values = sliding(function, &series, &ranges.windows(&series));
+                Row::new(series.labels, values)
+            }
+        };
+        if !row.is_empty() {
+            rows.push(row.nameless());
+        }
+        Ok(())
+    })?;
+    Ok(knows.then_some(rows))
 }
 
 /// What can be told in O(1) for each window from what is known of the one before.
@@ -123,12 +170,12 @@ fn by_window(
 fn quantiles(arguments: &Arguments<'_, '_>) -> Result<Vec<Row>> {
     let q = arguments.scalar(0)?;
     let ranges = arguments.ranges(1)?;
-    if !ranges.series.is_empty() {
-        for q in &q {
-            check_quantile(arguments.evaluator, *q);
-        }
-    }
+    let mut is_checked = false;
     for_each_series(arguments, &ranges, false, |series, windows| {
+        if !is_checked {
+            q.iter().for_each(|q| check_quantile(arguments.evaluator, *q));
+            is_checked = true;
+        }
         by_window(arguments, series, windows, |step, values| {
             sort(values);
             quantile(q[step], values)

@@ -3,20 +3,21 @@
 use super::call::{NONE, for_each_series};
 use super::{Arguments, Function};
 use crate::promql::error::Result;
-use crate::promql::selector::{RangeSeries, Ranges};
+use crate::promql::ranges::RangeSeries;
 use crate::promql::value::{Row, seconds};
 use crate::promql::window::{Part, Window, slide};
 
 pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Result<Vec<Row>> {
     let ranges = arguments.ranges(0)?;
-    if matches!(function, Function::Rate | Function::Increase) {
-        inform_of_gauges(arguments, &ranges);
-    }
+    let is_counter = matches!(function, Function::Rate | Function::Increase);
     let ahead = match function {
         Function::PredictLinear => Some(arguments.scalar(1)?),
         _ => None,
     };
     for_each_series(arguments, &ranges, false, |series, windows| {
+        if is_counter {
+            inform_of_gauge(arguments, series, windows);
+        }
         Ok(match function {
             Function::Rate | Function::Increase | Function::Delta => {
                 extrapolated(function, series, windows, ranges.range_ns)
@@ -33,17 +34,15 @@ pub(super) fn evaluate(arguments: &Arguments<'_, '_>, function: Function) -> Res
 }
 
 /// Says where the name does not look like that of a counter.
-fn inform_of_gauges(arguments: &Arguments<'_, '_>, ranges: &Ranges) {
-    for series in &ranges.series {
-        let name = series.labels.name();
-        let endings = ["_total", "_sum", "_count", "_bucket"];
-        let enough = ranges.windows(series).iter().any(|window| window.len() > 1);
-        if enough && !name.is_empty() && !endings.iter().any(|ending| name.ends_with(ending)) {
-            arguments.evaluator.inform(format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
-                 {name:?}"
-            ));
-        }
+fn inform_of_gauge(arguments: &Arguments<'_, '_>, series: &RangeSeries, windows: &[Window]) {
+    let name = series.labels.name();
+    let endings = ["_total", "_sum", "_count", "_bucket"];
+    let is_named_so = name.is_empty() || endings.iter().any(|ending| name.ends_with(ending));
+    if !is_named_so && windows.iter().any(|window| window.len() > 1) {
+        arguments.evaluator.inform(format!(
+            "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \
+             {name:?}"
+        ));
     }
 }
 
@@ -67,23 +66,29 @@ fn extrapolated(
 ) -> Vec<f64> {
     let values = &series.values;
     let is_counter = function != Function::Delta;
-    // A window's pairs of neighbours begin at its second sample.
-    let pairs: Vec<Window> = windows
-        .iter()
-        .map(|window| Window { low: (window.low + 1).min(window.high), ..*window })
-        .collect();
-    let lost = |index: usize| {
-        let reset = is_counter && values[index] < values[index - 1];
-        Lost(if reset { values[index - 1] } else { 0.0 })
+    // Resets are few, and windows slide over them alone: over those behind their first sample.
+    let is_reset = |index: &usize| is_counter && values[*index] < values[*index - 1];
+    let resets: Vec<usize> = (1..values.len()).filter(is_reset).collect();
+    let inside = |window: &Window| {
+        let low = resets.partition_point(|reset| *reset <= window.low);
+        let high = low + resets[low..].partition_point(|reset| *reset < window.high);
+        Window { low, high, ..*window }
     };
+    let inside: Vec<Window> = windows.iter().map(inside).collect();
     let mut all = windows.iter();
-    slide(&pairs, lost, |lost, _| {
-        let (Some(Lost(lost)), Some(window)) = (lost, all.next()) else { return NONE };
-        let change = values[window.high - 1] - values[window.low] + lost;
-        let factor = extension(series, window, change, is_counter);
-        let factor = if function == Function::Rate { factor / seconds(range_ns) } else { factor };
-        change * factor
-    })
+    slide(
+        &inside,
+        |index| Lost(values[resets[index] - 1]),
+        |lost, _| {
+            let Some(window) = all.next().filter(|window| window.len() > 1) else { return NONE };
+            let lost = lost.map_or(0.0, |Lost(lost)| lost);
+            let change = values[window.high - 1] - values[window.low] + lost;
+            let factor = extension(series, window, change, is_counter);
+            let factor =
+                if function == Function::Rate { factor / seconds(range_ns) } else { factor };
+            change * factor
+        },
+    )
 }
 
 /// By how much the change grows when it is extended to the ends of the window.
@@ -190,6 +195,9 @@ fn lines(series: &RangeSeries, windows: &[Window], ahead: Option<&[f64]>) -> Vec
         let index = step;
         step += 1;
         let Some(moments) = moments.filter(|moments| moments.count > 1.0) else { return NONE };
+        if !moments.y.is_finite() {
+            return f64::NAN;
+        }
         let slope = moments.xy / moments.xx;
         match ahead {
             None => slope,

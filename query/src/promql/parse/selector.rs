@@ -33,8 +33,7 @@ impl Parser {
             }
         }
         if matchers.iter().all(|matcher| matcher.matches("")) {
-            let problem = "vector selector must contain at least one non-empty matcher";
-            return Err(Failure::new(offset, problem));
+            self.boundless.push(offset);
         }
         Ok(Selector { matchers, ..Selector::default() })
     }

@@ -164,10 +164,11 @@ impl Source for TestData {
         first_ns: i64,
         last_ns: i64,
         budget: &mut dyn Budget,
-    ) -> Result<Vec<Series>> {
+        take: &mut dyn FnMut(Series) -> Result<()>,
+    ) -> Result<()> {
         if let Some(labels) = self.histograms.iter().find(|labels| fits(matchers, labels)) {
             return Err(PromqlError::Unsupported(format!("the native histogram {labels}")));
         }
-        self.memory.select(matchers, first_ns, last_ns, budget)
+        self.memory.select(matchers, first_ns, last_ns, budget, take)
     }
 }

@@ -6,7 +6,8 @@
 
 use chronolith_engine::{Column, Db, Definition, Kind, Match, MetricId, Selector, Snapshot};
 
-use super::{Budget, Matcher, Series, Source, Test, fits};
+use super::summaries::{Request, windows};
+use super::{Budget, Matcher, Series, Source, Summarized, Summary, Test, Tiles, fits};
 use crate::promql::error::Result;
 use crate::promql::labels::{Labels, NAME};
 
@@ -16,6 +17,13 @@ const DEVICE: &str = "device";
 pub struct DatabaseSource<'a> {
     db: &'a Db,
     snapshot: Snapshot,
+}
+
+/// A metric that is a series.
+struct Found {
+    labels: Labels,
+    id: MetricId,
+    kind: Kind,
 }
 
 impl<'a> DatabaseSource<'a> {
@@ -31,10 +39,10 @@ impl<'a> DatabaseSource<'a> {
     ///
     /// Where the label index refuses a pattern.
     pub fn series(&self, matchers: &[Matcher]) -> Result<Vec<Labels>> {
-        Ok(self.metrics(matchers)?.into_iter().map(|(labels, _)| labels).collect())
+        Ok(self.metrics(matchers)?.into_iter().map(|found| found.labels).collect())
     }
 
-    fn metrics(&self, matchers: &[Matcher]) -> Result<Vec<(Labels, MetricId)>> {
+    fn metrics(&self, matchers: &[Matcher]) -> Result<Vec<Found>> {
         let mut metrics = Vec::new();
         for id in self.db.select(&narrow(matchers))? {
             let Some(definition) = self.db.definition(id) else { continue };
@@ -43,11 +51,29 @@ impl<'a> DatabaseSource<'a> {
             }
             let labels = labels_of(&definition);
             if fits(matchers, &labels) {
-                metrics.push((labels, id));
+                metrics.push(Found { labels, id, kind: definition.kind });
             }
         }
-        metrics.sort_by(|(left, _), (right, _)| left.cmp(right));
+        metrics.sort_by(|left, right| left.labels.cmp(&right.labels));
         Ok(metrics)
+    }
+
+    /// The samples of one metric.
+    fn read(
+        &self,
+        found: Found,
+        first_ns: i64,
+        last_ns: i64,
+        budget: &mut dyn Budget,
+    ) -> Result<Series> {
+        let mut series = Series { labels: found.labels, ..Series::default() };
+        for block in self.snapshot.scan(found.id, first_ns..=last_ns)? {
+            let (times, column) = block?.into_columns();
+            budget.spend(times.len())?;
+            append(&mut series.values, column);
+            series.times.extend(times);
+        }
+        Ok(series)
     }
 }
 
@@ -58,25 +84,42 @@ impl Source for DatabaseSource<'_> {
         first_ns: i64,
         last_ns: i64,
         budget: &mut dyn Budget,
-    ) -> Result<Vec<Series>> {
-        let mut found = Vec::new();
+        take: &mut dyn FnMut(Series) -> Result<()>,
+    ) -> Result<()> {
         if first_ns > last_ns {
-            return Ok(found);
+            return Ok(());
         }
-        for (labels, id) in self.metrics(matchers)? {
-            let mut series = Series { labels, ..Series::default() };
-            for block in self.snapshot.scan(id, first_ns..=last_ns)? {
-                let (times, column) = block?.into_columns();
-                budget.spend(times.len())?;
-                if append(&mut series.values, column) {
-                    series.times.extend(times);
+        for found in self.metrics(matchers)? {
+            let series = self.read(found, first_ns, last_ns, budget)?;
+            if !series.times.is_empty() {
+                take(series)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// From the statistics of chunks that lie in one window, and by one pass over the others.
+    fn summarize(
+        &self,
+        matchers: &[Matcher],
+        tiles: &Tiles,
+        summary: Summary,
+        budget: &mut dyn Budget,
+        take: &mut dyn FnMut(Summarized) -> Result<()>,
+    ) -> Result<bool> {
+        let Some(request) = Request::new(tiles, summary) else { return Ok(false) };
+        for found in self.metrics(matchers)? {
+            budget.spend(0)?;
+            match windows(&self.snapshot, found.id, found.kind, &request)? {
+                Some(values) => take(Summarized::Windows(found.labels, values))?,
+                None => {
+                    let (first_ns, last_ns) = request.reach_ns;
+                    let series = self.read(found, first_ns, last_ns, budget)?;
+                    take(Summarized::Samples(series))?;
                 }
             }
-            if !series.times.is_empty() {
-                found.push(series);
-            }
         }
-        Ok(found)
+        Ok(true)
     }
 }
 
@@ -113,8 +156,8 @@ fn labels_of(definition: &Definition) -> Labels {
     Labels::new(own.into_iter().chain(tags))
 }
 
-/// Whether the column holds numbers; they are added then.
-fn append(values: &mut Vec<f64>, column: Column) -> bool {
+/// Adds the numbers of a column. Columns of text have none, and are of no series.
+fn append(values: &mut Vec<f64>, column: Column) {
     match column {
         Column::F64(column) => values.extend(column),
         Column::I64(column) => values.extend(column.into_iter().map(|value| value as f64)),
@@ -122,7 +165,6 @@ fn append(values: &mut Vec<f64>, column: Column) -> bool {
         Column::Bool(column) => {
             values.extend(column.into_iter().map(|value| f64::from(u8::from(value))));
         }
-        _ => return false,
+        _ => {}
     }
-    true
 }

@@ -40,19 +40,19 @@ impl Source for MemorySource {
         first_ns: i64,
         last_ns: i64,
         budget: &mut dyn Budget,
-    ) -> Result<Vec<Series>> {
-        let mut found = Vec::new();
+        take: &mut dyn FnMut(Series) -> Result<()>,
+    ) -> Result<()> {
         if first_ns > last_ns {
-            return Ok(found);
+            return Ok(());
         }
         for (labels, samples) in self.series.iter().filter(|(labels, _)| fits(matchers, labels)) {
             let (times, values): (Vec<i64>, Vec<f64>) =
                 samples.range(first_ns..=last_ns).map(|(time, value)| (*time, *value)).unzip();
             budget.spend(times.len())?;
             if !times.is_empty() {
-                found.push(Series { labels: labels.clone(), times, values });
+                take(Series { labels: labels.clone(), times, values })?;
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
