@@ -1,5 +1,6 @@
 //! Cuts rows and cells.
 
+use chronolith_engine::Kind;
 use memchr::memchr;
 
 /// A cell's place: in the row, or in the splitter's scratch where quotes were taken out.
@@ -138,6 +139,12 @@ impl Cell<'_> {
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() || !self.quoted && crate::ingest::value::is_empty(self.text)
     }
+
+    /// Whether the cell has a value. In a column that was declared as text, all but nothing is one.
+    #[inline]
+    pub(super) fn has_value(&self, typed: Option<Kind>) -> bool {
+        !self.is_empty() || (typed == Some(Kind::Text) && !self.text.is_empty())
+    }
 }
 
 /// A row of text.
@@ -173,9 +180,15 @@ impl<'a> Row<'a> {
         self.spans.len()
     }
 
-    /// Whether the row is a blank line.
+    /// Whether the row is a blank line, or the Ctrl-Z that ends files of DOS.
     pub(super) fn is_blank(&self) -> bool {
-        self.spans.len() == 1 && self.cell(0).is_some_and(|cell| cell.text.is_empty())
+        let is_blank = |text: &str| matches!(text, "" | "\u{1a}");
+        self.spans.len() == 1 && self.cell(0).is_some_and(|cell| is_blank(cell.text))
+    }
+
+    /// Whether the row is a comment among rows of so many cells.
+    pub(super) fn is_comment(&self, width: usize) -> bool {
+        self.spans.len() == 1 && width > 1 && self.text.starts_with('#')
     }
 
     /// A cell by its number, from 0.
