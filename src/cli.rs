@@ -6,6 +6,7 @@
 mod aggregate;
 mod bench;
 mod blob;
+mod copies;
 mod database;
 mod demo;
 mod export;
@@ -84,9 +85,9 @@ enum Command {
     /// Keep everything that is whole and say what is lost
     Repair(upkeep::RepairCommand),
     /// Copy a database, as it is now, to an empty directory
-    Backup(upkeep::BackupCommand),
+    Backup(copies::BackupCommand),
     /// Copy a backup to an empty directory, where it is a database again
-    Restore(upkeep::RestoreCommand),
+    Restore(copies::RestoreCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, durability, rfc3339};
-use super::interrupt::stop_flag;
+use super::interrupt::listen;
 use super::output::{print_json, say};
 use super::usage::Usage;
 use crate::ingest::{
@@ -32,9 +33,10 @@ const SHOWN_REJECTIONS: usize = 10;
 
 /// What the options do not say.
 const NOTES: &str = "\
-Times: the time of a CSV row is the column that --time names, or else one with a usual name: time, \
-timestamp, datetime, date, ts, utc, t and the like; a date and a time of day in two such columns \
-are read together. ISO dates and times, and dates whose day and month cannot be mistaken, need no \
+Times: the time of a CSV row is the column that --time names, or else one with a usual name: \
+timestamp, datetime, time, utc, ts, event time, recorded at, created at, date and time, local time, \
+date, seconds or t, in any case, with UTC or a unit behind it; a date and a time of day in two such \
+columns are read together. ISO dates and times, and dates whose day and month cannot be mistaken, need no \
 --time-format; a number always needs one, or --start. In JSON the keys are time, timestamp, \
 datetime, @timestamp and ts.
 
@@ -120,6 +122,8 @@ struct DatabaseSink {
     pending: Rc<RefCell<Pending>>,
     window_ns: i64,
     metrics: Vec<MetricId>,
+    /// Ends the waiting for standard input.
+    wake: UnixStream,
 }
 
 impl DatabaseSink {
@@ -134,7 +138,9 @@ impl DatabaseSink {
         let read = if path.as_os_str() == "-" {
             let pending = Rc::clone(&self.pending);
             let commit = move || pending.borrow_mut().commit().map_err(io::Error::other);
-            ingest_reader(IdleStdin::new(commit), "-", options, self, report, progress)
+            let wake = self.wake.try_clone();
+            let wake = wake.map_err(|error| IngestError::Sink(Box::new(error)))?;
+            ingest_reader(IdleStdin::new(wake, commit), "-", options, self, report, progress)
         } else {
             ingest_file(path, options, self, report, progress)
         };
@@ -199,7 +205,8 @@ impl RecordSink for DatabaseSink {
 impl IngestCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
-        let options = IngestOptions { stop: Some(stop_flag()?), ..self.input.options()? };
+        let interruption = listen()?;
+        let options = IngestOptions { stop: Some(interruption.stop), ..self.input.options()? };
         self.check_files()?;
         let mut report = Report::new(SHOWN_REJECTIONS);
         if let Some(path) = &self.input.errors {
@@ -220,6 +227,7 @@ impl IngestCommand {
             pending: Rc::clone(&pending),
             window_ns: self.window,
             metrics: Vec::new(),
+            wake: interruption.wake,
         };
         let bar = self.progress_bar();
         let mut total: Option<Summary> = None;
@@ -338,7 +346,7 @@ impl IngestCommand {
         }
         if let Some(total) = total.filter(|total| total.equal_times > 0) {
             say!(
-                "{} rows have the time of the row before; the last value counts",
+                "{} rows have the time of the row before; of two values of one metric the last counts",
                 total.equal_times
             );
         }

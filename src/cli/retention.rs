@@ -160,7 +160,7 @@ fn store(db: Db, rules: Vec<RetentionRule>) -> Result<Outcome> {
     let count = rules.len();
     db.set_retention(rules)?;
     db.close()?;
-    say!("{count} rules; they are applied by retention apply and by every compact");
+    say!("rules: {count}; retention apply and every compact carry them out");
     Ok(Outcome::Done)
 }
 

@@ -46,11 +46,19 @@ pub(super) fn run<S: RecordSink + ?Sized>(
         return Err(intake
             .option_error("--device-tag is for line protocol; CSV takes --device-column COLUMN"));
     }
-    let Some(Preamble { header, mut splitter, has_comments }) = preamble::read(source, intake)?
-    else {
+    let Some(mut preamble) = preamble::read(source, intake)? else {
         intake.note("the file is empty".to_owned());
         return Ok(());
     };
+    // The first row decides what more is known of the file.
+    if memchr::memchr(b'\n', source.window()).is_none() {
+        source.fill_lines(source.window().len() + 1)?;
+    }
+    if preamble::take_units(source, &mut preamble) {
+        intake.skip_row();
+        intake.note("the first row holds the units of the columns".to_owned());
+    }
+    let Preamble { header, mut splitter, has_comments } = preamble;
     let numbers = numbers(source, splitter.delimiter, header.is_export(), intake)?;
     let is_long = header.is_long(intake.options);
     let width = header.columns.len();
@@ -79,7 +87,7 @@ pub(super) fn run<S: RecordSink + ?Sized>(
 
 /// How numbers are written: as the user says, or as the rows show that are there already.
 fn numbers<S: RecordSink + ?Sized>(
-    source: &mut Source<'_>,
+    source: &Source<'_>,
     delimiter: u8,
     is_export: bool,
     intake: &mut Intake<'_, S>,
@@ -89,10 +97,6 @@ fn numbers<S: RecordSink + ?Sized>(
     }
     if is_export {
         return Ok(Numbers::Point);
-    }
-    if memchr::memchr(b'\n', source.window()).is_none() {
-        source.fill_lines(source.window().len() + 1)?;
-        source.close_last_line();
     }
     match decimal::sniff(source.window(), delimiter) {
         Ok(None) => Ok(Numbers::Point),

@@ -84,10 +84,8 @@ impl Long {
             intake.end_row_without_records();
             return Ok(());
         };
-        if self.tags.is_none() {
-            if self.columns.decide_time(&row, intake)? {
-                self.settle_tags(&row);
-            }
+        if self.tags.is_none() && self.columns.decide_time(&row, intake)? {
+            self.settle_tags(&row);
         }
         match self.columns.read_time(&row) {
             Ok(time_ns) => {

@@ -2,7 +2,7 @@
 //!
 //! Lines that begin with `#` are comments. The last of them, units apart, is the header itself where it has as
 //! many names as the line below has cells and that line is data. A comment `# units: s, km/h` with
-//! as many units as there are columns is taken for them.
+//! as many units as there are columns is taken for them, and so is a row of units below the header.
 
 use super::header::{self, Header};
 use super::split::{Cut, Row, Splitter};
@@ -98,6 +98,35 @@ pub(super) fn read<S: RecordSink + ?Sized>(
         }
         return Ok(Some(Preamble { header, splitter, has_comments }));
     }
+}
+
+/// What a row of units has in the column of the time.
+const TIME_UNITS: [&str; 12] =
+    ["s", "sec", "secs", "second", "seconds", "ms", "us", "\u{b5}s", "ns", "min", "h", "utc"];
+
+/// Takes the first row for the units of the columns, where it can be nothing else: it has a unit of
+/// time below a usual name of times, and neither number nor date anywhere. Whether it was so.
+pub(super) fn take_units(source: &mut Source<'_>, preamble: &mut Preamble) -> bool {
+    let Preamble { header, splitter, .. } = preamble;
+    source.close_last_line();
+    let Cut::Row { bytes, lines } = splitter.cut(source.window()) else { return false };
+    let Ok(row) = Row::new(source.window(), bytes, 0, splitter) else { return false };
+    let bare = |text: &str| text.trim_matches(['[', ']', '(', ')']).trim().to_owned();
+    let units: Vec<String> = row.cells().map(|cell| bare(cell.text)).collect();
+    let is_time = |column: &usize| {
+        let unit = units.get(*column).map(|unit| unit.to_lowercase());
+        unit.is_some_and(|unit| TIME_UNITS.contains(&unit.as_str()))
+    };
+    let is_words = units.iter().all(|unit| Shape::of(unit) == Shape::Other);
+    if !is_words
+        || units.len() > header.columns.len()
+        || !header.time_candidates().iter().any(is_time)
+    {
+        return false;
+    }
+    header.set_units(&units);
+    source.consume(bytes, lines);
+    true
 }
 
 /// Reads more of a header that goes beyond the window.

@@ -123,6 +123,14 @@ fn without_return(window: &[u8], start: usize, end: usize) -> usize {
     end - usize::from(returns)
 }
 
+/// A text without blanks around it: nearly always there are none, and its ends show that at once.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    let is_sign = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_sign(bytes.first()) && is_sign(bytes.last()) { text } else { text.trim() }
+}
+
 /// A cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell<'a> {
@@ -196,7 +204,7 @@ impl<'a> Row<'a> {
         let span = self.spans.get(index)?;
         let whole = if span.in_scratch { self.scratch } else { self.text };
         let text = whole.get(span.start..span.end).unwrap_or_default();
-        let text = if span.quoted { text } else { text.trim() };
+        let text = if span.quoted { text } else { trimmed(text) };
         Some(Cell { text, offset: span.offset, quoted: span.quoted })
     }
 

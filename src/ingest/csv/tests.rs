@@ -166,6 +166,7 @@ fn a_date_and_a_time_of_day_are_read_together() {
 fn dates_are_not_read_alone_where_a_time_of_day_may_be_beside_them() {
     for (text, hint) in [
         ("Date,Time,v\n2020-01-01,93000,5\n", "give --time Date+Time"),
+        ("Date,Time,v\n2020-01-01,,5\n", "and Time (\"\") may hold the time of day"),
         ("Date,Opened,v\n2020-01-01,09:30,5\n", "give --time Date+Opened"),
         ("Date,Time,v\n05/04/2020,09:30,5\n", "--time-format \"%d/%m/%Y %H:%M\" or"),
         ("Date,v\n05/04/2020,5\n", "--time-format \"%d/%m/%Y\" or \"%m/%d/%Y\""),
@@ -248,6 +249,18 @@ fn comments_before_the_header_may_hold_it_and_its_units() {
     }
     let outcome = read("f.csv", "# only\n# comments\n", &options(&[]));
     assert_eq!(outcome.summary.notes, ["the file is empty"]);
+}
+
+#[test]
+fn a_row_of_units_below_the_header_is_no_row() {
+    let text = "time\tspeed\tstate\ns\tkm/h\t-\n0.5\t5\tD\n";
+    let outcome = read("f.tsv", text, &options(&["--start", "1970-01-01"]));
+    assert_eq!(outcome.sink.lines(), ["/speed 500000000 5.0", "/state 500000000 \"D\""]);
+    assert_eq!(outcome.sink.metrics[0].2, "km/h");
+    assert_eq!((outcome.summary.rows, outcome.summary.rows_skipped), (2, 1));
+    // A row of data is none of units, whatever words it has.
+    let problem = error("f.csv", "time,v\nsoon,a\n", &options(&[]));
+    assert!(problem.contains("holds \"soon\""), "{problem}");
 }
 
 #[test]

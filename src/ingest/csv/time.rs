@@ -154,6 +154,8 @@ struct Seen<'a> {
     options: &'a IngestOptions,
     export: bool,
     candidates: Vec<(Candidate, String, Shape)>,
+    /// The likeliest column that is empty in this row.
+    empty: Option<usize>,
 }
 
 impl<'a> Seen<'a> {
@@ -171,8 +173,10 @@ impl<'a> Seen<'a> {
             let shape = Shape::of(&with_point(text).unwrap_or_else(|| text.to_owned()));
             (!text.is_empty()).then(|| (*candidate, text.to_owned(), shape))
         });
-        let candidates = seen.collect();
-        Self { row, header, options, export, candidates }
+        let seen = seen.collect();
+        let is_empty = |column: &usize| row.cell(*column).is_none_or(|cell| cell.text.is_empty());
+        let empty = candidates.iter().map(|candidate| candidate.first).find(is_empty);
+        Self { row, header, options, export, candidates: seen, empty }
     }
 
     /// The column and format to read; none where the row has no time.
@@ -229,6 +233,8 @@ impl<'a> Seen<'a> {
         }
         let mut others = self.candidates.iter().filter(|(other, ..)| *other != date);
         let passed_over = others.next().map(|(other, text, _)| (other.first, text.clone()));
+        // What is empty here may hold the time of day further down.
+        let passed_over = passed_over.or_else(|| Some((self.empty?, String::new())));
         if let Some((other, held)) = passed_over.or_else(|| self.clock_beside(date.first)) {
             let other = self.header.name(other);
             let held = shown(&held);
