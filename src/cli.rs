@@ -1,14 +1,17 @@
 //! The command line.
 //!
 //! Every command prints for people, and with `--json` for programs. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage, 3 done with rejected input.
+//! 2 wrong usage, 3 done with rejected input, 130 stopped by Ctrl-C.
 
 mod aggregate;
 mod bench;
+mod blob;
+mod copies;
 mod database;
 mod demo;
 mod export;
 mod ingest;
+mod interrupt;
 mod listing;
 mod output;
 #[cfg(feature = "promql")]
@@ -17,6 +20,7 @@ mod promql;
 mod promqltest;
 #[cfg(feature = "sql")]
 mod query;
+mod retention;
 mod upkeep;
 mod usage;
 
@@ -27,6 +31,8 @@ use clap::{Parser, Subcommand};
 /// A time-series database whose sealed chunks are provable.
 #[derive(Debug, Parser)]
 #[command(name = "chronolith", version, about, propagate_version = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with rejected input, \
+                        130 stopped by Ctrl-C")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -68,14 +74,20 @@ enum Command {
     Compact(upkeep::CompactCommand),
     /// Delete records: hidden at once, their bytes gone with the next compact
     Delete(upkeep::DeleteCommand),
+    /// Values of any size: photos, recordings, models
+    #[command(subcommand)]
+    Blob(blob::BlobCommand),
+    /// How long records are kept
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Check every byte; exit code 1 where something is damaged
     Verify(upkeep::VerifyCommand),
     /// Keep everything that is whole and say what is lost
     Repair(upkeep::RepairCommand),
     /// Copy a database, as it is now, to an empty directory
-    Backup(upkeep::BackupCommand),
+    Backup(copies::BackupCommand),
     /// Copy a backup to an empty directory, where it is a database again
-    Restore(upkeep::RestoreCommand),
+    Restore(copies::RestoreCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -102,6 +114,8 @@ impl Command {
             Self::Seal(command) => command.run(),
             Self::Compact(command) => command.run(),
             Self::Delete(command) => command.run(),
+            Self::Blob(command) => command.run(),
+            Self::Retention(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),
             Self::Backup(command) => command.run(),
@@ -120,6 +134,8 @@ enum Outcome {
     Faults,
     /// Done, but some of the input was rejected.
     Rejected,
+    /// Stopped by Ctrl-C, in order.
+    Interrupted,
 }
 
 impl Outcome {
@@ -128,6 +144,7 @@ impl Outcome {
             Self::Done => ExitCode::SUCCESS,
             Self::Faults => ExitCode::from(1),
             Self::Rejected => ExitCode::from(3),
+            Self::Interrupted => ExitCode::from(interrupt::EXIT_CODE),
         }
     }
 }

@@ -19,6 +19,7 @@ mod intake;
 mod jsonl;
 mod key;
 mod line;
+mod lines;
 mod nmea;
 mod options;
 mod report;
@@ -34,7 +35,9 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use args::{ArgsError, IngestArgs};
-pub use error::{IngestError, Reason};
+pub use csv::Numbers;
+pub(crate) use error::nearest;
+pub use error::{Broken, IngestError, Reason};
 pub use idle::IdleStdin;
 pub use options::{DbcFile, DeviceSource, Format, IngestOptions};
 pub use report::{At, Problem, Rejection, Report, Summary};
@@ -55,13 +58,18 @@ pub fn ingest_file<S: RecordSink + ?Sized>(
     sink: &mut S,
     report: &mut Report,
     progress: &mut dyn FnMut(u64),
-) -> Result<Summary, IngestError> {
+) -> Result<Summary, Broken> {
     if path.as_os_str() == "-" {
         return ingest_reader(io::stdin().lock(), "-", options, sink, report, progress);
     }
     let name = path.display().to_string();
     let file =
         File::open(path).map_err(|source| IngestError::Open { file: name.clone(), source })?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        let source =
+            io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name its files");
+        return Err(IngestError::Open { file: name, source }.into());
+    }
     ingest_reader(file, &name, options, sink, report, progress)
 }
 
@@ -73,17 +81,22 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
     sink: &mut S,
     report: &mut Report,
     progress: &mut dyn FnMut(u64),
-) -> Result<Summary, IngestError> {
+) -> Result<Summary, Broken> {
     report.begin_file(name);
-    let mut source = Source::open(input, name, options.max_row_bytes, progress)?;
+    let stop = options.stop.as_deref();
+    let mut source = Source::open(input, name, options.max_row_bytes, stop, progress)?;
     if !source.window().contains(&b'\n') {
         source.fill_lines(detect::SAMPLE_BYTES)?;
     }
+    let returns_end_lines = source.settle_line_ends();
     let format = match options.format {
         Some(format) => detect::refine(format, source.window()),
         None => detect::format(name, source.window(), options.skip_lines)?,
     };
     let mut intake = Intake::new(name, format, options, sink, report);
+    if returns_end_lines {
+        intake.note("lines end in carriage returns alone, as old Macs wrote them".to_owned());
+    }
     let outcome = match format {
         Format::Csv => csv::run(&mut source, &mut intake),
         Format::Line => line::run(&mut source, &mut intake),
@@ -94,6 +107,14 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
     let mut summary = intake.finish();
     summary.bytes = source.stored_bytes();
     summary.detected = options.format.is_none();
-    report.end_file()?;
-    outcome.map(|()| summary)
+    let ended = report.end_file();
+    match outcome.and(ended) {
+        Ok(()) => Ok(summary),
+        Err(mut error) => {
+            if let IngestError::Read { rows, .. } = &mut error {
+                *rows = summary.rows;
+            }
+            Err(Broken { error, summary: Some(Box::new(summary)) })
+        }
+    }
 }

@@ -1,11 +1,12 @@
 //! `chronolith aggregate`.
 
 use anyhow::{Result, bail};
-use chronolith_engine::{Aggregation, Every, Function, combine};
+use chronolith_engine::{Aggregation, Every, Function, MetricId, combine};
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::listing::{Names, names};
 use super::output::{Cell, RowFormat, Rows};
 use super::usage::Usage;
 
@@ -70,6 +71,9 @@ impl AggregateCommand {
             columns.extend(["device", "metric"]);
         }
         columns.extend(functions.iter().map(|function| function.name()));
+        if self.by == Grouping::Metric {
+            columns.push("tags");
+        }
         let mut rows = Rows::new(format, &columns)?;
         let Some((from_ns, to_ns)) = self.range.first_and_last()? else {
             rows.finish()?;
@@ -77,27 +81,42 @@ impl AggregateCommand {
         };
         let aggregation = Aggregation { from_ns, to_ns, every: self.every, functions };
         let series = db.aggregate(&metrics, &aggregation)?;
-        let start = |start_ns: i64| match start_ns {
-            i64::MIN => Cell::from(""),
-            start_ns => Cell::from(rfc3339(start_ns)),
+        // One bucket for everything begins where the range does, or else with its first record.
+        let first_ns = |ids: &[MetricId]| -> Result<i64> {
+            if self.every != Every::Everything || self.range.from.is_some() {
+                return Ok(from_ns);
+            }
+            let mut first_ns = None;
+            for id in ids {
+                let other = db.metric_statistics(*id)?.first_ns;
+                first_ns = first_ns.into_iter().chain(other).min();
+            }
+            Ok(first_ns.unwrap_or(from_ns))
+        };
+        let time = |start_ns: i64, first_ns: i64| match self.every {
+            Every::Everything => Cell::from(rfc3339(first_ns)),
+            _ => Cell::from(rfc3339(start_ns)),
         };
         if self.by == Grouping::All {
+            let first_ns = first_ns(&metrics)?;
             for bucket in combine(&series) {
                 let values = aggregation.functions.iter().map(|f| Cell::from(bucket.get(*f)));
-                let cells: Vec<Cell> = [start(bucket.start_ns)].into_iter().chain(values).collect();
+                let start = time(bucket.start_ns, first_ns);
+                let cells: Vec<Cell> = [start].into_iter().chain(values).collect();
                 rows.push(&cells)?;
             }
         } else {
             for (id, buckets) in metrics.iter().zip(&series) {
-                let Some(definition) = db.definition(*id) else { continue };
+                let Names { device, metric, tags, .. } = names(&db, *id);
+                let first_ns = if buckets.is_empty() { from_ns } else { first_ns(&[*id])? };
                 for bucket in buckets {
-                    let metric = &definition.metric;
                     let values = aggregation.functions.iter().map(|f| Cell::from(bucket.get(*f)));
-                    let cells: Vec<Cell> =
-                        [start(bucket.start_ns), metric.device().into(), metric.name().into()]
-                            .into_iter()
-                            .chain(values)
-                            .collect();
+                    let start = time(bucket.start_ns, first_ns);
+                    let cells: Vec<Cell> = [start, device.as_str().into(), metric.as_str().into()]
+                        .into_iter()
+                        .chain(values)
+                        .chain([tags.as_str().into()])
+                        .collect();
                     rows.push(&cells)?;
                 }
             }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use chronolith_engine::{Db, Durability, Maintenance, MetricId, Options, Selector};
+use chronolith_engine::{Db, Durability, Maintenance, Match, MetricId, Options, Selector};
 use clap::Args;
 
 use super::usage::Usage;
+use crate::ingest::nearest;
 
 /// Which database.
 #[derive(Debug, Args)]
@@ -76,42 +77,66 @@ impl SelectorArgs {
     }
 
     /// The metrics, ordered by device, name and tags. None at all is an error where a name or a
-    /// device was given.
+    /// device was given, and said on standard error where not.
     pub(crate) fn metrics(&self, db: &Db) -> Result<Vec<MetricId>> {
         let mut metrics = db.select(&self.selector()?)?;
-        if metrics.is_empty() && (self.metric.is_some() || self.device.is_some()) {
-            bail!("{}", self.nothing_found(db));
+        if metrics.is_empty() {
+            let problem = match db.metric_count() {
+                0 => "the database holds no metrics yet".to_owned(),
+                _ => self.nothing_found(db)?,
+            };
+            if self.metric.is_some() || self.device.is_some() {
+                bail!("{problem}");
+            }
+            eprintln!("chronolith: {problem}");
         }
         metrics.sort_by_cached_key(|id| db.definition(*id).map(|d| d.metric.clone()));
         Ok(metrics)
     }
 
-    fn nothing_found(&self, db: &Db) -> String {
-        let known = |label: &str| db.label_values(label).into_iter().map(|(value, _)| value);
-        let missing = |what: &str, label: &str, wanted: &str| {
-            let known: Vec<String> = known(label).take(8).collect();
-            let more = if known.is_empty() {
-                "the database has none".to_owned()
-            } else {
-                format!("there are for example {}", known.join(", "))
-            };
-            format!("there is no {what} {wanted:?}; {more}")
+    /// Why no metric fits, and what there is.
+    fn nothing_found(&self, db: &Db) -> Result<String> {
+        let known = |label: &str| -> Vec<String> {
+            db.label_values(label).into_iter().map(|(value, _)| value).collect()
         };
-        match (&self.metric, &self.device) {
-            (Some(name), _) if known("name").all(|other| other != *name) => {
-                missing("metric", "name", name)
+        let mut wanted = Vec::new();
+        wanted.extend(self.metric.as_ref().map(|name| ("metric", "name".to_owned(), name.clone())));
+        wanted
+            .extend(self.device.as_ref().map(|name| ("device", "device".to_owned(), name.clone())));
+        for label in &self.labels {
+            let (key, condition) = condition(label)?;
+            let keys = db.tag_keys();
+            if !keys.contains(&key) && !matches!(key.as_str(), "device" | "name") {
+                return Ok(format!("no metric has a label {key:?}; {}", examples(&key, &keys)));
             }
-            (_, Some(device)) if known("device").all(|other| other != *device) => {
-                missing("device", "device", device)
+            if let Match::Equal(value) = condition {
+                wanted.push(("value of this label,", key, value));
             }
-            _ => "no metric fits all of these conditions".to_owned(),
         }
+        for (what, label, value) in wanted {
+            let known = known(&label);
+            if !known.contains(&value) {
+                return Ok(format!("there is no {what} {value:?}; {}", examples(&value, &known)));
+            }
+        }
+        Ok("no metric fits all of these conditions".to_owned())
     }
 }
 
+/// Names to choose from, the one that is nearest to what was asked for first.
+fn examples(wanted: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return "there is none".to_owned();
+    }
+    if let Some(near) = nearest(wanted, known.iter().map(String::as_str)) {
+        return format!("did you mean {near}?");
+    }
+    let some: Vec<&str> = known.iter().take(8).map(String::as_str).collect();
+    format!("there are for example {}", some.join(", "))
+}
+
 /// `KEY=VALUE` and its relatives.
-fn condition(text: &str) -> Result<(String, chronolith_engine::Match)> {
-    use chronolith_engine::Match;
+fn condition(text: &str) -> Result<(String, Match)> {
     type Make = fn(String) -> Match;
     let operators: [(&str, Make); 4] = [
         ("!=", Match::NotEqual),

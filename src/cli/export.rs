@@ -29,6 +29,10 @@ pub(super) struct ExportCommand {
     /// How times are written
     #[arg(long, value_name = "FORMAT", default_value = "ns")]
     time_format: ExportTime,
+
+    /// In CSV, add the columns kind and unit; JSON lines have both anyway
+    #[arg(long)]
+    units: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -130,6 +134,8 @@ struct RecordWriter<'a> {
     tags: Vec<String>,
     /// Whether a column says the kind: where reading the text back would not tell.
     has_kinds: bool,
+    /// Whether a column behind the kind says the unit.
+    has_units: bool,
 }
 
 /// What stands before and behind the value of every record of a metric.
@@ -141,7 +147,7 @@ struct Affixes {
 impl<'a> RecordWriter<'a> {
     fn new(command: &'a ExportCommand, db: &Db, metrics: &[MetricId]) -> Self {
         let mut tags: Vec<String> = Vec::new();
-        let mut has_kinds = false;
+        let mut has_kinds = command.units;
         for definition in metrics.iter().filter_map(|id| db.definition(*id)) {
             has_kinds |= matches!(definition.kind, Kind::I64 | Kind::U64 | Kind::Bytes);
             for (key, _) in definition.metric.tags() {
@@ -152,7 +158,10 @@ impl<'a> RecordWriter<'a> {
                 }
             }
         }
-        Self { command, out: stdout(), tags, has_kinds }
+        // Behind the kind, `unit` is no tag; one of that name stands behind another.
+        let first_tag = tags.first().is_some_and(|key| key == "unit");
+        let has_units = command.units || (has_kinds && first_tag);
+        Self { command, out: stdout(), tags, has_kinds, has_units }
     }
 
     fn header(&mut self) -> Result<()> {
@@ -160,6 +169,9 @@ impl<'a> RecordWriter<'a> {
             self.out.write_all(b"time,device,metric,value")?;
             if self.has_kinds {
                 self.out.write_all(b",kind")?;
+            }
+            if self.has_units {
+                self.out.write_all(b",unit")?;
             }
             for tag in &self.tags {
                 self.out.write_all(b",")?;
@@ -183,6 +195,9 @@ impl<'a> RecordWriter<'a> {
         before.push(b',');
         if self.has_kinds {
             cell(&mut behind, definition.kind.name());
+        }
+        if self.has_units {
+            cell(&mut behind, &definition.unit);
         }
         for tag in &self.tags {
             cell(&mut behind, definition.metric.tag_value(tag).unwrap_or_default());

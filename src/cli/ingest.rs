@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Instant;
@@ -17,11 +18,12 @@ use serde_json::json;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, durability, rfc3339};
+use super::interrupt::listen;
 use super::output::{print_json, say};
 use super::usage::Usage;
 use crate::ingest::{
-    IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal, Report, SinkMetric,
-    Summary, ingest_file, ingest_reader,
+    Broken, IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal, Report,
+    SinkMetric, Summary, ingest_file, ingest_reader,
 };
 
 /// Records are committed in batches of about so many.
@@ -29,8 +31,27 @@ const BATCH_RECORDS: usize = 20_000;
 /// How many rejected rows are shown on a terminal.
 const SHOWN_REJECTIONS: usize = 10;
 
+/// What the options do not say.
+const NOTES: &str = "\
+Times: the time of a CSV row is the column that --time names, or else one with a usual name: \
+timestamp, datetime, time, utc, ts, event time, recorded at, created at, date and time, local time, \
+date, seconds or t, in any case, with UTC or a unit behind it; a date and a time of day in two such \
+columns are read together. ISO dates and times, and dates whose day and month cannot be mistaken, need no \
+--time-format; a number always needs one, or --start. In JSON the keys are time, timestamp, \
+datetime, @timestamp and ts.
+
+Empty cells of CSV: nothing, and without quotes NA, N/A, #N/A, null (in any case) and -. In quotes \
+they are text, and so they are in a column with --type COLUMN=text. nan and inf are floats.
+
+CSV lines that begin with # before the header are comments; the last of them may be the header.
+
+Ctrl-C ends between two rows: what was read is committed and counted. A second one ends at once.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with rejected rows, 130 stopped by Ctrl-C.";
+
 /// Read records from files into a database.
 #[derive(Debug, Args)]
+#[command(after_long_help = NOTES, after_help = "--help says more: usual time columns, empty cells, exit codes.")]
 pub(super) struct IngestCommand {
     #[command(flatten)]
     database: DatabaseArgs,
@@ -39,14 +60,16 @@ pub(super) struct IngestCommand {
 
     /// When a batch counts as written: synced, within=MS or buffered
     #[arg(long, value_name = "WHEN", default_value = "synced", value_parser = durability)]
+    #[arg(help_heading = "Writing")]
     durability: Durability,
 
-    /// The window of metrics that are made: 1h, 1d, ...
+    /// The window of metrics that are made, 1s to 366d: 1h, 1d, ...; that of others stays
     #[arg(long, value_name = "LENGTH", default_value = "1h", value_parser = window)]
+    #[arg(help_heading = "Writing")]
     window: i64,
 
     /// Print progress and the result as JSON lines
-    #[arg(long)]
+    #[arg(long, help_heading = "Writing")]
     json: bool,
 }
 
@@ -99,6 +122,8 @@ struct DatabaseSink {
     pending: Rc<RefCell<Pending>>,
     window_ns: i64,
     metrics: Vec<MetricId>,
+    /// Ends the waiting for standard input.
+    wake: UnixStream,
 }
 
 impl DatabaseSink {
@@ -109,11 +134,13 @@ impl DatabaseSink {
         options: &IngestOptions,
         report: &mut Report,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<Summary, IngestError> {
+    ) -> Result<Summary, Broken> {
         let read = if path.as_os_str() == "-" {
             let pending = Rc::clone(&self.pending);
             let commit = move || pending.borrow_mut().commit().map_err(io::Error::other);
-            ingest_reader(IdleStdin::new(commit), "-", options, self, report, progress)
+            let wake = self.wake.try_clone();
+            let wake = wake.map_err(|error| IngestError::Sink(Box::new(error)))?;
+            ingest_reader(IdleStdin::new(wake, commit), "-", options, self, report, progress)
         } else {
             ingest_file(path, options, self, report, progress)
         };
@@ -178,7 +205,8 @@ impl RecordSink for DatabaseSink {
 impl IngestCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();
-        let options = self.input.options()?;
+        let interruption = listen()?;
+        let options = IngestOptions { stop: Some(interruption.stop), ..self.input.options()? };
         self.check_files()?;
         let mut report = Report::new(SHOWN_REJECTIONS);
         if let Some(path) = &self.input.errors {
@@ -199,32 +227,35 @@ impl IngestCommand {
             pending: Rc::clone(&pending),
             window_ns: self.window,
             metrics: Vec::new(),
+            wake: interruption.wake,
         };
         let bar = self.progress_bar();
         let mut total: Option<Summary> = None;
         let (mut before, mut failure) = (0, None);
         for path in &self.input.files {
             let mut progress = |bytes: u64| bar.set_position(before + bytes);
-            match sink.ingest(path, &options, &mut report, &mut progress) {
-                Ok(summary) => {
-                    before += summary.bytes;
-                    for note in &summary.notes {
-                        bar.suspend(|| eprintln!("{}: {note}", path.display()));
-                    }
-                    match &mut total {
-                        Some(total) => total.add(&summary),
-                        None => total = Some(summary),
-                    }
+            let (summary, error) = match sink.ingest(path, &options, &mut report, &mut progress) {
+                Ok(summary) => (Some(summary), None),
+                Err(Broken { error, summary }) => (summary.map(|summary| *summary), Some(error)),
+            };
+            if let Some(summary) = summary {
+                before += summary.bytes;
+                for note in &summary.notes {
+                    bar.suspend(|| eprintln!("{}: {note}", path.display()));
                 }
-                Err(error) => {
-                    let is_fatal = matches!(error, IngestError::Sink(_));
-                    match &failure {
-                        None => failure = Some(error),
-                        Some(_) => bar.suspend(|| eprintln!("chronolith: {error}")),
-                    }
-                    if is_fatal {
-                        break;
-                    }
+                match &mut total {
+                    Some(total) => total.add(&summary),
+                    None => total = Some(summary),
+                }
+            }
+            if let Some(error) = error {
+                let is_last = matches!(error, IngestError::Sink(_) | IngestError::Stopped { .. });
+                match &failure {
+                    None => failure = Some(error),
+                    Some(_) => bar.suspend(|| eprintln!("chronolith: {error}")),
+                }
+                if is_last {
+                    break;
                 }
             }
         }
@@ -236,6 +267,10 @@ impl IngestCommand {
         db.close()?;
         self.tell(&report, total.as_ref(), accepted, metrics, started)?;
         match (failure, report.rejected_rows()) {
+            (Some(error @ IngestError::Stopped { .. }), _) => {
+                eprintln!("chronolith: {error}");
+                Ok(Outcome::Interrupted)
+            }
             (Some(error), _) => Err(error.into()),
             (None, 0) => Ok(Outcome::Done),
             (None, _) => Ok(Outcome::Rejected),
@@ -311,7 +346,7 @@ impl IngestCommand {
         }
         if let Some(total) = total.filter(|total| total.equal_times > 0) {
             say!(
-                "{} rows have the time of the row before; the last value counts",
+                "{} rows have the time of the row before; of two values of one metric the last counts",
                 total.equal_times
             );
         }

@@ -22,19 +22,32 @@ pub(super) struct ListingArgs {
 }
 
 impl ListingArgs {
-    fn rows(&self, columns: &[&str]) -> Result<Rows> {
+    pub(super) fn rows(&self, columns: &[&str]) -> Result<Rows> {
         Rows::new(if self.json { RowFormat::Json } else { self.format }, columns)
     }
 }
 
-/// Tags as `key=value,...`.
-fn tags(db: &Db, id: MetricId) -> (String, String, String, String) {
-    let Some(definition) = db.definition(id) else { return Default::default() };
+/// What a listing says of a metric.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) device: String,
+    pub(super) metric: String,
+    /// Tags as `key=value,...`.
+    pub(super) tags: String,
+    pub(super) unit: String,
+}
+
+/// The names of a metric.
+pub(super) fn names(db: &Db, id: MetricId) -> Names {
+    let Some(definition) = db.definition(id) else { return Names::default() };
     let metric = &definition.metric;
-    let tags: Vec<String> =
-        metric.tags().iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let (device, name) = (metric.device().to_owned(), metric.name().to_owned());
-    (device, name, tags.join(","), definition.unit.clone())
+    let tags = metric.tags().iter().map(|(key, value)| format!("{key}={value}"));
+    Names {
+        device: metric.device().to_owned(),
+        metric: metric.name().to_owned(),
+        tags: tags.collect::<Vec<_>>().join(","),
+        unit: definition.unit.clone(),
+    }
 }
 
 /// Show the latest record of each metric.
@@ -54,9 +67,9 @@ impl LatestCommand {
         let mut rows = self.listing.rows(&["time", "device", "metric", "value", "unit", "tags"])?;
         for id in self.selector.metrics(&db)? {
             if let Some((time_ns, value)) = db.latest(id)? {
-                let (device, name, tags, unit) = tags(&db, id);
+                let Names { device, metric, tags, unit } = names(&db, id);
                 let value = Cell::from(value.as_ref());
-                let text = [rfc3339(time_ns), device, name].map(Cell::from);
+                let text = [rfc3339(time_ns), device, metric].map(Cell::from);
                 let cells: Vec<Cell> =
                     text.into_iter().chain([value, unit.into(), tags.into()]).collect();
                 rows.push(&cells)?;
@@ -86,11 +99,11 @@ impl MetricsCommand {
         ])?;
         for id in self.selector.metrics(&db)? {
             let statistics = db.metric_statistics(id)?;
-            let (device, name, tags, unit) = tags(&db, id);
+            let Names { device, metric, tags, unit } = names(&db, id);
             let time = |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
             rows.push(&[
                 device.into(),
-                name.into(),
+                metric.into(),
                 id.kind().name().into(),
                 unit.into(),
                 statistics.records.into(),
@@ -184,17 +197,18 @@ impl ChunksCommand {
             "bytes",
             "batch",
             "cid",
+            "tags",
         ])?;
         if let Some((from_ns, to_ns)) = self.range.first_and_last()? {
             for id in self.selector.metrics(&db)? {
-                let (device, name, ..) = tags(&db, id);
+                let Names { device, metric, tags, .. } = names(&db, id);
                 for chunk in db.chunks(id, from_ns..=to_ns)? {
                     let body = chunk.body;
                     let time =
                         |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
                     rows.push(&[
                         device.clone().into(),
-                        name.clone().into(),
+                        metric.clone().into(),
                         chunk.key.window.into(),
                         u64::from(chunk.key.generation).into(),
                         u64::from(chunk.key.part).into(),
@@ -204,6 +218,7 @@ impl ChunksCommand {
                         body.map_or(0, |body| u64::from(body.size_bytes)).into(),
                         chunk.batch.into(),
                         chunk.cid.to_string().into(),
+                        tags.clone().into(),
                     ])?;
                 }
             }

@@ -1,14 +1,13 @@
-//! `chronolith init`, `seal`, `compact`, `delete`, `stats`, `verify`, `repair`, `backup` and
-//! `restore`.
+//! `chronolith init`, `seal`, `compact`, `delete`, `stats`, `verify` and `repair`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use chronolith_disk::{Disk, RealDisk};
+use chronolith_disk::{Disk, DiskLock, RealDisk};
 use chronolith_engine::{
-    Clock, Db, DbStatistics, Fault, Maintenance, Options, SealScope, SystemClock, repair, restore,
-    verify,
+    Aggregated, Aggregation, Clock, Db, DbStatistics, Every, Fault, Function, Maintenance,
+    MetricId, Options, SealScope, SystemClock, repair, verify,
 };
 use clap::Args;
 use serde_json::{Value, json};
@@ -108,7 +107,7 @@ impl SealCommand {
 }
 
 /// Says what was damaged and stays as it is.
-fn left_for_repair(faults: &[Fault]) -> Outcome {
+pub(super) fn left_for_repair(faults: &[Fault]) -> Outcome {
     for fault in faults {
         eprintln!("damaged, and left as it is until a repair: {fault}");
     }
@@ -172,6 +171,18 @@ pub(super) struct DeleteCommand {
     json: bool,
 }
 
+/// How many records some metrics hold in a range.
+fn count(db: &Db, metrics: &[MetricId], from_ns: i64, to_ns: i64) -> Result<i128> {
+    let (every, functions) = (Every::Everything, vec![Function::Count]);
+    let aggregation = Aggregation { from_ns, to_ns, every, functions };
+    let series = db.aggregate(metrics, &aggregation)?;
+    let counts = series.iter().flatten().map(|bucket| match bucket.get(Function::Count) {
+        Some(Aggregated::Integer(count)) => count,
+        _ => 0,
+    });
+    Ok(counts.sum())
+}
+
 impl DeleteCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         if !self.all_metrics && self.selector.is_empty() {
@@ -180,14 +191,16 @@ impl DeleteCommand {
         }
         let db = self.database.change()?;
         let metrics = self.selector.metrics(&db)?;
+        let mut records = 0;
         if let Some((from_ns, to_ns)) = self.range.first_and_last()? {
+            records = count(&db, &metrics, from_ns, to_ns)?;
             db.delete(&metrics, from_ns..=to_ns)?;
         }
         db.close()?;
         if self.json {
-            print_json(&json!({"metrics": metrics.len()}))?;
+            print_json(&json!({"metrics": metrics.len(), "records": records}))?;
         } else {
-            say!("deleted in {} metrics; compact frees the space", metrics.len());
+            say!("deleted {records} records of {} metrics; compact frees the space", metrics.len());
         }
         Ok(Outcome::Done)
     }
@@ -272,25 +285,40 @@ pub(super) struct VerifyCommand {
     json: bool,
 }
 
-fn fault_json(fault: &Fault) -> Value {
+pub(super) fn fault_json(fault: &Fault) -> Value {
     json!({"file": fault.file, "offset": fault.offset, "what": fault.what})
 }
 
-fn existing(directory: &PathBuf) -> Result<Arc<dyn Disk>> {
+/// The directory of a database, whole or damaged.
+pub(super) fn existing(directory: &Path) -> Result<Arc<dyn Disk>> {
+    let of_a_database = ["manifest", "segments", "runs", "wal"];
+    if directory.is_dir() && !of_a_database.iter().any(|name| directory.join(name).exists()) {
+        bail!("there is no database at {}", directory.display());
+    }
     let disk = RealDisk::existing(directory);
     Ok(Arc::new(disk.with_context(|| format!("cannot open {}", directory.display()))?))
+}
+
+/// Locks a database against writers, who would replace files meanwhile; `instead` is what to do
+/// where one is at work.
+pub(super) fn lock(disk: &Arc<dyn Disk>, instead: &str) -> Result<Box<dyn DiskLock>> {
+    match disk.lock("LOCK") {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            bail!("another process has this database open; {instead}")
+        }
+        lock => lock.context("cannot lock the database"),
+    }
+}
+
+/// Whether a repair can do something about a fault: it cannot where the system refused to read.
+fn is_for_repair(fault: &Fault) -> bool {
+    !["Permission denied", "Input/output error"].iter().any(|refusal| fault.what.contains(refusal))
 }
 
 impl VerifyCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let disk = existing(&self.database.db)?;
-        // A writer would replace files under the check.
-        let _lock = match disk.lock("LOCK") {
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                bail!("another process has this database open; stop it, or verify a backup")
-            }
-            lock => lock.context("cannot lock the database")?,
-        };
+        let _lock = lock(&disk, "stop it, or verify a backup")?;
         let report = verify(&disk, &Options::read_only());
         if self.json {
             let torn = report.torn.as_ref().map(|torn| {
@@ -330,12 +358,27 @@ impl VerifyCommand {
                 report.frames,
                 report.blobs
             );
-            if !report.faults.is_empty() {
-                let place = self.database.db.display();
-                say!("next: chronolith repair --db {place} keeps everything that is whole");
-            }
+            self.say_next(&report.faults)?;
         }
         Ok(if report.faults.is_empty() { Outcome::Done } else { Outcome::Faults })
+    }
+}
+
+impl VerifyCommand {
+    /// What to do about faults.
+    fn say_next(&self, faults: &[Fault]) -> Result<()> {
+        let place = self.database.db.display();
+        if faults.iter().any(|fault| !is_for_repair(fault)) {
+            say!(
+                "next: let this user read the files, and verify again; a repair cannot help there"
+            );
+        } else if faults.iter().any(|fault| fault.file == "manifest") {
+            say!("next: chronolith repair --db {place} mends one damaged byte of the manifest;");
+            say!("      where that is not enough, restore a backup");
+        } else if !faults.is_empty() {
+            say!("next: chronolith repair --db {place} keeps everything that is whole");
+        }
+        Ok(())
     }
 }
 
@@ -379,76 +422,6 @@ impl RepairCommand {
                 report.changed_files,
                 report.salvaged_frames
             );
-        }
-        Ok(Outcome::Done)
-    }
-}
-
-/// Copy a database, as it is now, to an empty directory.
-#[derive(Debug, Args)]
-pub(super) struct BackupCommand {
-    #[command(flatten)]
-    database: DatabaseArgs,
-
-    /// The directory of the copy
-    #[arg(long, value_name = "DIR")]
-    to: PathBuf,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-fn created(directory: &PathBuf) -> Result<Arc<dyn Disk>> {
-    let disk = RealDisk::create(directory);
-    Ok(Arc::new(disk.with_context(|| format!("cannot create {}", directory.display()))?))
-}
-
-impl BackupCommand {
-    pub(super) fn run(&self) -> Result<Outcome> {
-        let db = self.database.change()?;
-        let report = db.backup(&created(&self.to)?)?;
-        db.close()?;
-        if self.json {
-            print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
-        } else {
-            say!("{} files, {} bytes copied to {}", report.files, report.bytes, self.to.display());
-            say!("the copy holds the signing key: keep it as safe as the database");
-        }
-        Ok(Outcome::Done)
-    }
-}
-
-/// Copy a backup to an empty directory, where it is a database again.
-#[derive(Debug, Args)]
-pub(super) struct RestoreCommand {
-    /// The directory of the new database
-    #[arg(long, value_name = "DIR")]
-    db: PathBuf,
-
-    /// The directory of the backup
-    #[arg(long, value_name = "DIR")]
-    from: PathBuf,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl RestoreCommand {
-    pub(super) fn run(&self) -> Result<Outcome> {
-        let backup = existing(&self.from)?;
-        let report = restore(&backup, &created(&self.db)?, &Options::default())?;
-        if self.json {
-            print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
-        } else {
-            say!(
-                "{} files, {} bytes restored to {}",
-                report.files,
-                report.bytes,
-                self.db.display()
-            );
-            say!("next: chronolith verify --db {}", self.db.display());
         }
         Ok(Outcome::Done)
     }

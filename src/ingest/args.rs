@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::error::nearest;
 use super::time::parse_instant;
-use super::{DbcFile, DeviceSource, Format, IngestOptions, TimeFormat};
+use super::{DbcFile, DeviceSource, Format, IngestOptions, Numbers, TimeFormat};
 
 /// What `chronolith ingest` takes to say how its input is read.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,76 +23,85 @@ pub struct IngestArgs {
     pub format: Option<Format>,
 
     /// The device of all records
+    #[arg(help_heading = "Devices, metrics and tags")]
     #[arg(long, value_name = "NAME", conflicts_with_all = ["device_column", "device_tag"])]
     pub device: Option<String>,
 
     /// The CSV column, or the key of JSON objects, that names the device
+    #[arg(help_heading = "Devices, metrics and tags")]
     #[arg(long, value_name = "COLUMN", conflicts_with = "device_tag")]
     pub device_column: Option<String>,
 
     /// The tag of line protocol that names the device [default: device, then vehicle, host]
+    #[arg(help_heading = "Devices, metrics and tags")]
     #[arg(long, value_name = "TAG")]
     pub device_tag: Option<String>,
 
-    /// The column or key that holds the time
-    #[arg(long, value_name = "COLUMN")]
+    /// The column or key that holds the time; DATE+TIME where two CSV columns do
+    #[arg(long, value_name = "COLUMN", help_heading = "Times")]
     pub time: Option<String>,
 
     /// How times are written: ns, us, ms, s, rfc3339, auto (by size), or a pattern such as
     /// "%d-%b-%Y %H:%M:%S%.f"
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", help_heading = "Times")]
     pub time_format: Option<String>,
 
     /// The kind of a column: f64, i64, u64, bool, text or bytes (hexadecimal)
-    #[arg(long = "type", value_name = "COLUMN=KIND")]
+    #[arg(long = "type", value_name = "COLUMN=KIND", help_heading = "Devices, metrics and tags")]
     pub types: Vec<String>,
 
     /// The zone of times without an offset, such as Europe/Paris [default: UTC]
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", help_heading = "Times")]
     pub zone: Option<String>,
 
-    /// The moment that relative times count from, such as 2024-05-01T08:00:00Z
-    #[arg(long, value_name = "TIME")]
+    /// The moment that relative times count from, such as 2024-05-01T08:00:00Z; the first day of
+    /// times of day without a date
+    #[arg(long, value_name = "TIME", help_heading = "Times")]
     pub start: Option<String>,
 
     /// A DBC file that describes CAN messages; BUS=FILE for one bus
-    #[arg(long, value_name = "[BUS=]FILE")]
+    #[arg(long, value_name = "[BUS=]FILE", help_heading = "CAN logs")]
     pub dbc: Vec<String>,
 
     /// A tag for every metric
-    #[arg(long = "tag", value_name = "KEY=VALUE")]
+    #[arg(long = "tag", value_name = "KEY=VALUE", help_heading = "Devices, metrics and tags")]
     pub tags: Vec<String>,
 
     /// A CSV column that is a tag of the row's metrics
-    #[arg(long = "tag-column", value_name = "COLUMN")]
+    #[arg(long = "tag-column", value_name = "COLUMN", help_heading = "CSV")]
     pub tag_columns: Vec<String>,
 
     /// The CSV column that names the metric, where each row is one record
-    #[arg(long, value_name = "COLUMN", requires = "value_column")]
+    #[arg(long, value_name = "COLUMN", requires = "value_column", help_heading = "CSV")]
     pub metric_column: Option<String>,
 
     /// The CSV column that holds the value, where each row is one record
-    #[arg(long, value_name = "COLUMN", requires = "metric_column")]
+    #[arg(long, value_name = "COLUMN", requires = "metric_column", help_heading = "CSV")]
     pub value_column: Option<String>,
 
     /// The names of the columns of a CSV file that has no header
-    #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',', help_heading = "CSV")]
     pub columns: Vec<String>,
 
     /// The CSV delimiter: a character, or tab [default: found out from the header]
-    #[arg(long, value_name = "CHARACTER")]
+    #[arg(long, value_name = "CHARACTER", help_heading = "CSV")]
     pub delimiter: Option<String>,
 
+    /// The decimal sign of CSV: point (1234.5) or comma (1.234,5) [default: found out from the
+    /// first rows]
+    #[arg(long, value_name = "SIGN", help_heading = "CSV")]
+    pub decimal: Option<String>,
+
     /// Lines to pass over before the header
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "CSV")]
     pub skip_lines: u64,
 
     /// Fill short CAN payloads with zeros to the length that the DBC file says
-    #[arg(long)]
+    #[arg(long, help_heading = "CAN logs")]
     pub pad_payload: bool,
 
     /// With --dbc, keep frames that it does not describe as bytes
-    #[arg(long)]
+    #[arg(long, help_heading = "CAN logs")]
     pub keep_unknown: bool,
 
     /// Write one JSON object for each rejected row to this file
@@ -148,6 +157,7 @@ impl IngestArgs {
             value_column: self.value_column.clone(),
             columns: self.columns.clone(),
             delimiter: self.delimiter.as_deref().map(delimiter).transpose()?,
+            decimal: self.decimal.as_deref().map(decimal).transpose()?,
             skip_lines: self.skip_lines,
             pad_payload: self.pad_payload,
             keep_unknown: self.keep_unknown,
@@ -206,6 +216,16 @@ fn delimiter(text: &str) -> Result<u8, ArgsError> {
             "--delimiter",
             format!("{text:?} is not one character; give , or ; or tab or |"),
         )),
+    }
+}
+
+fn decimal(text: &str) -> Result<Numbers, ArgsError> {
+    match text {
+        "point" | "." => Ok(Numbers::Point),
+        "comma" | "," => Ok(Numbers::Comma),
+        _ => {
+            Err(error("--decimal", format!("{text:?} is not a decimal sign; give point or comma")))
+        }
     }
 }
 
@@ -275,6 +295,7 @@ mod tests {
             (["--start", "yesterday"], "2024-05-01T08:00:00Z"),
             (["--tag", "site"], "site=depot"),
             (["--delimiter", "xx"], "tab"),
+            (["--decimal", "dot"], "point or comma"),
             (["--format", "cvs"], "formats are csv, line"),
             (["--metric-column", "metric"], "--value-column"),
         ] {

@@ -14,8 +14,9 @@ use std::collections::{HashMap, HashSet};
 
 use chronolith_engine::{Kind, Metric, ValueRef};
 
-use super::input::{Line, Source};
+use super::input::Source;
 use super::intake::Intake;
+use super::lines::{LineError, each_line};
 use super::{
     At, DeviceSource, Format, IngestError, Reason, RecordSink, Refusal, SinkMetric, TimeError,
 };
@@ -24,6 +25,7 @@ pub(super) use candump::looks_like as looks_like_candump;
 #[cfg(test)]
 pub(super) use dbc::parse as parse_dbc;
 use dbc::{Database, Message};
+use signal::Physical;
 
 /// The longest payload: CAN FD.
 const MAX_PAYLOAD: usize = 64;
@@ -84,9 +86,6 @@ enum Entry<'a> {
     Other,
 }
 
-/// Why a line is rejected, and where in it.
-type LineError = (usize, Reason);
-
 /// Reads lines of one format.
 trait LogReader {
     fn entry<'a>(&mut self, line: &'a str) -> Result<Entry<'a>, LineError>;
@@ -103,42 +102,27 @@ pub(super) fn run<S: RecordSink + ?Sized>(
 ) -> Result<(), IngestError> {
     let options = intake.options;
     let mut decoder = Decoder::new(intake)?;
-    for _ in 0..options.skip_lines {
-        source.next_line()?;
-    }
     let outcome = match intake.format {
-        Format::Asc => each_line(source, intake, &mut decoder, &mut asc::Reader::new(options)),
+        Format::Asc => each_entry(source, intake, &mut decoder, &mut asc::Reader::new(options)),
         Format::Gvret => {
             let mut reader =
                 gvret::Reader::new(options).map_err(|problem| intake.option_error(problem))?;
-            each_line(source, intake, &mut decoder, &mut reader)
+            each_entry(source, intake, &mut decoder, &mut reader)
         }
-        _ => each_line(source, intake, &mut decoder, &mut candump::Reader::new(options)),
+        _ => each_entry(source, intake, &mut decoder, &mut candump::Reader::new(options)),
     };
     decoder.notes().for_each(|note| intake.note(note));
     outcome
 }
 
-fn each_line<S: RecordSink + ?Sized>(
+/// Hands the frames of a log to the decoder.
+fn each_entry<S: RecordSink + ?Sized>(
     source: &mut Source<'_>,
     intake: &mut Intake<'_, S>,
     decoder: &mut Decoder,
     reader: &mut impl LogReader,
 ) -> Result<(), IngestError> {
-    let limit_bytes = source.limit();
-    while let Some(Line { number, bytes, too_long }) = source.next_line()? {
-        if too_long {
-            intake.reject_row(At::new(number, 0), 1, Reason::TooLong { limit_bytes });
-            continue;
-        }
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to();
-                intake.reject_row(At::new(number, at), 1, Reason::NotUtf8(bytes[at]));
-                continue;
-            }
-        };
+    each_line(source, intake, |text, number, intake| {
         match reader.entry(text) {
             Ok(Entry::Frame(frame)) => decoder.frame(frame, number, intake)?,
             Ok(Entry::Remote) => decoder.skip_remote(intake),
@@ -149,12 +133,21 @@ fn each_line<S: RecordSink + ?Sized>(
             }
             Err((at, reason)) => intake.reject_row(At::new(number, at), 1, reason),
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
-/// A metric as the sink answered; None before it was asked.
-type Slot = Option<Result<SinkMetric, Refusal>>;
+/// A metric as the sink answered, and its kind; None before it was asked.
+type Slot = Option<Result<(SinkMetric, Kind), Refusal>>;
+
+/// Why a value is no value of its metric's kind.
+fn inexact(value: Physical, kind: Kind) -> String {
+    let value = match value {
+        Physical::Integer(value) => value.to_string(),
+        Physical::Float(value) => value.to_string(),
+    };
+    format!("the metric holds {kind} values, and {value} is none; give --tag KEY=VALUE for others")
+}
 
 /// What is known of the frames of one id on one bus.
 struct Known {
@@ -290,11 +283,19 @@ impl Decoder {
                     .tag("message", &message.name)
                     .tag("bus", frame.bus);
                 let metric = intake.with_tags(metric);
-                intake.metric(&metric, Kind::F64, &signal.unit)
+                // A metric that holds floats keeps them as long as none would be rounded.
+                let kind = match (signal.exact, intake.known_kind(&metric)) {
+                    (true, Some(known @ (Kind::F64 | Kind::I64 | Kind::U64))) => known,
+                    _ => signal.kind(),
+                };
+                Ok((intake.metric(&metric, kind, &signal.unit)?, kind))
             });
             let at = at.named(&signal.name);
             match slot {
-                Ok(metric) => intake.record(*metric, frame.time_ns, ValueRef::F64(value), at),
+                Ok((metric, kind)) => match value.of_kind(*kind) {
+                    Some(value) => intake.record(*metric, frame.time_ns, value, at),
+                    None => intake.reject(at, 1, Reason::Unusable(inexact(value, *kind))),
+                },
                 Err(refusal) => intake.reject(at, 1, refusal.clone()),
             }
         }
@@ -328,11 +329,11 @@ impl Decoder {
             };
             let metric = Metric::new(&self.device, "frame").tag("id", id).tag("bus", frame.bus);
             let metric = intake.with_tags(metric);
-            intake.metric(&metric, Kind::Bytes, "")
+            Ok((intake.metric(&metric, Kind::Bytes, "")?, Kind::Bytes))
         });
         let at = At::new(line, frame.payload_at);
         match slot {
-            Ok(metric) => {
+            Ok((metric, _)) => {
                 let bytes = ValueRef::Bytes(frame.payload.as_slice());
                 intake.record(*metric, frame.time_ns, bytes, at);
             }

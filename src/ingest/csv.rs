@@ -5,8 +5,11 @@
 //! line where a cell starts, and a quote that is never closed costs its own line and not the rest
 //! of the file. The tests compare the cutting with that crate.
 
+mod columns;
+mod decimal;
 mod header;
 mod long;
+mod preamble;
 mod split;
 mod time;
 mod wide;
@@ -14,14 +17,24 @@ mod wide;
 use super::input::Source;
 use super::intake::Intake;
 use super::{At, DeviceSource, Format, IngestError, Reason, RecordSink};
-use header::Header;
+use columns::Columns;
 pub(super) use header::is_gvret_header;
+use preamble::Preamble;
 use split::{Cut, Row, Splitter};
 
 /// The two shapes of files.
 enum Shape {
     Wide(wide::Wide),
     Long(long::Long),
+}
+
+/// The sign before the fraction of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// `1234.5`.
+    Point,
+    /// `1234,5` or `1.234,5`.
+    Comma,
 }
 
 /// Reads the whole input.
@@ -33,64 +46,68 @@ pub(super) fn run<S: RecordSink + ?Sized>(
         return Err(intake
             .option_error("--device-tag is for line protocol; CSV takes --device-column COLUMN"));
     }
-    for _ in 0..intake.options.skip_lines {
-        source.next_line()?;
-    }
-    let Some((header, mut splitter)) = read_header(source, intake)? else {
+    let Some(mut preamble) = preamble::read(source, intake)? else {
         intake.note("the file is empty".to_owned());
         return Ok(());
     };
-    let mut shape = if header.is_long(intake.options) {
-        Shape::Long(long::Long::new(header, intake)?)
-    } else {
-        Shape::Wide(wide::Wide::new(header, intake)?)
+    // The first row decides what more is known of the file.
+    if memchr::memchr(b'\n', source.window()).is_none() {
+        source.fill_lines(source.window().len() + 1)?;
+    }
+    if preamble::take_units(source, &mut preamble) {
+        intake.skip_row();
+        intake.note("the first row holds the units of the columns".to_owned());
+    }
+    let Preamble { header, mut splitter, has_comments } = preamble;
+    let numbers = numbers(source, splitter.delimiter, header.is_export(), intake)?;
+    let is_long = header.is_long(intake.options);
+    let width = header.columns.len();
+    let columns = Columns::new(header, numbers, intake)?;
+    let mut shape = match is_long {
+        true => Shape::Long(long::Long::new(columns, intake)?),
+        false => Shape::Wide(wide::Wide::new(columns, intake)?),
     };
-    each_row(source, &mut splitter, intake, |row, intake| match &mut shape {
-        Shape::Wide(wide) => wide.row(row, intake),
-        Shape::Long(long) => long.row(row, intake),
-    })?;
-    let note = match &shape {
-        Shape::Wide(wide) => wide.note(),
-        Shape::Long(long) => long.note(),
+    let read = each_row(source, &mut splitter, has_comments, intake, |row, intake| {
+        if row.is_comment(width) {
+            intake.skip_row();
+            return Ok(());
+        }
+        match &mut shape {
+            Shape::Wide(wide) => wide.row(row, intake),
+            Shape::Long(long) => long.row(row, intake),
+        }
+    });
+    let notes = match &shape {
+        Shape::Wide(wide) => wide.notes(),
+        Shape::Long(long) => long.notes(),
     };
-    note.into_iter().for_each(|note| intake.note(note));
-    Ok(())
+    notes.into_iter().for_each(|note| intake.note(note));
+    read
 }
 
-/// The header, from the options or from the first line that is not blank.
-fn read_header<S: RecordSink + ?Sized>(
-    source: &mut Source<'_>,
-    intake: &Intake<'_, S>,
-) -> Result<Option<(Header, Splitter)>, IngestError> {
-    let options = intake.options;
-    let mut splitter = Splitter::new(b',');
-    loop {
-        source.close_last_line();
-        let sniffed = header::sniff_delimiter(source.window());
-        splitter.delimiter = options.delimiter.unwrap_or(sniffed);
-        if !options.columns.is_empty() {
-            return Ok(Some((Header::new(&options.columns), splitter)));
+/// How numbers are written: as the user says, or as the rows show that are there already.
+fn numbers<S: RecordSink + ?Sized>(
+    source: &Source<'_>,
+    delimiter: u8,
+    is_export: bool,
+    intake: &mut Intake<'_, S>,
+) -> Result<Numbers, IngestError> {
+    if let Some(numbers) = intake.options.decimal {
+        return Ok(numbers);
+    }
+    if is_export {
+        return Ok(Numbers::Point);
+    }
+    match decimal::sniff(source.window(), delimiter) {
+        Ok(None) => Ok(Numbers::Point),
+        Ok(Some(number)) => {
+            intake.note(format!("numbers such as {number} are read with a decimal comma"));
+            Ok(Numbers::Comma)
         }
-        match splitter.cut(source.window()) {
-            Cut::Row { bytes, lines } => {
-                let row = Row::new(source.window(), bytes, source.line_number(), &splitter);
-                let row = row.map_err(|_| intake.option_error("the header is not UTF-8 text"))?;
-                let names: Vec<String> = row.cells().map(|cell| cell.text.to_owned()).collect();
-                let blank = names.iter().all(String::is_empty);
-                source.consume(bytes, lines);
-                if !blank {
-                    return Ok(Some((Header::new(&names), splitter)));
-                }
-            }
-            Cut::More if source.at_end() && source.window().is_empty() => return Ok(None),
-            Cut::More if source.at_end() || source.window().len() > source.limit() => {
-                return Err(intake.option_error(
-                    "the header is not one line of column names; \
-                     give --skip-lines N for lines before it",
-                ));
-            }
-            Cut::More => source.fill_lines(source.window().len() * 2 + 1)?,
-        }
+        Err((comma, point)) => Err(intake.option_error(format!(
+            "some numbers have a comma ({comma}) and some a point ({point}); give --decimal comma \
+             or --decimal point"
+        ))),
     }
 }
 
@@ -98,12 +115,19 @@ fn read_header<S: RecordSink + ?Sized>(
 fn each_row<'a, S: RecordSink + ?Sized>(
     source: &mut Source<'_>,
     splitter: &mut Splitter,
+    has_comments: bool,
     intake: &mut Intake<'a, S>,
     mut take: impl FnMut(Row<'_>, &mut Intake<'a, S>) -> Result<(), IngestError>,
 ) -> Result<(), IngestError> {
     loop {
         source.close_last_line();
         let line = source.line_number();
+        if has_comments && source.window().first() == Some(&b'#') {
+            // Its quotes are none.
+            source.skip_line()?;
+            intake.skip_row();
+            continue;
+        }
         match splitter.cut(source.window()) {
             Cut::Row { bytes, lines } => {
                 let window = source.window();

@@ -4,7 +4,7 @@ use std::io;
 
 use super::time::TimeError;
 use super::value::ValueError;
-use super::{Format, Refusal};
+use super::{Format, Refusal, Summary};
 
 /// What ends the ingest of a file. Records handed over before it are with the sink.
 #[derive(Debug, thiserror::Error)]
@@ -19,17 +19,32 @@ pub enum IngestError {
         source: io::Error,
     },
     /// Reading stopped in the middle.
-    #[error("{file}: reading failed after line {line}: {source}; what came before was ingested")]
+    #[error(
+        "{file}: reading failed at byte {byte}, after line {line}: {source}; \
+         the {rows} rows before it were taken"
+    )]
     Read {
         /// The file.
         file: String,
         /// The last whole line.
         line: u64,
+        /// Rows that were read before.
+        rows: u64,
+        /// How far the file was read, as it is stored: bytes.
+        byte: u64,
         /// What the system or the decompressor says.
         source: io::Error,
     },
+    /// Reading was stopped by [`IngestOptions::stop`](super::IngestOptions::stop).
+    #[error("{file}: stopped after line {line}; the rows before were taken")]
+    Stopped {
+        /// The file.
+        file: String,
+        /// The last line that was taken.
+        line: u64,
+    },
     /// The text is not UTF-8 but UTF-16.
-    #[error("{file} is UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8 {file}")]
+    #[error("{file} is UTF-16 text; convert it first: iconv -f UTF-16 -t UTF-8 {file} > utf8.txt")]
     Utf16 {
         /// The file.
         file: String,
@@ -67,6 +82,29 @@ pub enum IngestError {
     /// The sink cannot go on.
     #[error(transparent)]
     Sink(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl IngestError {
+    /// A failure to read; the rows are known at the end of the file only.
+    pub(super) fn read(file: &str, line: u64, byte: u64, source: io::Error) -> Self {
+        Self::Read { file: file.to_owned(), line, rows: 0, byte, source }
+    }
+}
+
+/// An input that was not read to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Broken {
+    /// What ended it.
+    pub error: IngestError,
+    /// What it came to before; absent where no row was read.
+    pub summary: Option<Box<Summary>>,
+}
+
+impl From<IngestError> for Broken {
+    fn from(error: IngestError) -> Self {
+        Self { error, summary: None }
+    }
 }
 
 /// Why a row or a cell was rejected.
@@ -121,7 +159,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The name among `names` that is nearest to `wanted`, where one is near.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     wanted: &str,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

@@ -1,13 +1,16 @@
 //! Bytes in: decompression, byte-order marks, and lines in one bounded buffer.
 //!
 //! Invariants: `start <= end <= buffer.len()`; `buffer[start..end]` is what was read and not yet
-//! consumed; `lines` is the number of lines before `start`.
+//! consumed; `lines` is the number of lines before `start`. Lines end in `\n`: where a file has only
+//! `\r`, as old Macs wrote them, these become `\n` as they are read.
+
+mod gzip;
 
 use std::cell::Cell;
-use std::io::{self, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::read::MultiGzDecoder;
 use memchr::memchr;
 
 use super::IngestError;
@@ -20,6 +23,7 @@ pub(super) struct Source<'a> {
     reader: Box<dyn Read + 'a>,
     stored_bytes: Rc<Cell<u64>>,
     progress: &'a mut dyn FnMut(u64),
+    stop: Option<&'a AtomicBool>,
     name: &'a str,
     buffer: Vec<u8>,
     start: usize,
@@ -27,6 +31,8 @@ pub(super) struct Source<'a> {
     eof: bool,
     lines: u64,
     limit: usize,
+    /// Whether `\r` ends lines.
+    returns_end_lines: bool,
 }
 
 /// One line without its line end.
@@ -39,7 +45,7 @@ pub(super) struct Line<'a> {
     pub(super) too_long: bool,
 }
 
-/// Counts the bytes that are read as they are stored.
+/// Counts the bytes that are consumed as they are stored.
 struct Counted<R> {
     reader: R,
     bytes: Rc<Cell<u64>>,
@@ -53,27 +59,43 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.reader.consume(amount);
+        self.bytes.set(self.bytes.get() + amount as u64);
+    }
+}
+
 impl<'a> Source<'a> {
     /// Opens an input: gzip is known by its first bytes, a UTF-8 byte-order mark is dropped.
+    /// Reading ends with an error once `stop` is set.
     pub(super) fn open(
-        input: impl Read + 'a,
+        mut input: impl Read + 'a,
         name: &'a str,
         limit: usize,
+        stop: Option<&'a AtomicBool>,
         progress: &'a mut dyn FnMut(u64),
     ) -> Result<Self, IngestError> {
-        let stored_bytes = Rc::new(Cell::new(0));
-        let mut counted = Counted { reader: input, bytes: Rc::clone(&stored_bytes) };
-        let failed = |source| IngestError::Read { file: name.to_owned(), line: 0, source };
+        let failed = |source| IngestError::read(name, 0, 0, source);
         let mut magic = Vec::with_capacity(2);
-        counted.by_ref().take(2).read_to_end(&mut magic).map_err(failed)?;
+        input.by_ref().take(2).read_to_end(&mut magic).map_err(failed)?;
         let zipped = magic == [0x1f, 0x8b];
-        let whole = Cursor::new(magic).chain(counted);
-        let reader: Box<dyn Read + 'a> =
-            if zipped { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) };
+        let stored_bytes = Rc::new(Cell::new(0));
+        let (whole, bytes) = (Cursor::new(magic).chain(input), Rc::clone(&stored_bytes));
+        let reader: Box<dyn Read + 'a> = if zipped {
+            Box::new(gzip::Members::new(Counted { reader: BufReader::new(whole), bytes }))
+        } else {
+            Box::new(Counted { reader: whole, bytes })
+        };
         let mut source = Self {
             reader,
             stored_bytes,
             progress,
+            stop,
             name,
             buffer: vec![0; BLOCK_BYTES],
             start: 0,
@@ -81,17 +103,34 @@ impl<'a> Source<'a> {
             eof: false,
             lines: 0,
             limit,
+            returns_end_lines: false,
         };
         while source.window().len() < 4 && source.fill()? {}
         if source.window().starts_with(&[0xef, 0xbb, 0xbf]) {
             source.start += 3;
         }
         match source.window() {
-            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
-                Err(IngestError::Utf16 { file: name.to_owned() })
-            }
+            // With a byte-order mark, or two characters of ASCII without one.
+            [0xff, 0xfe, ..]
+            | [0xfe, 0xff, ..]
+            | [1..=127, 0, 1..=127, 0, ..]
+            | [0, 1..=127, 0, 1..=127, ..] => Err(IngestError::Utf16 { file: name.to_owned() }),
             _ => Ok(source),
         }
+    }
+
+    /// Takes `\r` for the end of lines where the window, the beginning of the input, has no other;
+    /// whether it is so.
+    pub(super) fn settle_line_ends(&mut self) -> bool {
+        let window = self.window();
+        if memchr(b'\n', window).is_none()
+            && let Some(at) = memchr(b'\r', window)
+            && (at + 1 < window.len() || self.eof)
+        {
+            self.returns_end_lines = true;
+            end_lines(&mut self.buffer[self.start..self.end]);
+        }
+        self.returns_end_lines
     }
 
     /// What is read and not consumed.
@@ -140,15 +179,21 @@ impl<'a> Source<'a> {
             }
         }
         let read = loop {
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(IngestError::Stopped { file: self.name.to_owned(), line: self.lines });
+            }
             match self.reader.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    let line = self.lines;
-                    return Err(IngestError::Read { file: self.name.to_owned(), line, source });
+                    let byte = self.stored_bytes.get();
+                    return Err(IngestError::read(self.name, self.lines, byte, source));
                 }
                 Ok(read) => break read,
             }
         };
+        if self.returns_end_lines {
+            end_lines(&mut self.buffer[self.end..self.end + read]);
+        }
         self.end += read;
         self.eof = read == 0;
         (self.progress)(self.stored_bytes.get());
@@ -222,4 +267,9 @@ impl<'a> Source<'a> {
         let bytes = if too_long { &[] } else { bytes.strip_suffix(b"\r").unwrap_or(bytes) };
         Line { number: self.lines, bytes, too_long }
     }
+}
+
+/// Makes line ends of the `\r` of old Macs.
+fn end_lines(bytes: &mut [u8]) {
+    bytes.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b'\n');
 }

@@ -14,9 +14,10 @@ use chronolith_engine::{Kind, Metric};
 use serde::de::IgnoredAny;
 
 use super::error::{Reason, shown};
-use super::input::{Line, Source};
+use super::input::Source;
 use super::intake::Intake;
 use super::key::push_part;
+use super::lines::each_line;
 use super::time::{TimeReader, looks_iso};
 use super::value::{self, ValueError};
 use super::{
@@ -41,27 +42,16 @@ pub(super) fn run<S: RecordSink + ?Sized>(
             "--device-tag is for line protocol; JSON lines take --device-column KEY",
         ));
     }
-    for _ in 0..intake.options.skip_lines {
-        source.next_line()?;
-    }
-    let limit_bytes = source.limit();
     let mut reader = Reader::default();
-    while let Some(Line { number, bytes, too_long }) = source.next_line()? {
-        if too_long {
-            intake.reject_row(At::new(number, 0), 1, Reason::TooLong { limit_bytes });
-            continue;
+    let outcome = each_line(source, intake, |text, number, intake| {
+        if text.trim().is_empty() {
+            intake.skip_row();
+            return Ok(());
         }
-        match std::str::from_utf8(bytes) {
-            Ok(text) if text.trim().is_empty() => intake.skip_row(),
-            Ok(text) => reader.line(text, number, intake)?,
-            Err(error) => {
-                let at = error.valid_up_to();
-                intake.reject_row(At::new(number, at), 1, Reason::NotUtf8(bytes[at]));
-            }
-        }
-    }
+        reader.line(text, number, intake)
+    });
     reader.note().into_iter().for_each(|note| intake.note(note));
-    Ok(())
+    outcome
 }
 
 /// A metric as the sink answered, and the kind that it was asked for.

@@ -3,16 +3,18 @@
 //! RMC, GGA, GLL, VTG, ZDA and HDT are read, of any talker; other sentences are passed over. The
 //! date comes from RMC and ZDA; a sentence that states only the time of day gets the date that is
 //! nearest to the sentence before, so that midnight is passed. Sentences before the first date are
-//! held until it comes.
+//! held until it comes; where none comes, the first of them gets the date of `--start`.
 
 mod sentence;
 
 use chronolith_engine::{Kind, Metric, ValueRef};
 
-use super::input::{Line, Source};
+use super::input::Source;
 use super::intake::Intake;
+use super::lines::each_line;
+use super::time::{DAY_NS, nearest_of_day, on_day_of};
 use super::{At, DeviceSource, IngestError, Reason, RecordSink, Refusal, SinkMetric};
-use sentence::{DAY_NS, Parsed, Quantity, Reading};
+use sentence::{Parsed, Quantity, Reading};
 
 /// How many sentences are held while no date is known.
 const MAX_HELD: usize = 1024;
@@ -30,32 +32,17 @@ pub(super) fn run<S: RecordSink + ?Sized>(
             return Err(intake.option_error("NMEA names no device; give --device NAME"));
         }
     };
-    for _ in 0..options.skip_lines {
-        source.next_line()?;
-    }
-    let limit_bytes = source.limit();
-    let mut receiver = Receiver::new(device);
-    while let Some(Line { number, bytes, too_long }) = source.next_line()? {
-        if too_long {
-            intake.reject_row(At::new(number, 0), 1, Reason::TooLong { limit_bytes });
-            continue;
-        }
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to();
-                intake.reject_row(At::new(number, at), 1, Reason::NotUtf8(bytes[at]));
-                continue;
-            }
-        };
+    let mut receiver = Receiver::new(device, options.start_ns);
+    let read = each_line(source, intake, |text, number, intake| {
         match sentence::parse(text) {
             Ok(Parsed::Other) => intake.skip_row(),
             Ok(Parsed::Reading(reading)) => receiver.take(reading, number, intake)?,
             Err((at, reason)) => intake.reject_row(At::new(number, at), 1, reason),
         }
-    }
-    receiver.reject_held(intake);
-    Ok(())
+        Ok(())
+    });
+    let held = receiver.release_by_start(intake);
+    read.and(held)
 }
 
 /// Whether a line is a sentence with a right checksum, for the detection of formats.
@@ -66,6 +53,8 @@ pub(super) fn looks_like(line: &str) -> bool {
 /// What is known of the receiver's clock, and its metrics.
 struct Receiver {
     device: String,
+    /// What `--start` says, for sentences that no date comes before or behind.
+    start_ns: Option<i64>,
     /// The time of the last sentence that had one.
     last_ns: Option<i64>,
     /// The time of day of the last sentence, while no date is known.
@@ -75,9 +64,10 @@ struct Receiver {
 }
 
 impl Receiver {
-    const fn new(device: String) -> Self {
+    const fn new(device: String, start_ns: Option<i64>) -> Self {
         Self {
             device,
+            start_ns,
             last_ns: None,
             last_time_of_day_ns: None,
             held: Vec::new(),
@@ -92,6 +82,9 @@ impl Receiver {
         line: u64,
         intake: &mut Intake<'_, S>,
     ) -> Result<(), IngestError> {
+        if self.held.len() >= MAX_HELD && self.start_ns.is_some() {
+            self.release_by_start(intake)?;
+        }
         intake.empty(reading.empty);
         if let (Some(day), Some(time_of_day)) = (reading.day, reading.time_of_day_ns) {
             let time_ns = day.checked_mul(DAY_NS).and_then(|day| day.checked_add(time_of_day));
@@ -108,7 +101,7 @@ impl Receiver {
         self.last_time_of_day_ns = reading.time_of_day_ns.or(self.last_time_of_day_ns);
         match (self.last_ns, reading.time_of_day_ns, self.last_time_of_day_ns) {
             (Some(last), Some(time_of_day), _) => {
-                let time_ns = nearest(last, time_of_day);
+                let time_ns = nearest_of_day(last, time_of_day);
                 self.last_ns = Some(time_ns);
                 self.record(&reading, time_ns, line, intake)
             }
@@ -131,16 +124,32 @@ impl Receiver {
         intake: &mut Intake<'_, S>,
     ) -> Result<(), IngestError> {
         for (line, time_of_day, reading) in std::mem::take(&mut self.held) {
-            self.record(&reading, nearest(time_ns, time_of_day), line, intake)?;
+            self.record(&reading, nearest_of_day(time_ns, time_of_day), line, intake)?;
         }
         Ok(())
     }
 
-    /// Rejects what was held where no date came.
-    fn reject_held<S: RecordSink + ?Sized>(&mut self, intake: &mut Intake<'_, S>) {
-        for (line, _, reading) in std::mem::take(&mut self.held) {
-            reject_undated(&reading, line, intake);
+    /// Records what was held from the date of `--start` on; rejects it where there is none.
+    fn release_by_start<S: RecordSink + ?Sized>(
+        &mut self,
+        intake: &mut Intake<'_, S>,
+    ) -> Result<(), IngestError> {
+        let held = std::mem::take(&mut self.held);
+        let Some(start_ns) = self.start_ns.filter(|_| !held.is_empty()) else {
+            held.iter().for_each(|(line, _, reading)| reject_undated(reading, *line, intake));
+            return Ok(());
+        };
+        let note = "the first sentences state no date (RMC or ZDA do); they have that of --start";
+        intake.note(note.to_owned());
+        for (line, time_of_day, reading) in held {
+            let time_ns = match self.last_ns {
+                Some(last) => nearest_of_day(last, time_of_day),
+                None => on_day_of(start_ns, time_of_day),
+            };
+            self.last_ns = Some(time_ns);
+            self.record(&reading, time_ns, line, intake)?;
         }
+        Ok(())
     }
 
     fn record<S: RecordSink + ?Sized>(
@@ -171,20 +180,10 @@ fn reject_undated<S: RecordSink + ?Sized>(
     line: u64,
     intake: &mut Intake<'_, S>,
 ) {
-    let reason = Reason::Unusable("no sentence has said the date yet (RMC or ZDA)".to_owned());
+    let reason = Reason::Unusable(
+        "no sentence has said the date yet (RMC or ZDA); give --start DATE".to_owned(),
+    );
     intake.reject_row(At::new(line, 0), reading.values.len() as u64, reason);
-}
-
-/// The moment with this time of day that is nearest to another moment.
-fn nearest(to_ns: i64, time_of_day_ns: i64) -> i64 {
-    let same_day = (to_ns.div_euclid(DAY_NS)).saturating_mul(DAY_NS).saturating_add(time_of_day_ns);
-    if same_day.saturating_sub(to_ns) > DAY_NS / 2 {
-        same_day.saturating_sub(DAY_NS)
-    } else if to_ns.saturating_sub(same_day) > DAY_NS / 2 {
-        same_day.saturating_add(DAY_NS)
-    } else {
-        same_day
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chronolith_engine::Kind;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::csv::Numbers;
 use super::time::TimeFormat;
 
 /// A format of input.
@@ -137,6 +140,8 @@ pub struct IngestOptions {
     pub columns: Vec<String>,
     /// The delimiter of CSV; found out from the header where absent.
     pub delimiter: Option<u8>,
+    /// The decimal sign of CSV; found out from the first rows where absent.
+    pub decimal: Option<Numbers>,
     /// Lines before the header that are passed over.
     pub skip_lines: u64,
     /// Fill short CAN payloads with zeros to the length that the DBC file says.
@@ -147,6 +152,10 @@ pub struct IngestOptions {
     pub clock: fn() -> i64,
     /// The longest row in bytes.
     pub max_row_bytes: usize,
+    /// Once it is set, reading ends between two rows with [`IngestError::Stopped`].
+    ///
+    /// [`IngestError::Stopped`]: super::IngestError::Stopped
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 impl IngestOptions {
@@ -171,11 +180,13 @@ impl Default for IngestOptions {
             value_column: None,
             columns: Vec::new(),
             delimiter: None,
+            decimal: None,
             skip_lines: 0,
             pad_payload: false,
             keep_unknown: false,
             clock: system_time_ns,
             max_row_bytes: Self::MAX_ROW_BYTES,
+            stop: None,
         }
     }
 }

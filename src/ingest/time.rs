@@ -7,6 +7,7 @@
 mod decimal;
 mod iso;
 mod pattern;
+mod shape;
 mod zone;
 
 use jiff::civil::DateTime;
@@ -15,6 +16,7 @@ use jiff::tz::TimeZone;
 use super::error::shown;
 pub(super) use decimal::Decimal;
 pub(super) use iso::days_from_civil;
+pub(super) use shape::Shape;
 use zone::WallClock;
 
 /// The unit of numeric times.
@@ -73,6 +75,9 @@ pub enum TimeFormat {
     Auto,
     /// A pattern of `strptime`.
     Pattern(String),
+    /// A time of day, `18:11:00`: of the day of the start that was given, and of the days that
+    /// follow where the clock passes midnight.
+    TimeOfDay,
 }
 
 impl TimeFormat {
@@ -128,6 +133,18 @@ pub enum TimeError {
         /// What the pattern's reader says.
         problem: String,
     },
+    /// A time of day was expected.
+    #[error("{text} is not a time of day such as 18:11:00")]
+    NotTimeOfDay {
+        /// The text, quoted and cut.
+        text: String,
+    },
+    /// The date and the time of day are in two columns, and one is empty.
+    #[error("the row has only half of its time, {half}")]
+    Half {
+        /// What there is, quoted and cut.
+        half: String,
+    },
     /// A day, hour or the like that does not exist.
     #[error("{text} names a date or time that does not exist")]
     NoSuchTime {
@@ -182,12 +199,14 @@ pub(super) struct TimeReader {
     clock: WallClock,
     /// The unit that `auto` settled on.
     settled: Option<TimeUnit>,
+    /// The last moment that a time of day came to, on the wall clock as if it were of UTC.
+    last_of_day_ns: Option<i64>,
 }
 
 impl TimeReader {
     /// A reader; numbers count from `start_ns` where it is given.
     pub(super) fn new(format: TimeFormat, start_ns: Option<i64>, zone: Option<TimeZone>) -> Self {
-        Self { format, start_ns, clock: WallClock::new(zone), settled: None }
+        Self { format, start_ns, clock: WallClock::new(zone), settled: None, last_of_day_ns: None }
     }
 
     /// What the user should know: the unit that `auto` chose.
@@ -206,6 +225,7 @@ impl TimeReader {
             TimeFormat::Epoch(unit) => return self.number(text, *unit),
             TimeFormat::Iso => iso::parse(text)?,
             TimeFormat::Pattern(pattern) => pattern::parse(pattern, text)?,
+            TimeFormat::TimeOfDay => self.of_day(text)?,
             TimeFormat::Auto => match Decimal::parse(text) {
                 None => iso::parse(text)?,
                 Some(number) => {
@@ -223,6 +243,21 @@ impl TimeReader {
         }
     }
 
+    /// A time of day, on the day that is nearest to the time before.
+    fn of_day(&mut self, text: &str) -> Result<Moment, TimeError> {
+        let start_ns = self.start_ns.ok_or(TimeError::NoStart)?;
+        let time_of_day_ns = shape::time_of_day_ns(text)
+            .ok_or_else(|| TimeError::NotTimeOfDay { text: shown(text) })?;
+        let civil_ns = match self.last_of_day_ns {
+            Some(last_ns) => nearest_of_day(last_ns, time_of_day_ns),
+            None => on_day_of(self.clock.civil_ns(start_ns), time_of_day_ns),
+        };
+        self.last_of_day_ns = Some(civil_ns);
+        let civil = jiff::Timestamp::from_nanosecond(civil_ns.into());
+        let civil = civil.map_err(|_| TimeError::out_of_range(text))?;
+        Ok(Moment::Civil(jiff::tz::Offset::UTC.to_datetime(civil)))
+    }
+
     fn number(&self, text: &str, unit: TimeUnit) -> Result<i64, TimeError> {
         let number = Decimal::parse(text)
             .ok_or_else(|| TimeError::NotANumber { text: shown(text), unit: unit.name() })?;
@@ -232,6 +267,26 @@ impl TimeReader {
             None => Some(time),
         });
         time_ns.ok_or_else(|| TimeError::out_of_range(text))
+    }
+}
+
+/// A day in nanoseconds.
+pub(super) const DAY_NS: i64 = 86_400_000_000_000;
+
+/// The moment with this time of day on the day of another moment.
+pub(super) const fn on_day_of(time_ns: i64, time_of_day_ns: i64) -> i64 {
+    time_ns.div_euclid(DAY_NS).saturating_mul(DAY_NS).saturating_add(time_of_day_ns)
+}
+
+/// The moment with this time of day that is nearest to another moment.
+pub(super) fn nearest_of_day(to_ns: i64, time_of_day_ns: i64) -> i64 {
+    let same_day = on_day_of(to_ns, time_of_day_ns);
+    if same_day.saturating_sub(to_ns) > DAY_NS / 2 {
+        same_day.saturating_sub(DAY_NS)
+    } else if to_ns.saturating_sub(same_day) > DAY_NS / 2 {
+        same_day.saturating_add(DAY_NS)
+    } else {
+        same_day
     }
 }
 

@@ -62,6 +62,18 @@ pub(super) enum Cell<'a> {
 }
 
 impl Cell<'_> {
+    /// The same value without the text that it was read from.
+    pub(super) fn into_owned(self) -> Cell<'static> {
+        match self {
+            Self::F64(value) => Cell::F64(value),
+            Self::I64(value) => Cell::I64(value),
+            Self::U64(value) => Cell::U64(value),
+            Self::Bool(value) => Cell::Bool(value),
+            Self::Text(value) => Cell::Text(Cow::Owned(value.into_owned())),
+            Self::Bytes(value) => Cell::Bytes(value),
+        }
+    }
+
     pub(super) fn as_ref(&self) -> chronolith_engine::ValueRef<'_> {
         use chronolith_engine::ValueRef;
         match self {

@@ -23,29 +23,6 @@ fn export(db: &Path, format: &str) -> String {
     text(&chronolith(Path::new("."), &arguments))
 }
 
-/// Re-ingesting an export took a tag named `timestamp` for the time, dropped blanks at the ends of
-/// names, took a tag named `kind` for kinds and units off tag keys, and refused its own NaN.
-#[test]
-fn an_export_comes_back_whatever_tags_are_called() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let lines = "m,device=d,timestamp=2020-01-01,kind=bool,a(b)=c,time=x v=1 1000\n\
-                 m,device=\\ e\\ ,value=y,metric=z w=2.5 2000\n";
-    fs::write(path("a.lp"), lines).unwrap();
-    fs::write(path("nan.csv"), "time,x\n5,NaN:fff8000000000001\n6,1.5\n").unwrap();
-    assert_eq!(ingest(&path("one"), &[path("a.lp").to_str().unwrap()]).status.code(), Some(0));
-    let nan = path("nan.csv");
-    let arguments = ["--time-format", "ns", "--type", "x=f64", nan.to_str().unwrap()];
-    assert_eq!(ingest(&path("one"), &arguments).status.code(), Some(0));
-    for format in ["csv", "jsonl"] {
-        let (file, copy) = (path(&format!("export.{format}")), path(&format!("copy-{format}")));
-        fs::write(&file, export(&path("one"), format)).unwrap();
-        let output = ingest(&copy, &[file.to_str().unwrap()]);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-        assert_eq!(export(&copy, "csv"), export(&path("one"), "csv"));
-    }
-}
-
 #[test]
 fn a_file_of_rejections_never_empties_an_input() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,12 +6,16 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod blobs_and_retention_work_from_the_command_line;
 mod commands_in_documents_run;
+mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
 mod exports_keep_every_name;
 mod inputs_are_accounted_for;
+mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;
+mod metrics_are_told_apart;
 #[cfg(feature = "promql")]
 mod promql_is_answered;
 #[cfg(feature = "promql")]

@@ -71,8 +71,12 @@ impl Db {
         let lock = if options.read_only {
             None
         } else {
-            if !options.create && !exists(&*disk, manifest::FILE)? {
-                return Err(OpenError::Missing(disk.describe("")));
+            if !exists(&*disk, manifest::FILE)? {
+                if !options.create {
+                    return Err(OpenError::Missing(disk.describe("")));
+                }
+                // Before the lock file is made: it has no business in a foreign folder.
+                refuse_foreign(&*disk)?;
             }
             match disk.lock(LOCK) {
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -149,8 +153,8 @@ fn exists(disk: &dyn Disk, path: &str) -> Result<bool, ReadError> {
     Ok(disk.exists(path).at(disk, "look for", path)?)
 }
 
-/// Makes an empty database; the manifest comes last, so that a database is there wholly or not.
-fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
+/// Refuses a folder that holds what is no part of a database.
+fn refuse_foreign(disk: &dyn Disk) -> Result<(), OpenError> {
     for name in disk.list("").at(disk, "list", "")? {
         let is_ours = name == LOCK
             || name == "manifest.new"
@@ -162,6 +166,11 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
             return Err(OpenError::Options(what));
         }
     }
+    Ok(())
+}
+
+/// Makes an empty database; the manifest comes last, so that a database is there wholly or not.
+fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
     // A key may be there after a power cut in here; these come after the first manifest.
     for folder in [wal::DIR, run::DIR, segment::DIR, crate::blob::DIR, state::DIR] {
         if exists(disk, folder)? && !disk.list(folder).at(disk, "list", folder)?.is_empty() {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use can_dbc::{ByteOrder, Dbc, MessageId, MultiplexIndicator, SignalExtendedValueType, ValueType};
+use chronolith_engine::Kind;
 
 use super::MAX_PAYLOAD;
 use super::signal::{Coding, Multiplex, Signal, Value};
@@ -195,16 +196,21 @@ fn signals(dbc: &Dbc, message: &can_dbc::Message) -> Vec<Signal> {
             MultiplexIndicator::Multiplexor | MultiplexIndicator::Plain => None,
         }
     };
-    let build = |signal: &&can_dbc::Signal| Signal {
-        name: signal.name.clone(),
-        unit: signal.unit.trim().to_owned(),
-        start: signal.start_bit as usize,
-        size: signal.size as usize,
-        big_endian: signal.byte_order == ByteOrder::BigEndian,
-        coding: coding(dbc, message, signal),
-        factor: signal.factor,
-        offset: signal.offset,
-        multiplex: multiplex(signal),
+    let build = |signal: &&can_dbc::Signal| {
+        let mut built = Signal {
+            name: signal.name.clone(),
+            unit: signal.unit.trim().to_owned(),
+            start: signal.start_bit as usize,
+            size: signal.size as usize,
+            big_endian: signal.byte_order == ByteOrder::BigEndian,
+            coding: coding(dbc, message, signal),
+            factor: signal.factor,
+            offset: signal.offset,
+            exact: false,
+            multiplex: multiplex(signal),
+        };
+        built.exact = built.kind() != Kind::F64;
+        built
     };
     kept.iter().map(build).collect()
 }

@@ -189,3 +189,40 @@ fn a_dbc_file_that_does_not_parse_says_why() {
     let problem = error("f.log", "(1) can0 123#00\n", &options);
     assert!(problem.contains("test.dbc cannot be used as a DBC file"), "{problem}");
 }
+
+/// Counters and serial numbers of 64 bits came out rounded to the nearest float.
+#[test]
+fn integers_beyond_2_to_the_53_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let dbc = "VERSION \"\"\n\nNS_ :\n\nBS_:\n\nBU_:\n\n\
+               BO_ 291 M: 8 X\n SG_ serial : 0|64@1+ (1,0) [0|0] \"\" X\n\
+               \nBO_ 292 N: 8 X\n SG_ low : 0|53@1+ (1,0) [0|0] \"\" X\n\
+               \nBO_ 293 O: 8 X\n SG_ odometer : 0|64@1- (10,0) [0|0] \"\" X\n\
+               \nBO_ 294 P: 8 X\n SG_ signed : 0|64@1- (1,0) [0|0] \"\" X\n";
+    let options = with_dbc(&folder, dbc, &[]);
+    let text = "(1) a 123#FFFFFFFFFFFFFFFF\n(2) a 124#FFFFFFFFFFFF1F00\n\
+                (3) a 125#FFFFFFFFFFFFFFFF\n(4) a 126#0100000000000080\n";
+    let outcome = read("f.log", text, &options);
+    assert_eq!(outcome.rejections(), [""; 0]);
+    assert_eq!(
+        outcome.sink.lines(),
+        [
+            "/serial{bus=a,message=M} 1000000000 18446744073709551615u",
+            "/low{bus=a,message=N} 2000000000 9007199254740991.0",
+            "/odometer{bus=a,message=O} 3000000000 -10.0",
+            "/signed{bus=a,message=P} 4000000000 -9223372036854775807i",
+        ]
+    );
+    // A metric that held floats before takes those that it can hold, and says so of the rest.
+    use crate::ingest::RecordSink;
+    use chronolith_engine::{Kind, Metric};
+    let mut sink = crate::ingest::tests::support::Kept::default();
+    let metric = Metric::new("", "serial").tag("message", "M").tag("bus", "a");
+    sink.metric(&metric, Kind::F64, "").unwrap();
+    let text = "(1) a 123#0100000000000000\n(2) a 123#FFFFFFFFFFFFFFFF\n";
+    let read_into = crate::ingest::tests::support::read_into;
+    let outcome = read_into(sink, "f.log", text.as_bytes(), &options).unwrap();
+    outcome.check();
+    assert_eq!(outcome.sink.lines(), ["/serial{bus=a,message=M} 1000000000 1.0"]);
+    assert!(outcome.rejections()[0].contains("holds f64 values, and 18446744073709551615"));
+}

@@ -20,6 +20,8 @@ pub(super) struct Column {
 #[derive(Debug, Clone)]
 pub(super) struct Header {
     pub(super) columns: Vec<Column>,
+    /// The first column whose name another had already.
+    copy: Option<usize>,
 }
 
 /// What `chronolith export` writes before the tags.
@@ -62,7 +64,7 @@ impl Header {
                 name: header.clone(),
                 unit: String::new(),
             };
-            return Self { columns: headers.iter().map(column).collect() };
+            return Self { columns: headers.iter().map(column).collect(), copy: None };
         }
         let headers: Vec<&str> = headers.iter().map(|header| header.trim()).collect();
         let parts: Vec<(&str, &str)> = headers.iter().map(|header| unit_of(header)).collect();
@@ -70,6 +72,7 @@ impl Header {
         let mut with_name: HashMap<&str, usize> = HashMap::new();
         parts.iter().for_each(|(bare, _)| *with_name.entry(bare).or_default() += 1);
         let (mut taken, mut copies) = (HashSet::new(), HashMap::new());
+        let mut first_copy = None;
         for (index, (header, (bare, unit))) in headers.iter().zip(&parts).enumerate() {
             let shared = with_name.get(bare).is_some_and(|count| *count > 1);
             let wanted = match (header.is_empty(), shared) {
@@ -81,11 +84,37 @@ impl Header {
             let copy = copies.entry(wanted.clone()).or_insert(1_usize);
             while !taken.insert(name.clone()) {
                 *copy += 1;
+                first_copy.get_or_insert(index);
                 name = format!("{wanted}_{copy}");
             }
             columns.push(Column { header: (*header).to_owned(), name, unit: (*unit).to_owned() });
         }
-        Self { columns }
+        Self { columns, copy: first_copy }
+    }
+
+    /// Gives columns without a unit these.
+    pub(super) fn set_units(&mut self, units: &[String]) {
+        for (column, unit) in self.columns.iter_mut().zip(units) {
+            if column.unit.is_empty() {
+                column.unit = unit.trim_matches(['[', ']', '(', ')']).to_owned();
+            }
+        }
+    }
+
+    /// The header of a column, quoted for messages.
+    pub(super) fn name(&self, column: usize) -> String {
+        self.columns.get(column).map_or_else(String::new, |column| format!("{:?}", column.header))
+    }
+
+    /// What the user should know of the names.
+    pub(super) fn notes(&self) -> Option<String> {
+        let column = self.columns.get(self.copy?)?;
+        Some(format!(
+            "several columns are called {:?}; column {} is the metric {:?}",
+            column.header,
+            self.copy? + 1,
+            column.name
+        ))
     }
 
     /// Whether each row is one record: asked for, or the header of our own export.

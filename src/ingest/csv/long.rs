@@ -2,34 +2,29 @@
 //! `time,device,metric,value` of `chronolith export` is such a file; further columns are tags.
 //!
 //! The export's own rules: a time that is a number is in nanoseconds; a quoted value is text; a
-//! fifth column `kind` says the kind of the value.
+//! fifth column `kind` says the kind of the value, and a sixth `unit` behind it the metric's unit.
 
 use std::collections::HashMap;
 
 use chronolith_engine::{Kind, Metric};
 
-use super::header::Header;
+use super::columns::Columns;
 use super::split::{Cell, Row};
-use super::time::TimeColumn;
 use crate::ingest::error::Reason;
 use crate::ingest::intake::Intake;
 use crate::ingest::key::push_part;
-use crate::ingest::{
-    At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, TimeError, value,
-};
+use crate::ingest::{At, Format, IngestError, RecordSink, Refusal, SinkMetric};
 
 /// Past so many metrics the cache of their numbers starts anew.
 const MAX_METRICS: usize = 1 << 20;
 
 /// Reads long rows.
 pub(super) struct Long {
-    header: Header,
-    time: TimeColumn,
-    device_name: String,
-    device: Option<usize>,
+    columns: Columns,
     metric: usize,
     value: usize,
     kind: Option<usize>,
+    unit: Option<usize>,
     export: bool,
     /// Tag columns, settled with the time column.
     tags: Option<Vec<usize>>,
@@ -40,10 +35,10 @@ pub(super) struct Long {
 impl Long {
     /// Finds the columns' roles.
     pub(super) fn new<S: RecordSink + ?Sized>(
-        header: Header,
+        columns: Columns,
         intake: &Intake<'_, S>,
     ) -> Result<Self, IngestError> {
-        let options = intake.options;
+        let (options, header) = (intake.options, &columns.header);
         let failed = |problem| intake.option_error(problem);
         let column = |option, name: &Option<String>, usual| match name {
             Some(name) => header.require(option, name),
@@ -51,35 +46,28 @@ impl Long {
         };
         let metric = column("--metric-column", &options.metric_column, "metric").map_err(failed)?;
         let value = column("--value-column", &options.value_column, "value").map_err(failed)?;
-        let (device_name, device) = match &options.device {
-            DeviceSource::Named(name) => (name.clone(), None),
-            DeviceSource::Column(name) => {
-                let column = header.require("--device-column", name).map_err(failed)?;
-                (String::new(), Some(column))
-            }
-            _ => (String::new(), header.find("device")),
-        };
-        let time = TimeColumn::new(&header, options).map_err(failed)?;
         let export = header.is_export();
-        let has_kind = export && header.columns.get(4).is_some_and(|other| other.header == "kind");
+        let named = |index: usize, name: &str| {
+            let column = header.columns.get(index);
+            (export && column.is_some_and(|column| column.header == name)).then_some(index)
+        };
+        let kind = named(4, "kind");
         Ok(Self {
-            time,
-            device_name,
-            device,
             metric,
             value,
-            kind: has_kind.then_some(4),
+            kind,
+            unit: kind.and_then(|_| named(5, "unit")),
             export,
             tags: None,
             known: HashMap::new(),
             key: String::new(),
-            header,
+            columns,
         })
     }
 
     /// What the user should know of how the file was read.
-    pub(super) fn note(&self) -> Option<String> {
-        self.time.note()
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.columns.notes()
     }
 
     /// Takes one row.
@@ -88,32 +76,26 @@ impl Long {
         row: Row<'_>,
         intake: &mut Intake<'_, S>,
     ) -> Result<(), IngestError> {
-        let options = intake.options;
         let value = row.cell(self.value);
         let quoted_text = |cell: &Cell<'_>| self.export && cell.quoted;
         let Some(value) = value.filter(|cell| quoted_text(cell) || !cell.is_empty()) else {
             intake.empty(1);
-            self.extra_cells(&row, intake);
+            self.columns.reject_extra_cells(&row, intake);
             intake.end_row_without_records();
             return Ok(());
         };
-        if self.tags.is_none() {
-            let decided = self.time.decide(&row, &self.header, options);
-            if decided.map_err(|problem| intake.option_error(problem))? {
-                self.settle_tags(&row);
-            }
+        if self.tags.is_none() && self.columns.decide_time(&row, intake)? {
+            self.settle_tags(&row);
         }
-        match self.time.read(&row) {
+        match self.columns.read_time(&row) {
             Ok(time_ns) => {
                 self.record(&row, value, time_ns, intake);
-                self.extra_cells(&row, intake);
+                self.columns.reject_extra_cells(&row, intake);
                 intake.end_row(time_ns)
             }
             Err((column, error)) => {
-                let offset = row.cell(column).map_or(0, |cell| cell.offset);
-                let at = At::new(row.line, offset).named(&self.header.columns[column].header);
-                intake.reject(at, 1, error);
-                self.extra_cells(&row, intake);
+                intake.reject(self.columns.at(&row, column), 1, error);
+                self.columns.reject_extra_cells(&row, intake);
                 intake.end_row_without_records();
                 Ok(())
             }
@@ -125,9 +107,12 @@ impl Long {
         let is_kind =
             |column: usize| row.cell(column).is_some_and(|cell| cell.text.parse::<Kind>().is_ok());
         self.kind = self.kind.filter(|column| is_kind(*column));
-        let taken = [Some(self.metric), Some(self.value), self.device, self.kind];
-        let is_tag = |column: &usize| !self.time.is(*column) && !taken.contains(&Some(*column));
-        self.tags = Some((0..self.header.columns.len()).filter(is_tag).collect());
+        self.unit = self.unit.filter(|_| self.kind.is_some());
+        let columns = &self.columns;
+        let (metric, value) = (Some(self.metric), Some(self.value));
+        let taken = [metric, value, columns.device, self.kind, self.unit];
+        let is_tag = |column: &usize| !columns.is_time(*column) && !taken.contains(&Some(*column));
+        self.tags = Some((0..columns.header.columns.len()).filter(is_tag).collect());
     }
 
     fn record<S: RecordSink + ?Sized>(
@@ -139,9 +124,8 @@ impl Long {
     ) {
         let name = row.cell(self.metric).map_or("", |cell| cell.text);
         if name.is_empty() {
-            let offset = row.cell(self.metric).map_or(0, |cell| cell.offset);
-            let at = At::new(row.line, offset).named(&self.header.columns[self.metric].header);
-            intake.reject(at, 1, Reason::syntax(Format::Csv, "the row names no metric"));
+            let reason = Reason::syntax(Format::Csv, "the row names no metric");
+            intake.reject(self.columns.at(row, self.metric), 1, reason);
             return;
         }
         self.make_key(row);
@@ -152,14 +136,15 @@ impl Long {
             }
             self.known.insert(self.key.clone(), answer);
         }
-        let at = At::new(row.line, cell.offset).named(&self.header.columns[self.value].header);
+        let header = &self.columns.header.columns[self.value].header;
+        let at = At::new(row.line, cell.offset).named(header);
         match self.known.get(&self.key) {
-            Some((kind, Ok(metric))) => match value::read(cell.text, *kind) {
+            Some((kind, Ok(metric))) => match self.columns.read_value(cell.text, *kind) {
                 Ok(value) => intake.record(*metric, time_ns, value.as_ref(), at),
                 Err(error) => intake.reject(at, 1, error.of_column(name)),
             },
             Some((_, Err(refusal))) => intake.reject(at, 1, refusal.clone()),
-            None => intake.reject(at, 1, TimeError::Missing),
+            None => {}
         }
     }
 
@@ -167,24 +152,24 @@ impl Long {
     fn make_key(&mut self, row: &Row<'_>) {
         self.key.clear();
         let tags = self.tags.iter().flatten();
-        for column in self.device.iter().chain([&self.metric]).chain(&self.kind).chain(tags) {
+        let roles = self.columns.device.iter().chain([&self.metric]).chain(&self.kind);
+        for column in roles.chain(tags) {
             push_part(&mut self.key, row.cell(*column).map_or("", |cell| cell.text));
         }
     }
 
     /// Asks the sink for the row's metric.
     fn ask<S: RecordSink + ?Sized>(
-        &self,
+        &mut self,
         row: &Row<'_>,
         name: &str,
         value: Cell<'_>,
         intake: &mut Intake<'_, S>,
     ) -> (Kind, Result<SinkMetric, Refusal>) {
         let of = |column: usize| row.cell(column).map_or("", |cell| cell.text);
-        let device = self.device.map_or(self.device_name.as_str(), of);
-        let mut metric = Metric::new(device, name);
+        let mut metric = Metric::new(self.columns.device(row), name);
         for tag in self.tags.iter().flatten() {
-            metric = metric.tag(&self.header.columns[*tag].name, of(*tag));
+            metric = metric.tag(&self.columns.header.columns[*tag].name, of(*tag));
         }
         let metric = intake.with_tags(metric);
         let mut types = intake.options.types.iter();
@@ -194,21 +179,9 @@ impl Long {
             .or_else(|| intake.known_kind(&metric))
             .unwrap_or_else(|| match self.export && value.quoted {
                 true => Kind::Text,
-                false => value::kind_of(value.text),
+                false => self.columns.kind_of(value.text),
             });
-        (kind, intake.metric(&metric, kind, ""))
-    }
-
-    /// Rejects values beyond the last column.
-    fn extra_cells<S: RecordSink + ?Sized>(&self, row: &Row<'_>, intake: &mut Intake<'_, S>) {
-        for index in self.header.columns.len()..row.len() {
-            if let Some(cell) = row.cell(index).filter(|cell| !cell.is_empty()) {
-                let reason = Reason::syntax(
-                    Format::Csv,
-                    "the row has more values than the header has names",
-                );
-                intake.reject(At::new(row.line, cell.offset), 1, reason);
-            }
-        }
+        let unit = self.unit.map_or("", of);
+        (kind, intake.metric(&metric, kind, unit))
     }
 }

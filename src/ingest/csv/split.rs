@@ -1,5 +1,6 @@
 //! Cuts rows and cells.
 
+use chronolith_engine::Kind;
 use memchr::memchr;
 
 /// A cell's place: in the row, or in the splitter's scratch where quotes were taken out.
@@ -122,6 +123,14 @@ fn without_return(window: &[u8], start: usize, end: usize) -> usize {
     end - usize::from(returns)
 }
 
+/// A text without blanks around it: nearly always there are none, and its ends show that at once.
+#[inline]
+fn trimmed(text: &str) -> &str {
+    let is_sign = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_sign(bytes.first()) && is_sign(bytes.last()) { text } else { text.trim() }
+}
+
 /// A cell of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell<'a> {
@@ -137,6 +146,12 @@ impl Cell<'_> {
     /// Whether the cell has no value.
     pub(super) fn is_empty(&self) -> bool {
         self.text.is_empty() || !self.quoted && crate::ingest::value::is_empty(self.text)
+    }
+
+    /// Whether the cell has a value. In a column that was declared as text, all but nothing is one.
+    #[inline]
+    pub(super) fn has_value(&self, typed: Option<Kind>) -> bool {
+        !self.is_empty() || (typed == Some(Kind::Text) && !self.text.is_empty())
     }
 }
 
@@ -173,9 +188,15 @@ impl<'a> Row<'a> {
         self.spans.len()
     }
 
-    /// Whether the row is a blank line.
+    /// Whether the row is a blank line, or the Ctrl-Z that ends files of DOS.
     pub(super) fn is_blank(&self) -> bool {
-        self.spans.len() == 1 && self.cell(0).is_some_and(|cell| cell.text.is_empty())
+        let is_blank = |text: &str| matches!(text, "" | "\u{1a}");
+        self.spans.len() == 1 && self.cell(0).is_some_and(|cell| is_blank(cell.text))
+    }
+
+    /// Whether the row is a comment among rows of so many cells.
+    pub(super) fn is_comment(&self, width: usize) -> bool {
+        self.spans.len() == 1 && width > 1 && self.text.starts_with('#')
     }
 
     /// A cell by its number, from 0.
@@ -183,7 +204,7 @@ impl<'a> Row<'a> {
         let span = self.spans.get(index)?;
         let whole = if span.in_scratch { self.scratch } else { self.text };
         let text = whole.get(span.start..span.end).unwrap_or_default();
-        let text = if span.quoted { text } else { text.trim() };
+        let text = if span.quoted { text } else { trimmed(text) };
         Some(Cell { text, offset: span.offset, quoted: span.quoted })
     }
 

@@ -129,8 +129,166 @@ fn the_iso_column_is_found_among_others() {
     );
     let two = "Date,Time,v\n2020-01-01,00:00:01,5\n";
     assert_eq!(lines(&["--time", "Date+Time"], two), ["/v 1577836801000000000 5.0"]);
-    let problem = error("f.csv", two, &options(&[]));
-    assert!(problem.contains("--time DATE+TIME"), "{problem}");
+}
+
+/// A file with a date and a time of day in two columns was read by its dates alone: all its rows
+/// had the time of midnight.
+#[test]
+fn a_date_and_a_time_of_day_are_read_together() {
+    for (row, time) in [
+        ("2020-01-01,00:00:01", "1577836801000000000"),
+        ("2020-01-01,0:00:01.5", "1577836801500000000"),
+        ("01/31/2020,12:00:01 AM", "1580428801000000000"),
+        ("31.01.2020,24:00", "1580515200000000000"),
+    ] {
+        let text = format!("Date,Time,v\n{row},5\n");
+        if row.contains("24:00") {
+            let outcome = read("f.csv", &text, &options(&[]));
+            assert_eq!(outcome.summary.rejected, 1, "a pattern reads no 24:00");
+            continue;
+        }
+        assert_eq!(lines(&[], &text), [format!("/v {time} 5.0")], "{row}");
+    }
+    let halves = "Date,Time,v\n2020-01-01,00:00:01,5\n2020-01-02,,6\n,00:00:03,7\n,,\n";
+    let outcome = read("f.csv", halves, &options(&[]));
+    assert_eq!(outcome.sink.lines(), ["/v 1577836801000000000 5.0"]);
+    assert_eq!(
+        outcome.rejections(),
+        [
+            "f.csv:3:12 (Time): the row has only half of its time, \"2020-01-02\"",
+            "f.csv:4:1 (Date): the row has only half of its time, \"00:00:03\"",
+        ]
+    );
+    assert_eq!(outcome.summary.notes, ["times are \"Date\" and \"Time\" together"]);
+}
+
+#[test]
+fn dates_are_not_read_alone_where_a_time_of_day_may_be_beside_them() {
+    for (text, hint) in [
+        ("Date,Time,v\n2020-01-01,93000,5\n", "give --time Date+Time"),
+        ("Date,Time,v\n2020-01-01,,5\n", "and Time (\"\") may hold the time of day"),
+        ("Date,Opened,v\n2020-01-01,09:30,5\n", "give --time Date+Opened"),
+        ("Date,Time,v\n05/04/2020,09:30,5\n", "--time-format \"%d/%m/%Y %H:%M\" or"),
+        ("Date,v\n05/04/2020,5\n", "--time-format \"%d/%m/%Y\" or \"%m/%d/%Y\""),
+        ("Day,Time,v\n2020-01-01,09:30,5\n", "give --time Day+Time for the date in \"Day\""),
+        ("Time,v\n09:30,5\n", "no column holds the date; give --start DATE"),
+        ("when,v\n,1\n", "no column has a usual name"),
+    ] {
+        let problem = error("f.csv", text, &options(&[]));
+        assert!(problem.contains(hint), "{text}: {problem}");
+    }
+    let numbers = "Date,Time,v\n2020-01-01,093000,5\n";
+    let pattern = ["--time", "Date+Time", "--time-format", "%Y-%m-%d %H%M%S"];
+    assert_eq!(lines(&pattern, numbers), ["/v 1577871000000000000 5.0"]);
+    let slashes = "Date,Time,v\n05/04/2020,09:30,5\n";
+    let day_first = ["--time-format", "%d/%m/%Y %H:%M"];
+    assert_eq!(lines(&day_first, slashes), ["/v 1586079000000000000 5.0"]);
+    let midnight = ["--time", "Date"];
+    let with_time = "Date,Time,v\n2020-01-01,93000,5\n";
+    assert_eq!(lines(&midnight, with_time)[1], "/v 1577836800000000000 5.0");
+    assert_eq!(lines(&[], "date,v\n2020-01-01,5\n"), ["/v 1577836800000000000 5.0"]);
+    assert_eq!(
+        lines(&["--start", "2020-01-01"], "date,time,v\n2020-01-01,1.5,5\n")[1],
+        "/v 1577836801500000000 5.0"
+    );
+}
+
+#[test]
+fn times_of_day_count_from_the_start_through_midnight_and_its_zone() {
+    let text = "time,v\n23:59:59,1\n00:00:01,2\n11:00,3\n23:00,4\n10:00,5\n";
+    let zone = ["--start", "2020-06-01", "--zone", "Europe/Paris"];
+    let first = 1_591_048_799_000_000_000i64;
+    let outcome = read("f.csv", text, &options(&zone));
+    let times: Vec<i64> =
+        outcome.sink.of("v").iter().map(|(time, _)| (time - first) / 1_000_000_000).collect();
+    assert_eq!(times, [0, 2, 39_601, 82_801, 122_401]);
+}
+
+/// Numbers with a decimal comma were taken for text, and `1.234` of the same file for 1.234.
+#[test]
+fn decimal_commas_are_read_and_never_guessed_against_the_file() {
+    let text = "time;v;n\n2020-01-01;1,5;a\n2020-01-02;1.234,5;\n2020-01-03;1.234;b\n";
+    let outcome = read("f.csv", text, &options(&[]));
+    let values: Vec<f64> = outcome.sink.of("v").iter().map(|(_, value)| *value).collect();
+    assert_eq!(values, [1.5, 1234.5, 1234.0]);
+    assert_eq!(outcome.summary.notes, ["numbers such as 1,5 are read with a decimal comma"]);
+    let point = read("f.csv", text, &options(&["--decimal", "point"]));
+    assert_eq!(point.sink.lines()[0], "/v 1577836800000000000 \"1,5\"");
+    assert!(point.summary.notes[0].contains("\"1,5\" was taken for text; --decimal comma"));
+    let mixed = error("f.csv", "time;v;w\n2020-01-01;1,5;2.5\n", &options(&[]));
+    assert!(mixed.contains("(1,5)") && mixed.contains("(2.5)") && mixed.contains("--decimal"));
+    let later = read("f.csv", "time;v\n2020-01-01;1,5\n2020-01-02;2.5\n", &{
+        options(&["--decimal", "comma"])
+    });
+    assert_eq!(later.rejections(), ["f.csv:3:12 (v): \"2.5\" is not a f64 value"]);
+    let thousands = read("f.csv", "time,v\n2020-01-01,\"1,234\"\n", &options(&[]));
+    assert!(thousands.summary.notes[0].contains("was taken for text"));
+    let epoch = ["--time-format", "s"];
+    assert_eq!(lines(&epoch, "time;v\n1,5;2,5\n"), ["/v 1500000000 2.5"]);
+}
+
+#[test]
+fn comments_before_the_header_may_hold_it_and_its_units() {
+    let expected = ["/v 1577836800000000000 5.0", "/w 1577836800000000000 6.0"];
+    let row = "2020-01-01,5,6\n";
+    for head in [
+        "# by \"x\n\n# of, many, words and more\ntime,v,w\n",
+        "#time,v,w\n# units: s, km/h, V\n",
+        "#units,s,km/h,V\n# time, v, w\n",
+        "sep=,\ntime,v,w\n",
+    ] {
+        let text = format!("{head}{row}# the \"end\n");
+        let outcome = read("f.csv", &text, &options(&[]));
+        assert_eq!(outcome.sink.lines(), expected, "{head}");
+        let units = if head.contains("units") { ["km/h", "V"] } else { ["", ""] };
+        let found: Vec<&str> =
+            outcome.sink.metrics.iter().map(|(.., unit)| unit.as_str()).collect();
+        assert_eq!(found, units, "{head}");
+        let is_comment = head.contains('#');
+        assert_eq!(outcome.summary.rows_skipped, u64::from(is_comment) + u64::from(!is_comment));
+    }
+    let outcome = read("f.csv", "# only\n# comments\n", &options(&[]));
+    assert_eq!(outcome.summary.notes, ["the file is empty"]);
+}
+
+#[test]
+fn a_row_of_units_below_the_header_is_no_row() {
+    let text = "time\tspeed\tstate\ns\tkm/h\t-\n0.5\t5\tD\n";
+    let outcome = read("f.tsv", text, &options(&["--start", "1970-01-01"]));
+    assert_eq!(outcome.sink.lines(), ["/speed 500000000 5.0", "/state 500000000 \"D\""]);
+    assert_eq!(outcome.sink.metrics[0].2, "km/h");
+    assert_eq!((outcome.summary.rows, outcome.summary.rows_skipped), (2, 1));
+    // A row of data is none of units, whatever words it has.
+    let problem = error("f.csv", "time,v\nsoon,a\n", &options(&[]));
+    assert!(problem.contains("holds \"soon\""), "{problem}");
+}
+
+#[test]
+fn words_for_no_value_are_empty_cells_unless_the_column_is_declared_as_text() {
+    let text =
+        "time,s\n2020-01-01,a\n2020-01-02,NA\n2020-01-03,-\n2020-01-04,\"NA\"\n2020-01-05,\n";
+    let outcome = read("f.csv", text, &options(&[]));
+    assert_eq!((outcome.summary.accepted, outcome.summary.empty), (2, 3));
+    assert!(outcome.summary.notes[0].starts_with("2 cells of text columns hold NA"));
+    let declared = read("f.csv", text, &options(&["--type", "s=text"]));
+    assert_eq!((declared.summary.accepted, declared.summary.empty), (4, 1));
+    assert_eq!(declared.summary.notes, [""; 0]);
+}
+
+#[test]
+fn columns_of_one_name_are_told_apart_and_said() {
+    let outcome = read("f.csv", "time,a,a\n2020-01-01,1,2\n", &options(&[]));
+    assert_eq!(outcome.sink.metrics[1].0.name(), "a_2");
+    let note = "several columns are called \"a\"; column 3 is the metric \"a_2\"";
+    assert_eq!(outcome.summary.notes, [note]);
+}
+
+#[test]
+fn units_of_an_export_come_back() {
+    let text = "time,device,metric,value,kind,unit,unit\n5,car,v,7,f64,km/h,tag\n";
+    let outcome = read("f.csv", text, &options(&[]));
+    assert_eq!(outcome.sink.lines(), ["car/v{unit=tag} 5 7.0"]);
+    assert_eq!(outcome.sink.metrics[0].2, "km/h");
 }
 
 #[test]

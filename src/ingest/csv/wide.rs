@@ -4,20 +4,18 @@ use std::collections::HashMap;
 
 use chronolith_engine::{Kind, Metric};
 
-use super::header::Header;
+use super::columns::Columns;
 use super::split::Row;
-use super::time::TimeColumn;
 use crate::ingest::error::Reason;
 use crate::ingest::intake::Intake;
 use crate::ingest::key::push_part;
-use crate::ingest::{
-    At, DeviceSource, Format, IngestError, RecordSink, Refusal, SinkMetric, value,
-};
+use crate::ingest::{At, IngestError, RecordSink, Refusal, SinkMetric};
 
 /// Past so many metrics the cache of their numbers starts anew.
 const MAX_SLOTS: usize = 4 << 20;
 
 /// A value column.
+#[derive(Clone, Copy)]
 struct Field {
     /// Its number in the row.
     column: usize,
@@ -37,10 +35,7 @@ enum Slot {
 
 /// Reads wide rows.
 pub(super) struct Wide {
-    header: Header,
-    time: TimeColumn,
-    device_name: String,
-    device: Option<usize>,
+    columns: Columns,
     tags: Vec<usize>,
     /// Value columns; until the time column is chosen, without all that may be it.
     fields: Vec<Field>,
@@ -55,29 +50,17 @@ pub(super) struct Wide {
 impl Wide {
     /// Finds the columns' roles.
     pub(super) fn new<S: RecordSink + ?Sized>(
-        header: Header,
+        columns: Columns,
         intake: &Intake<'_, S>,
     ) -> Result<Self, IngestError> {
         let options = intake.options;
         let failed = |problem| intake.option_error(problem);
-        let time = TimeColumn::new(&header, options).map_err(failed)?;
-        let (mut device_name, mut device) = (String::new(), None);
-        match &options.device {
-            DeviceSource::Named(name) => device_name.clone_from(name),
-            DeviceSource::Column(name) => {
-                device = Some(header.require("--device-column", name).map_err(failed)?);
-            }
-            _ => device = header.find("device"),
-        }
-        let required = |name: &String| header.require("--tag-column", name);
+        let required = |name: &String| columns.header.require("--tag-column", name);
         let tags: Result<Vec<usize>, _> = options.tag_columns.iter().map(required).collect();
         for (name, _) in &options.types {
-            header.require("--type", name).map_err(failed)?;
+            columns.header.require("--type", name).map_err(failed)?;
         }
         Ok(Self {
-            time,
-            device_name,
-            device,
             tags: tags.map_err(failed)?,
             fields: Vec::new(),
             decided: false,
@@ -85,13 +68,13 @@ impl Wide {
             slots: Vec::new(),
             key: String::new(),
             last: (String::new(), usize::MAX),
-            header,
+            columns,
         })
     }
 
     /// What the user should know of how the file was read.
-    pub(super) fn note(&self) -> Option<String> {
-        self.time.note()
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.columns.notes()
     }
 
     /// Takes one row.
@@ -101,12 +84,10 @@ impl Wide {
         intake: &mut Intake<'_, S>,
     ) -> Result<(), IngestError> {
         if !self.decided {
-            let options = intake.options;
-            let decided = self.time.decide(&row, &self.header, options);
-            self.decided = decided.map_err(|problem| intake.option_error(problem))?;
+            self.decided = self.columns.decide_time(&row, intake)?;
             self.set_fields(intake);
         }
-        let time_ns = match self.time.read(&row) {
+        let time_ns = match self.columns.read_time(&row) {
             Ok(time_ns) => time_ns,
             Err((column, error)) => {
                 self.without_time(&row, column, error.into(), intake);
@@ -117,21 +98,22 @@ impl Wide {
         for index in 0..self.fields.len() {
             self.cell(&row, index, base, time_ns, intake);
         }
-        self.extra_cells(&row, intake);
+        self.columns.reject_extra_cells(&row, intake);
         intake.end_row(time_ns)
     }
 
     /// Lists the value columns: all that are no time, device or tag.
     fn set_fields<S: RecordSink + ?Sized>(&mut self, intake: &Intake<'_, S>) {
         let is_field = |column: &usize| {
-            !self.time.is(*column) && self.device != Some(*column) && !self.tags.contains(column)
+            let (columns, tags) = (&self.columns, &self.tags);
+            !columns.is_time(*column) && columns.device != Some(*column) && !tags.contains(column)
         };
         let typed = |column: usize| {
             let mut types = intake.options.types.iter();
-            let found = types.find(|(name, _)| self.header.find(name) == Some(column));
+            let found = types.find(|(name, _)| self.columns.header.find(name) == Some(column));
             found.map(|(_, kind)| *kind)
         };
-        let columns = (0..self.header.columns.len()).filter(is_field);
+        let columns = (0..self.columns.header.columns.len()).filter(is_field);
         self.fields =
             columns.map(|column| Field { column, typed: typed(column), seen: None }).collect();
     }
@@ -150,30 +132,16 @@ impl Wide {
         intake.empty(self.fields.len() as u64 - values);
         let cell = row.cell(column);
         if values > 0 || cell.is_some_and(|cell| !cell.is_empty()) {
-            let at = At::new(row.line, cell.map_or(0, |cell| cell.offset));
-            intake.reject(at.named(&self.header.columns[column].header), values, reason);
+            intake.reject(self.columns.at(row, column), values, reason);
         }
-        self.extra_cells(row, intake);
+        self.columns.reject_extra_cells(row, intake);
         intake.end_row_without_records();
-    }
-
-    /// Rejects values beyond the last column.
-    fn extra_cells<S: RecordSink + ?Sized>(&self, row: &Row<'_>, intake: &mut Intake<'_, S>) {
-        for index in self.header.columns.len()..row.len() {
-            if let Some(cell) = row.cell(index).filter(|cell| !cell.is_empty()) {
-                let reason = Reason::syntax(
-                    Format::Csv,
-                    "the row has more values than the header has names",
-                );
-                intake.reject(At::new(row.line, cell.offset), 1, reason);
-            }
-        }
     }
 
     /// The first slot of the row's device and tags.
     fn group(&mut self, row: &Row<'_>) -> usize {
         self.key.clear();
-        for column in self.device.iter().chain(&self.tags) {
+        for column in self.columns.device.iter().chain(&self.tags) {
             push_part(&mut self.key, row.cell(*column).map_or("", |cell| cell.text));
         }
         if self.last.1 != usize::MAX && self.last.0 == self.key {
@@ -203,18 +171,19 @@ impl Wide {
         time_ns: i64,
         intake: &mut Intake<'_, S>,
     ) {
-        let column = self.fields[index].column;
-        let Some(cell) = row.cell(column).filter(|cell| !cell.is_empty()) else {
-            intake.empty(1);
+        let Field { column, typed, .. } = self.fields[index];
+        let Some(cell) = row.cell(column).filter(|cell| cell.has_value(typed)) else {
+            let is_text = matches!(self.slots[base + index], Slot::Known(_, Kind::Text));
+            self.columns.empty_cell(row.cell(column), is_text, intake);
             return;
         };
         if let Slot::Unasked = self.slots[base + index] {
             self.slots[base + index] = self.ask(row, index, cell.text, intake);
         }
-        let header = &self.header.columns[column].header;
+        let header = &self.columns.header.columns[column].header;
         let at = At::new(row.line, cell.offset).named(header);
         match &self.slots[base + index] {
-            Slot::Known(metric, kind) => match value::read(cell.text, *kind) {
+            Slot::Known(metric, kind) => match self.columns.read_value(cell.text, *kind) {
                 Ok(value) => intake.record(*metric, time_ns, value.as_ref(), at),
                 Err(error) => intake.reject(at, 1, error.of_column(header)),
             },
@@ -232,19 +201,19 @@ impl Wide {
         intake: &mut Intake<'_, S>,
     ) -> Slot {
         let of = |column: usize| row.cell(column).map_or("", |cell| cell.text);
-        let field = &mut self.fields[index];
-        let column = &self.header.columns[field.column];
-        let device = self.device.map_or(self.device_name.as_str(), of);
-        let mut metric = Metric::new(device, &column.name);
+        let Field { column, typed, seen } = self.fields[index];
+        let column = &self.columns.header.columns[column];
+        let mut metric = Metric::new(self.columns.device(row), &column.name);
         for tag in &self.tags {
-            metric = metric.tag(&self.header.columns[*tag].name, of(*tag));
+            metric = metric.tag(&self.columns.header.columns[*tag].name, of(*tag));
         }
         let metric = intake.with_tags(metric);
-        let kind = field
-            .typed
-            .or_else(|| intake.known_kind(&metric))
-            .unwrap_or_else(|| *field.seen.get_or_insert_with(|| value::kind_of(text)));
-        match intake.metric(&metric, kind, &column.unit) {
+        let unit = column.unit.clone();
+        let kind = match typed.or_else(|| intake.known_kind(&metric)).or(seen) {
+            Some(kind) => kind,
+            None => *self.fields[index].seen.insert(self.columns.kind_of(text)),
+        };
+        match intake.metric(&metric, kind, &unit) {
             Ok(number) => Slot::Known(number, kind),
             Err(refusal) => Slot::Refused(refusal),
         }

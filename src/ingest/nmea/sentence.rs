@@ -4,9 +4,6 @@ use crate::ingest::time::{Decimal, days_from_civil};
 use crate::ingest::value::nibble;
 use crate::ingest::{Format, Reason};
 
-/// A day in nanoseconds.
-pub(super) const DAY_NS: i64 = 86_400_000_000_000;
-
 /// Metres per second of a knot.
 const KNOT: f64 = 1852.0 / 3600.0;
 

@@ -48,6 +48,28 @@ fn midnight_is_passed_and_what_comes_before_the_date_waits_for_it() {
     assert_eq!(times, [midnight - 2_000_000_000, midnight + 1_000_000_000]);
 }
 
+/// A log without RMC and ZDA was rejected whole, and nothing helped.
+#[test]
+fn the_start_dates_a_log_that_states_none() {
+    let text = sentence("GPGLL,4807.038,N,01131.000,E,235958,A")
+        + &sentence("GPGLL,4807.038,N,01131.000,E,000001,A");
+    let outcome = read("f.nmea", &text, &options(&["--start", "2019-12-31T12:00:00Z"]));
+    let midnight = 18_262 * DAY;
+    let times: Vec<i64> = outcome.sink.of("latitude").iter().map(|(time, _)| *time).collect();
+    assert_eq!(times, [midnight - 2_000_000_000, midnight + 1_000_000_000]);
+    assert!(outcome.summary.notes[0].contains("that of --start"), "{:?}", outcome.summary.notes);
+    let undated = read("f.nmea", &text, &options(&[]));
+    assert!(undated.rejections()[0].ends_with("give --start DATE"));
+    // A date that is stated later counts more than the start.
+    let dated = text + &sentence("GPZDA,000002,02,01,2020,,");
+    let outcome = read("f.nmea", &dated, &options(&["--start", "2010-01-01"]));
+    assert_eq!(outcome.sink.of("latitude")[0].0, midnight + DAY - 2_000_000_000);
+    // More sentences than are held.
+    let many = sentence("GPGLL,4807.038,N,01131.000,E,000001,A").repeat(3000);
+    let outcome = read("f.nmea", &many, &options(&["--start", "2010-01-01"]));
+    assert_eq!((outcome.summary.accepted, outcome.summary.notes.len()), (6000, 1));
+}
+
 #[test]
 fn damaged_and_undated_sentences_are_rejected() {
     let text = "$GPGLL,4807.038,N,01131.000,E,235958,A*00\r\nhello\n$GPRMC,1\n".to_owned()

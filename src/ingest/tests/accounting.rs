@@ -78,7 +78,110 @@ fn an_input_in_pieces_or_packed_gives_the_same() {
         &options(&["--format", "csv"]),
     );
     let problem = cut.err().unwrap().to_string();
-    assert!(problem.contains("f.gz: reading failed after line"), "{problem}");
+    assert!(
+        problem.contains("f.gz: reading failed at byte") && problem.contains("the 3 rows"),
+        "{problem}"
+    );
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+/// Files of old Macs were one long header.
+#[test]
+fn carriage_returns_alone_end_lines() {
+    for (name, text) in [
+        ("f.csv", CSV),
+        ("f.lp", "m v=1 1\nm v=2 2\n"),
+        ("f.candump", "(1) a 123#00\n(2) a 123#00\n"),
+    ] {
+        let (text, old) = (text, text.replace('\n', "\r"));
+        let outcome = read(name, &old, &options(&[]));
+        assert_eq!(outcome.sink.lines(), read(name, text, &options(&[])).sink.lines(), "{name}");
+        assert!(outcome.summary.notes[0].contains("carriage returns"), "{name}");
+    }
+}
+
+/// Gzip files with padding behind them failed after their last row, and damaged ones lost what
+/// had been unpacked before.
+#[test]
+fn padding_behind_gzip_is_passed_over_and_damage_costs_what_lies_behind_it() {
+    let rows: String = (0..20_000).map(|n| format!("m v={} {n}\n", n * 7919 % 10_007)).collect();
+    let whole = packed(&rows);
+    let read = |bytes: &[u8]| {
+        let (mut sink, mut report) = (Kept::default(), Report::new(1));
+        let options = options(&[]);
+        let read = ingest_reader(bytes, "f.lp.gz", &options, &mut sink, &mut report, &mut |_| {});
+        (sink.records.len(), read)
+    };
+    let padded = [&whole[..], &[0; 10_240][..], &packed("m v=1 20000\n")[..], &[0; 3]].concat();
+    let (records, outcome) = read(&padded);
+    assert_eq!((records, outcome.is_ok()), (20_001, true));
+
+    let (records, outcome) = read(&[&whole[..], b"garbage"].concat());
+    let problem = outcome.err().unwrap().to_string();
+    assert_eq!(records, 20_000);
+    assert!(problem.contains("what follows the compressed data is not gzip"), "{problem}");
+    assert!(problem.contains("the 20000 rows before it were taken"), "{problem}");
+    assert!(problem.contains(&format!("at byte {}", whole.len())), "{problem}");
+
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 64].fill(0xff);
+    for bytes in [&damaged[..], &whole[..middle]] {
+        let (records, outcome) = read(bytes);
+        let broken = outcome.err().unwrap();
+        assert!((5_000..15_000).contains(&records), "{records}");
+        // What unpacks wrongly before the damage is found may be rows that are rejected.
+        let summary = broken.summary.unwrap();
+        assert_eq!(summary.accepted, records as u64);
+        assert!(broken.error.to_string().contains(&format!("after line {}", summary.rows)));
+    }
+    // The checksum tells of damage that unpacks: it comes last.
+    let mut flipped = whole.clone();
+    let end = flipped.len();
+    flipped[end - 6] ^= 1;
+    let (records, outcome) = read(&flipped);
+    assert_eq!((records, outcome.is_err()), (20_000, true));
+}
+
+/// Sets a flag when it has given so many bytes.
+struct Stopping<'a> {
+    text: &'a [u8],
+    after: usize,
+    stop: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Read for Stopping<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let given = into.len().min(100).min(self.text.len());
+        into[..given].copy_from_slice(&self.text[..given]);
+        self.text = &self.text[given..];
+        self.after = self.after.saturating_sub(given);
+        if self.after == 0 {
+            self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        Ok(given)
+    }
+}
+
+#[test]
+fn a_stop_ends_between_two_rows_and_counts_what_was_read() {
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let options = IngestOptions { stop: Some(Arc::clone(&stop)), ..options(&[]) };
+    let text: String = (0..1000).map(|n| format!("m a={n},b={n} {n}\n")).collect();
+    let input = Stopping { text: text.as_bytes(), after: 5000, stop };
+    let (mut sink, mut report) = (Kept::default(), Report::new(1));
+    let read = ingest_reader(input, "f.lp", &options, &mut sink, &mut report, &mut |_| {});
+    let broken = read.err().unwrap();
+    let rows = sink.rows.len() as u64;
+    assert!(rows > 100 && rows < 500, "{rows}");
+    assert!(broken.error.to_string().contains(&format!("stopped after line {rows}")));
+    assert_eq!(broken.summary.unwrap().accepted, 2 * rows);
+    assert_eq!(sink.records.len() as u64, 2 * rows);
 }
 
 #[test]
@@ -126,8 +229,9 @@ fn nul_bytes_and_bad_utf8_cost_their_row_alone() {
 
 #[test]
 fn utf16_is_named() {
-    let bytes = b"\xff\xfet\0i\0m\0e\0";
-    let problem = read_into(Kept::default(), "f.csv", &bytes[..], &options(&[])).err().unwrap();
-    assert!(problem.to_string().contains("iconv"), "{problem}");
+    for bytes in [&b"\xff\xfet\0i\0m\0e\0"[..], b"t\0i\0m\0e\0", b"\0t\0i\0m\0e"] {
+        let problem = read_into(Kept::default(), "f.csv", bytes, &options(&[])).err().unwrap();
+        assert!(problem.to_string().contains("iconv"), "{problem}");
+    }
     assert!(error("f.csv", "", &options(&["--device-tag", "x"])).contains("--device-column"));
 }

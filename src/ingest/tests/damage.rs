@@ -36,7 +36,8 @@ fn survives(format: Format, bytes: &[u8]) {
     };
     if let Ok(outcome) = read_into(Kept::default(), "f", bytes, &options) {
         outcome.check();
-        let lines = bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+        let ends_line = |byte: &&u8| matches!(**byte, b'\n' | b'\r');
+        let lines = bytes.iter().filter(ends_line).count() as u64 + 1;
         assert!(outcome.summary.rows <= lines, "{:?}", outcome.summary);
     }
 }

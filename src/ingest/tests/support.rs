@@ -129,7 +129,8 @@ pub(in crate::ingest) fn read_into(
     options: &IngestOptions,
 ) -> Result<Outcome, IngestError> {
     let mut report = Report::new(100);
-    let summary = ingest_reader(bytes, name, options, &mut sink, &mut report, &mut |_| {})?;
+    let read = ingest_reader(bytes, name, options, &mut sink, &mut report, &mut |_| {});
+    let summary = read.map_err(|broken| broken.error)?;
     Ok(Outcome { sink, summary, report })
 }
 

@@ -35,7 +35,8 @@ struct Fields {
 }
 
 /// Reads `YYYY-MM-DD`, alone or followed by `T` or a blank, `HH:MM[:SS[.fraction]]` and an offset
-/// (`Z`, `+HH:MM`, `+HHMM`, `+HH`) or none. A leap second counts as the second after it.
+/// (`Z`, `+HH:MM`, `+HHMM`, `+HH`) or none. A leap second counts as the second after it, 24:00:00
+/// as the midnight that ends the day.
 pub(super) fn parse(text: &str) -> Result<Moment, TimeError> {
     let not_iso = || TimeError::NotIso { text: shown(text) };
     let no_such = || TimeError::NoSuchTime { text: shown(text) };
@@ -53,7 +54,8 @@ pub(super) fn parse(text: &str) -> Result<Moment, TimeError> {
     let [b'T' | b't' | b' ', tail @ ..] = rest else { return Err(not_iso()) };
     rest = tail;
     let (hour, minute, second, nanosecond) = time_of_day(&mut rest).ok_or_else(not_iso)?;
-    if hour > 23 || minute > 59 || second > 60 {
+    let ends_day = (hour, minute, second, nanosecond) == (24, 0, 0, 0);
+    if (hour > 23 && !ends_day) || minute > 59 || second > 60 {
         return Err(no_such());
     }
     fields.second_of_day = hour * 3600 + minute * 60 + second;

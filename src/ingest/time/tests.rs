@@ -52,12 +52,16 @@ fn iso_times_are_read_as_jiff_reads_them() {
     assert_eq!(read("rfc3339", "2007-08-20 06:52:28"), Ok(utc("2007-08-20T06:52:28Z")));
     assert_eq!(read("rfc3339", "2007-08-20 06:52"), Ok(utc("2007-08-20T06:52:00Z")));
     assert_eq!(read("rfc3339", "2007-08-20"), Ok(utc("2007-08-20T00:00:00Z")));
+    // The midnight that ends a day, and a leap second.
+    assert_eq!(read("rfc3339", "2023-12-31 24:00"), Ok(utc("2024-01-01T00:00:00Z")));
+    assert_eq!(read("rfc3339", "2023-12-31T24:00:00+01:00"), Ok(utc("2023-12-31T23:00:00Z")));
+    assert_eq!(read("rfc3339", "2016-12-31T23:59:60Z"), Ok(utc("2017-01-01T00:00:00Z")));
     assert_eq!(read("rfc3339", "2007-08-20 06:52:28+0130"), Ok(utc("2007-08-20T05:22:28Z")));
 }
 
 #[test]
 fn dates_that_do_not_exist_are_refused() {
-    for text in ["2023-02-29T00:00:00Z", "2023-13-01", "2023-04-31", "2023-01-01T24:00:00Z"] {
+    for text in ["2023-02-29T00:00:00Z", "2023-13-01", "2023-04-31", "2023-01-01T24:00:01Z"] {
         assert!(matches!(read("rfc3339", text), Err(TimeError::NoSuchTime { .. })), "{text}");
     }
     for text in ["2023-1-1", "20230101", "2023-01-01T", "2023-01-01T00:00:00X", "12"] {

@@ -6,6 +6,7 @@
 //! that follow in the hour. So a log whose clock goes from 01:59 to 01:00 goes on rising. A file
 //! whose times are in no order gets the earlier moments.
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
@@ -34,6 +35,14 @@ impl WallClock {
     /// Remembers the moment of a row that stated its offset.
     pub(super) const fn saw(&mut self, time_ns: i64) {
         self.last_ns = Some(time_ns);
+    }
+
+    /// What the clock shows at a moment, as if it were of UTC.
+    pub(super) fn civil_ns(&self, time_ns: i64) -> i64 {
+        let Some(zone) = &self.zone else { return time_ns };
+        let Ok(timestamp) = Timestamp::from_nanosecond(time_ns.into()) else { return time_ns };
+        let offset_s = i64::from(zone.to_offset(timestamp).seconds());
+        time_ns.saturating_add(offset_s * 1_000_000_000)
     }
 
     /// The moment of a civil time.
