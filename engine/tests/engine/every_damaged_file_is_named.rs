@@ -60,12 +60,16 @@ fn refused(disk: &SimDisk, path: &str, place: &str) {
 /// manifest names it, so that one that is not there is lost.
 #[test]
 fn whichever_file_is_gone() {
-    for disk in [store(), killed_store()] {
+    for (disk, is_closed) in [(store(), true), (killed_store(), false)] {
         let whole = content(&opened(&disk.deep_clone())).unwrap();
+        let last_log = files(&disk).into_iter().rfind(|path| path.starts_with("wal/"));
         for path in files(&disk) {
+            // Nothing tells of the newest file of a log that was not closed.
+            if !is_closed && last_log.as_ref() == Some(&path) {
+                continue;
+            }
             let damaged = disk.deep_clone();
             damaged.remove(&path).unwrap();
-            let last_log = files(&disk).into_iter().rfind(|path| path.starts_with("wal/"));
             let faults = verified(&damaged).faults;
             assert!(names(&faults, &path, 0), "{path} is gone: {faults:?}");
             if cannot_be_repaired(&path) {
