@@ -28,7 +28,7 @@ fn options() -> Options {
 fn open(folder: &str) -> Outcome<(Db, Vec<MetricId>)> {
     let db = Db::open(folder, options())?;
     let metric = |number: u64| {
-        let kind = if number % 2 == 0 { Kind::F64 } else { Kind::Text };
+        let kind = if number.is_multiple_of(2) { Kind::F64 } else { Kind::Text };
         let definition = Definition::new(Metric::new("car-1", format!("metric-{number}")), kind);
         db.define(definition.window_ns(60 * SECOND_NS))
     };

@@ -73,7 +73,7 @@ fn live_through(is_shuffled: bool) {
     let step = |what: &str, act: &mut dyn FnMut()| {
         ALLOCATED.reset_peak_usage();
         act();
-        let peak = ALLOCATED.peak_usage() as usize / MIB;
+        let peak = ALLOCATED.peak_usage() / MIB;
         eprintln!("{what}: at most {peak} MiB");
         // Decoded sections, a slice and its encoding; 256 MiB would be all of the window.
         assert!(peak <= 8 * BUDGET_BYTES / MIB + 48, "{what}: {peak} MiB");
