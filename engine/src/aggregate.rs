@@ -158,8 +158,8 @@ pub(crate) fn aggregate(
     let (first, last) = metric.windows(aggregation.from_ns, aggregation.to_ns);
     let mut buckets = Buckets { aggregation, needs, kind: metric.kind, report, done: Vec::new() };
     let mut scratch = Scratch { times: Vec::new(), values: Column::new(metric.kind) };
-    for window in layers::find(view, metric, first, last)? {
-        buckets.add_window(view, metric, &window, &mut scratch)?;
+    for window in layers::find_pieces(view, metric, first, last)? {
+        buckets.add_window(view, metric, window, &mut scratch)?;
     }
     let done = buckets.done.into_iter();
     Ok(done.map(|(start_ns, partial)| Bucket { start_ns, partial }).collect())
@@ -209,7 +209,7 @@ impl Buckets<'_> {
         &mut self,
         view: &View,
         metric: MetricRef,
-        window: &WindowLayers,
+        window: WindowLayers,
         scratch: &mut Scratch,
     ) -> Result<(), ReadError> {
         let tombstones = view.tombstones.of(metric.number);
@@ -230,7 +230,7 @@ impl Buckets<'_> {
                 self.at(start_ns).add_statistics(&statistics, count, body.first_ns, body.last_ns);
                 return Ok(());
             }
-            self.report.note(window);
+            self.report.note(&window);
             let bytes = live.segment.body(body)?;
             let fault = |error: &dyn std::fmt::Display| body_fault(live, body, error);
             let view = BodyView::parse(&bytes, body.count as usize).map_err(|e| fault(&e))?;
@@ -247,9 +247,11 @@ impl Buckets<'_> {
             self.add_columns(&scratch.times, &scratch.values);
             return Ok(());
         }
-        self.report.note(window);
-        let block = window.decode(metric, tombstones)?;
-        self.add_columns(block.times(), block.values());
+        self.report.note(&window);
+        let mut slices = window.slices(metric)?;
+        while let Some(block) = slices.next(tombstones).transpose()? {
+            self.add_columns(block.times(), block.values());
+        }
         Ok(())
     }
 

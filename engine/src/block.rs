@@ -58,6 +58,21 @@ impl Block {
         (self.times, self.values)
     }
 
+    /// About how much memory the records take: bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of_val(&self.times[..]) + self.values.size_bytes()
+    }
+
+    /// About how much memory one value takes: bytes.
+    pub(crate) fn value_bytes(&self, index: usize) -> usize {
+        match &self.values {
+            Column::Text(values) | Column::Bytes(values) => {
+                values.bytes(index).map_or(0, <[u8]>::len) + size_of::<usize>()
+            }
+            _ => size_of::<u64>(),
+        }
+    }
+
     pub(crate) fn first_time(&self) -> Option<i64> {
         self.times.first().copied()
     }

@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     key: Option<ProducerKey>,
     /// Why sealing or compacting in the background failed the last time.
     upkeep_failure: Mutex<Option<String>>,
+    /// The bytes that name the database.
+    database: Vec<u8>,
     budget: Arc<PageBudget>,
     background: Background,
     torn: Option<TornTail>,

@@ -64,7 +64,11 @@ impl ProducerKey {
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, ReadError> {
         examine(disk).map_err(|problem| match problem {
             KeyProblem::Damaged(_) => Fault::new(FILE, 0, "the key file is damaged").into(),
-            KeyProblem::Missing => Fault::new(FILE, 0, "the key file is gone").into(),
+            KeyProblem::Missing => {
+                let what = "the key file is gone: nothing can be sealed or written; put the file \
+                            back from a backup, or let a repair make a new key";
+                Fault::new(FILE, 0, what).into()
+            }
             KeyProblem::Other(error) => error,
         })
     }

@@ -17,16 +17,21 @@ pub(crate) fn latest(
     let tombstones = view.tombstones.of(metric.number);
     let (first, mut limit) = metric.windows(from_ns, to_ns);
     while let Some(window) = last_window(view, metric, limit)?.filter(|window| *window >= first) {
-        for layers in layers::find(view, metric, window, window)? {
+        for layers in layers::find_pieces(view, metric, window, window)?.into_iter().rev() {
+            if layers.is_outside(from_ns, to_ns) {
+                continue;
+            }
             if let Some(record) = shortcut(&layers, metric, tombstones, to_ns) {
                 // It is the last of all that are not too late: where it is too early, all are.
                 return Ok(Some(record).filter(|(time_ns, _)| *time_ns >= from_ns));
             }
-            let mut block = layers.decode(metric, tombstones)?;
-            block.clip(from_ns, to_ns);
-            let last = block.values().get(block.len().wrapping_sub(1));
-            if let (Some(time_ns), Some(value)) = (block.last_time(), last) {
-                return Ok(Some((time_ns, value.to_value())));
+            let mut slices = layers.slices(metric)?;
+            while let Some(mut block) = slices.next_back(tombstones).transpose()? {
+                block.clip(from_ns, to_ns);
+                let last = block.values().get(block.len().wrapping_sub(1));
+                if let (Some(time_ns), Some(value)) = (block.last_time(), last) {
+                    return Ok(Some((time_ns, value.to_value())));
+                }
             }
         }
         let Some(before) = window.checked_sub(1) else { break };

@@ -7,6 +7,8 @@
 //! 2. A deletion hides the records of every source whose last sequence is before it; it falls
 //!    inside the range of none, because a deletion freezes the memtable.
 
+mod pieces;
+
 use std::sync::Arc;
 
 use crate::block::Block;
@@ -19,6 +21,8 @@ use crate::run::Section;
 use crate::segment::{Body, ChunkEntry};
 use crate::view::{LiveRun, LiveSegment, View};
 use crate::wal::Sequence;
+
+pub(crate) use pieces::{PIECE_BYTES, Slices, check_unsealed, find_pieces};
 
 /// Which metric, and what is fixed of it.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,8 @@ pub(crate) enum Source {
     Chunk(Arc<LiveSegment>, Box<ChunkEntry>, Body),
     Section(Arc<LiveRun>, Section),
     Open(OpenCopy),
+    /// What an open chunk held.
+    Decoded(Block),
 }
 
 /// Records of one source, and the last sequence they may have come in.
@@ -179,6 +185,7 @@ impl Layer {
             }
             Source::Section(live, section) => live.run.decode(section, metric.kind)?,
             Source::Open(copy) => copy.decode(),
+            Source::Decoded(block) => block.clone(),
         };
         for tombstone in tombstones {
             if tombstone.sequence > self.last_sequence {
@@ -193,7 +200,8 @@ impl Layer {
         match &self.source {
             Source::Chunk(_, _, body) => Some((body.first_ns, body.last_ns)),
             Source::Section(_, section) => Some((section.first_ns, section.last_ns)),
-            Source::Open(_) => None,
+            Source::Open(copy) => copy.span(),
+            Source::Decoded(block) => block.first_time().zip(block.last_time()),
         }
     }
 }
@@ -239,29 +247,23 @@ impl WindowLayers {
         metric: MetricRef,
         tombstones: &[Tombstone],
     ) -> Result<Block, ReadError> {
-        merge(self.layers.iter(), metric, tombstones)
-    }
-
-    /// The records that no chunk holds yet, the newest of each time.
-    pub(crate) fn decode_unsealed(
-        &self,
-        metric: MetricRef,
-        tombstones: &[Tombstone],
-    ) -> Result<Block, ReadError> {
-        let is_chunk = |layer: &&Layer| matches!(layer.source, Source::Chunk(..));
-        merge(self.layers.iter().filter(|layer| !is_chunk(layer)), metric, tombstones)
+        merge(self.layers.iter(), metric, tombstones, (i64::MIN, i64::MAX))
     }
 }
 
-/// The records of some layers of a window, oldest first: the newest of each time.
+/// The records of some layers of a window, oldest first, from the first to the last of two times:
+/// the newest of each time.
 pub(crate) fn merge<'a>(
     layers: impl Iterator<Item = &'a Layer>,
     metric: MetricRef,
     tombstones: &[Tombstone],
+    (from_ns, to_ns): (i64, i64),
 ) -> Result<Block, ReadError> {
     let mut merged = Block::new(metric.kind);
     for layer in layers {
-        merged = Block::merge(merged, layer.decode(metric, tombstones)?);
+        let mut block = layer.decode(metric, tombstones)?;
+        block.clip(from_ns, to_ns);
+        merged = Block::merge(merged, block);
     }
     Ok(merged)
 }

@@ -47,6 +47,7 @@ mod layers;
 mod manifest;
 mod memtable;
 mod model;
+mod new_file;
 mod options;
 mod protect;
 mod record;

@@ -105,6 +105,11 @@ impl Registry {
         self.older.get(&metric).map_or(0, Vec::len) as u32
     }
 
+    /// The numbers of the metrics whose definitions were amended.
+    pub(crate) fn amended(&self) -> impl Iterator<Item = u32> {
+        self.older.keys().copied()
+    }
+
     pub(crate) fn find(&self, metric: &Metric) -> Option<MetricId> {
         let number = *self.by_metric.find(hash(metric), |number| {
             self.get(*number).is_some_and(|definition| definition.metric == *metric)

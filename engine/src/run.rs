@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! header, 16 bytes: "CLRUN\0" · version u16 · reserved [u8; 8]
-//! sections, one record each, in the order of (metric, window)
+//! sections in the order of (metric, window, first time), each:
+//!   mark u32 · record length u32 · record { what it holds · content }
 //! table: one record { for each section 48 bytes:
 //!   metric u32 · count u32 · window i64 · offset u64 · size u32 · form u32 · first i64 · last i64 }
 //! trailer, 28 bytes: table offset u64 · table length u64 · crc32 u32 · "CLRUNEND"
@@ -10,36 +11,45 @@
 //!
 //! Form 0 is a Gorilla stream, form 1 the columns of a chunk's body. A window of very many records
 //! has several sections of form 1, by time.
+//!
+//! The table is what readers search. A section says itself what it holds, so that one without a
+//! table is still found: its mark is that of the file alone, and no value can pass for one. Sections
+//! of version 1 had neither mark nor words of their own, and are still read.
 
 mod mend;
+mod section;
+mod writer;
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use chronolith_disk::{Disk, DiskFile, Mapped};
+use chronolith_disk::{Disk, Mapped};
 
 use crate::block::Block;
-use crate::chunk::body::{BodyView, encode_columns};
-use crate::chunk::codec::gorilla::{self, Gorilla};
-use crate::chunk::codec::{MAX_COUNT, Policy};
+use crate::chunk::body::BodyView;
+use crate::chunk::codec::gorilla;
 use crate::encoding::Reader;
-use crate::error::{DiskContext, DiskError, Fault, ReadError};
+use crate::error::{DiskContext, Fault, ReadError};
 use crate::memtable::column_from_bits;
 use crate::model::{Kind, Window};
 use crate::protect::{Protect, Purpose};
 use crate::record;
 
-pub(crate) use mend::mend;
+pub(crate) use mend::{Mended, mend};
+pub(crate) use section::{Mark, Section};
+pub(crate) use writer::RunWriter;
 
 /// The folder of all runs.
 pub(crate) const DIR: &str = "runs";
-const VERSION: u16 = 1;
+/// The version that this program writes.
+const VERSION: u16 = 2;
+/// The version whose sections have no words of their own.
+const VERSION_BARE: u16 = 1;
 const MAGIC: [u8; 6] = *b"CLRUN\0";
 const END_MAGIC: [u8; 8] = *b"CLRUNEND";
 const HEADER_BYTES: usize = 16;
 const TRAILER_BYTES: usize = 28;
 const ROW_BYTES: usize = 48;
-const BUFFER_BYTES: usize = 1 << 20;
 
 const GORILLA: u32 = 0;
 const COLUMNS: u32 = 1;
@@ -49,189 +59,28 @@ pub(crate) fn file_name(number: u64) -> String {
     format!("{DIR}/{number:012}.run")
 }
 
-fn header() -> [u8; HEADER_BYTES] {
+fn header(version: u16) -> [u8; HEADER_BYTES] {
     let mut header = [0; HEADER_BYTES];
     header[..6].copy_from_slice(&MAGIC);
-    header[6..8].copy_from_slice(&VERSION.to_le_bytes());
+    header[6..8].copy_from_slice(&version.to_le_bytes());
     header
 }
 
-/// One metric's records of one window in a run.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Section {
-    pub(crate) metric: u32,
-    pub(crate) window: Window,
-    pub(crate) count: u32,
-    pub(crate) first_ns: i64,
-    pub(crate) last_ns: i64,
-    offset: u64,
-    size: u32,
-    form: u32,
+/// The last bytes of a run whose table is a record of `size` bytes at `offset`.
+fn trailer(offset: u64, size: u64) -> [u8; TRAILER_BYTES] {
+    let mut trailer = [0; TRAILER_BYTES];
+    trailer[..8].copy_from_slice(&offset.to_le_bytes());
+    trailer[8..16].copy_from_slice(&size.to_le_bytes());
+    let crc = crc32fast::hash(&trailer[..16]);
+    trailer[16..20].copy_from_slice(&crc.to_le_bytes());
+    trailer[20..].copy_from_slice(&END_MAGIC);
+    trailer
 }
 
-impl Section {
-    fn put(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.metric.to_le_bytes());
-        out.extend_from_slice(&self.count.to_le_bytes());
-        out.extend_from_slice(&self.window.to_le_bytes());
-        out.extend_from_slice(&self.offset.to_le_bytes());
-        out.extend_from_slice(&self.size.to_le_bytes());
-        out.extend_from_slice(&self.form.to_le_bytes());
-        out.extend_from_slice(&self.first_ns.to_le_bytes());
-        out.extend_from_slice(&self.last_ns.to_le_bytes());
-    }
-
-    fn read(row: &[u8; ROW_BYTES]) -> Option<Self> {
-        let mut reader = Reader::new(row);
-        let signed = |reader: &mut Reader<'_>| Some(reader.u64().ok()? as i64);
-        Some(Self {
-            metric: reader.u32().ok()?,
-            count: reader.u32().ok()?,
-            window: signed(&mut reader)?,
-            offset: reader.u64().ok()?,
-            size: reader.u32().ok()?,
-            form: reader.u32().ok()?,
-            first_ns: signed(&mut reader)?,
-            last_ns: signed(&mut reader)?,
-        })
-    }
-}
-
-/// The most records of a section of columns.
-const SECTION_RECORDS_MAX: usize = 1 << 20;
-/// A section of columns is cut into two where it is longer, unless it has one record only: bytes.
-const SECTION_BYTES_MAX: usize = 16 << 20;
-/// The longest stream that is kept as it is: bytes.
-const STREAM_BYTES_MAX: usize = 64 << 20;
-
-/// A run under construction, removed again where it is not finished. Sections must come in the
-/// order of metric, window and time.
-pub(crate) struct RunWriter<'a> {
-    disk: &'a dyn Disk,
-    protect: &'a dyn Protect,
-    name: String,
-    file: Box<dyn DiskFile>,
-    buffer: Vec<u8>,
-    offset: u64,
-    table: Vec<u8>,
-    is_finished: bool,
-}
-
-impl Drop for RunWriter<'_> {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // What fails here is removed by the next opening.
-            let _ = self.disk.remove(&self.name);
-        }
-    }
-}
-
-impl<'a> RunWriter<'a> {
-    pub(crate) fn create(
-        disk: &'a dyn Disk,
-        protect: &'a dyn Protect,
-        name: String,
-    ) -> Result<Self, DiskError> {
-        let file = disk.open(&name).at(disk, "create", &name)?;
-        file.set_len(0).at(disk, "empty", &name)?;
-        let (buffer, offset) = (header().to_vec(), HEADER_BYTES as u64);
-        let table = Vec::new();
-        Ok(Self { disk, protect, name, file, buffer, offset, table, is_finished: false })
-    }
-
-    /// Adds a stream as it is; `false`, and nothing is added, where it is too long to be read back.
-    pub(crate) fn push_stream(
-        &mut self,
-        metric: u32,
-        window: Window,
-        stream: &Gorilla,
-    ) -> Result<bool, DiskError> {
-        let (Some(first_ns), Some((last_ns, _))) = (stream.first_time(), stream.last()) else {
-            return Ok(false);
-        };
-        if stream.len() > MAX_COUNT || stream.size_bytes() > STREAM_BYTES_MAX {
-            return Ok(false);
-        }
-        let mut bytes = Vec::new();
-        stream.copy_stream(&mut bytes);
-        self.put((metric, window), stream.len(), first_ns, last_ns, GORILLA, &bytes)?;
-        Ok(true)
-    }
-
-    /// Adds records by time.
-    pub(crate) fn push_block(
-        &mut self,
-        metric: u32,
-        window: Window,
-        block: &Block,
-    ) -> Result<(), DiskError> {
-        let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) else {
-            return Ok(());
-        };
-        if block.len() <= SECTION_RECORDS_MAX {
-            let bytes = encode_columns(block, Policy::Fastest);
-            if bytes.len() <= SECTION_BYTES_MAX || block.len() == 1 {
-                return self.put((metric, window), block.len(), first_ns, last_ns, COLUMNS, &bytes);
-            }
-        }
-        let middle = block.len() / 2;
-        self.push_block(metric, window, &block.part(0..middle))?;
-        self.push_block(metric, window, &block.part(middle..block.len()))
-    }
-
-    /// Adds a section of another run: its whole record, unchanged.
-    pub(crate) fn push_record(
-        &mut self,
-        section: &Section,
-        record: &[u8],
-    ) -> Result<(), DiskError> {
-        self.buffer.extend_from_slice(record);
-        self.note(Section { offset: self.offset, size: record.len() as u32, ..*section })
-    }
-
-    fn put(
-        &mut self,
-        (metric, window): (u32, Window),
-        count: usize,
-        first_ns: i64,
-        last_ns: i64,
-        form: u32,
-        bytes: &[u8],
-    ) -> Result<(), DiskError> {
-        let size = record::put(&mut self.buffer, self.protect, Purpose::Run, bytes) as u32;
-        let (count, offset) = (count as u32, self.offset);
-        self.note(Section { metric, window, count, first_ns, last_ns, offset, size, form })
-    }
-
-    fn note(&mut self, section: Section) -> Result<(), DiskError> {
-        section.put(&mut self.table);
-        self.offset += u64::from(section.size);
-        self.write_out(BUFFER_BYTES)
-    }
-
-    fn write_out(&mut self, threshold: usize) -> Result<(), DiskError> {
-        if self.buffer.len() >= threshold {
-            self.file.append(&self.buffer).at(self.disk, "write", &self.name)?;
-            self.buffer.clear();
-        }
-        Ok(())
-    }
-
-    /// Writes the table and syncs the file; returns its length in bytes.
-    pub(crate) fn finish(mut self) -> Result<u64, DiskError> {
-        let size = record::put(&mut self.buffer, self.protect, Purpose::Run, &self.table);
-        let mut trailer = Vec::with_capacity(TRAILER_BYTES);
-        trailer.extend_from_slice(&self.offset.to_le_bytes());
-        trailer.extend_from_slice(&(size as u64).to_le_bytes());
-        let crc = crc32fast::hash(&trailer);
-        trailer.extend_from_slice(&crc.to_le_bytes());
-        trailer.extend_from_slice(&END_MAGIC);
-        self.buffer.extend_from_slice(&trailer);
-        self.write_out(1)?;
-        self.file.sync().at(self.disk, "sync", &self.name)?;
-        self.is_finished = true;
-        Ok(self.offset + (size + TRAILER_BYTES) as u64)
-    }
+/// The version that the header of a run names, where this program reads it.
+fn version_of(bytes: &[u8]) -> Option<u16> {
+    let known = [VERSION, VERSION_BARE];
+    known.into_iter().find(|version| bytes.get(..HEADER_BYTES) == Some(&header(*version)))
 }
 
 /// A run on disk. Opened when it is first read from.
@@ -245,6 +94,7 @@ pub(crate) struct Run {
 
 struct Opened {
     map: Mapped,
+    version: u16,
     /// Where the table begins in the map; the table itself where it had to be opened with a key.
     table: std::ops::Range<usize>,
     unprotected: Option<Vec<u8>>,
@@ -268,6 +118,11 @@ impl Run {
         size_bytes: u64,
     ) -> Self {
         Self { disk, protect, name, size_bytes, opened: OnceLock::new() }
+    }
+
+    /// Its file, relative to the database directory.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     fn fault(&self, offset: u64, what: impl Into<String>) -> Fault {
@@ -294,9 +149,9 @@ impl Run {
             let what = format!("the file has {found} bytes instead of {expected}");
             return Err(self.fault(expected.min(found as u64), what));
         }
-        if map.get(..HEADER_BYTES) != Some(&header()) {
+        let Some(version) = version_of(&map) else {
             return Err(self.fault(0, "the header of the run is damaged or of another version"));
-        }
+        };
         let at = map.len().saturating_sub(TRAILER_BYTES);
         let damaged = || self.fault(at as u64, "the trailer of the run is damaged");
         let trailer: [u8; TRAILER_BYTES] = map[at..].try_into().map_err(|_| damaged())?;
@@ -318,7 +173,7 @@ impl Run {
             // In the clear a record is one byte of scheme, the content and the checksum.
             Cow::Borrowed(table) => (None, start + 1..start + 1 + table.len()),
         };
-        let opened = Opened { map, table: range, unprotected };
+        let opened = Opened { map, version, table: range, unprotected };
         let key = |row: &[u8; ROW_BYTES]| {
             Section::read(row).map(|section| (section.metric, section.window, section.first_ns))
         };
@@ -356,11 +211,45 @@ impl Run {
         Ok(record.ok_or_else(|| self.fault(section.offset, "a section reaches past the end"))?)
     }
 
+    /// The content of a section, without what it says of itself, which must be what the table does.
+    fn content(&self, section: &Section) -> Result<Cow<'_, [u8]>, ReadError> {
+        let record = self.record_of(section)?;
+        let content =
+            record::get(record, &*self.protect, Purpose::Run, &self.name, section.offset)?;
+        if self.opened()?.version == VERSION_BARE {
+            return Ok(content);
+        }
+        let mut reader = Reader::new(&content);
+        let fault = |what: String| self.fault(section.offset, what);
+        let words = Section::read_words(&mut reader).map_err(|error| fault(error.to_string()))?;
+        if words != (Section { offset: 0, size: 0, ..*section }) {
+            return Err(fault("a section is another than the table says".to_owned()).into());
+        }
+        let start = content.len() - reader.remaining();
+        Ok(match content {
+            Cow::Borrowed(content) => Cow::Borrowed(&content[start..]),
+            Cow::Owned(mut content) => Cow::Owned(content.split_off(start)),
+        })
+    }
+
+    /// Checks what only a repair reads: the mark before a section, which is that of this file.
+    pub(crate) fn check_mark(&self, section: &Section, mark: Mark) -> Result<(), ReadError> {
+        let opened = self.opened()?;
+        if opened.version == VERSION_BARE {
+            return Ok(());
+        }
+        let end = usize::try_from(section.offset).unwrap_or(usize::MAX);
+        let place = end.checked_sub(Mark::BYTES).and_then(|start| opened.map.get(start..end));
+        if place != Some(&mark.before(section.size)) {
+            let offset = section.offset.saturating_sub(Mark::BYTES as u64);
+            return Err(self.fault(offset, "the mark of a section is damaged").into());
+        }
+        Ok(())
+    }
+
     /// The records of a section.
     pub(crate) fn decode(&self, section: &Section, kind: Kind) -> Result<Block, ReadError> {
-        let record = self.record_of(section)?;
-        let protect = &*self.protect;
-        let bytes = record::get(record, protect, Purpose::Run, &self.name, section.offset)?;
+        let bytes = self.content(section)?;
         let fault = |what: String| self.fault(section.offset, what);
         let count = section.count as usize;
         let block = match section.form {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::block::Block;
 use crate::error::ReadError;
-use crate::layers::{self, MetricRef, WindowLayers};
+use crate::layers::{self, MetricRef, Slices, WindowLayers};
 use crate::view::View;
 
-/// The records of one metric by time. Each block is one window's; blocks are not empty.
+/// The records of one metric by time, in blocks that are not empty. A block is of one window; a
+/// window of more than some 16 MiB comes in several.
 ///
 /// A scan reads a view of the moment it began in: what is flushed, sealed or deleted meanwhile
 /// does not change it, records that are written meanwhile are not in it.
@@ -17,6 +18,8 @@ pub struct Scan {
     from_ns: i64,
     to_ns: i64,
     windows: std::vec::IntoIter<WindowLayers>,
+    /// What is left of the window, or the piece of one, that is being read.
+    slices: Option<Slices>,
 }
 
 impl Scan {
@@ -28,13 +31,14 @@ impl Scan {
         to_ns: i64,
     ) -> Result<Self, ReadError> {
         let (first, last) = metric.windows(from_ns, to_ns);
-        let windows = layers::find(&view, metric, first, last)?.into_iter();
-        Ok(Self { view, metric, from_ns, to_ns, windows })
+        let windows = layers::find_pieces(&view, metric, first, last)?.into_iter();
+        Ok(Self { view, metric, from_ns, to_ns, windows, slices: None })
     }
 
     /// No records.
     pub(crate) fn empty(view: Arc<View>, metric: MetricRef) -> Self {
-        Self { view, metric, from_ns: 0, to_ns: 0, windows: Vec::new().into_iter() }
+        let windows = Vec::new().into_iter();
+        Self { view, metric, from_ns: 0, to_ns: 0, windows, slices: None }
     }
 }
 
@@ -42,17 +46,29 @@ impl Iterator for Scan {
     type Item = Result<Block, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        for window in self.windows.by_ref() {
-            let tombstones = self.view.tombstones.of(self.metric.number);
-            let mut block = match window.decode(self.metric, tombstones) {
-                Ok(block) => block,
+        let tombstones = self.view.tombstones.of(self.metric.number);
+        loop {
+            if let Some(slices) = &mut self.slices {
+                match slices.next(tombstones) {
+                    Some(Ok(mut block)) => {
+                        block.clip(self.from_ns, self.to_ns);
+                        if !block.is_empty() {
+                            return Some(Ok(block));
+                        }
+                    }
+                    Some(Err(error)) => return Some(Err(error)),
+                    None => self.slices = None,
+                }
+                continue;
+            }
+            let piece = self.windows.next()?;
+            if piece.is_outside(self.from_ns, self.to_ns) {
+                continue;
+            }
+            match piece.slices(self.metric) {
+                Ok(slices) => self.slices = Some(slices),
                 Err(error) => return Some(Err(error)),
-            };
-            block.clip(self.from_ns, self.to_ns);
-            if !block.is_empty() {
-                return Some(Ok(block));
             }
         }
-        None
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Nothing is changed, and nothing but the manifest has to be whole for the rest to be checked.
 
+mod extra;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,10 +22,12 @@ use crate::model::{BlobRef, Column, window_end, window_start};
 use crate::options::Options;
 use crate::registry::{self, Registry};
 use crate::repair::lost;
-use crate::run::{self, Run};
+use crate::run::{self, Mark, Run};
 use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord, Segment};
 use crate::view::LiveSegment;
 use crate::wal::recovery::{self, LogStart, TornTail};
+
+use extra::extra_files;
 
 /// What verifying found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub struct VerifyReport {
     pub frames: u64,
     /// How many blobs were read.
     pub blobs: u64,
+    /// Files that belong to nothing, relative to the database directory, and folders with a `/`
+    /// behind. What a crash left behind is removed by the next opening; anything else is left
+    /// alone. They are no faults.
+    pub extra: Vec<String>,
     /// What is damaged or missing and was already when the last repair ended, which said so.
     pub known: Vec<Fault>,
 }
@@ -69,12 +77,12 @@ pub(crate) fn run_faults(
     disk: &Arc<dyn Disk>,
     options: &Options,
     registry: &mut Registry,
-    name: &str,
     run: &Run,
+    mark: Mark,
 ) -> Vec<Fault> {
     let mut verifier = Verifier::new(disk, options, std::mem::take(registry));
-    let checked = verifier.check_run(name, run);
-    verifier.note(name, checked);
+    let checked = verifier.check_run(run, mark);
+    verifier.note(run.name(), checked);
     *registry = verifier.registry;
     verifier.report.faults
 }
@@ -150,16 +158,14 @@ impl<'a> Verifier<'a> {
             let loaded = crate::db::check_state(&*disk, &*protect, number);
             self.note(&crate::db::state_file_name(number), loaded);
         }
-        if !self.options.read_only || disk.exists(crate::keys::FILE).unwrap_or(true) {
-            let loaded = ProducerKey::load(&*disk).map(drop);
-            self.note(crate::keys::FILE, loaded);
-        }
+        let loaded = ProducerKey::load(&*disk).map(drop);
+        self.note(crate::keys::FILE, loaded);
         self.log(&manifest);
         for record in &manifest.runs {
             let name = run::file_name(record.number);
             let size_bytes = record.size_bytes;
             let run = Run::new(Arc::clone(&disk), Arc::clone(&protect), name.clone(), size_bytes);
-            let checked = self.check_run(&name, &run);
+            let checked = self.check_run(&run, Mark::new(&manifest.database, record.number));
             self.note(&name, checked);
         }
         let budget = Arc::new(PageBudget::new(0));
@@ -174,6 +180,10 @@ impl<'a> Verifier<'a> {
         }
         self.check_batches();
         self.check_blobs();
+        match extra_files(&*disk, &manifest) {
+            Ok(extra) => self.report.extra = extra,
+            Err(error) => self.report.faults.push(Fault::new("", 0, error.to_string())),
+        }
     }
 
     fn log(&mut self, manifest: &Manifest) {
@@ -200,7 +210,8 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn check_run(&mut self, name: &str, run: &Run) -> Result<(), ReadError> {
+    fn check_run(&mut self, run: &Run, mark: Mark) -> Result<(), ReadError> {
+        let name = run.name();
         let sections: Vec<run::Section> = run.sections()?.collect();
         for section in sections {
             let Some(definition) = self.registry.get(section.metric).cloned() else {
@@ -208,7 +219,8 @@ impl<'a> Verifier<'a> {
                 self.report.faults.push(Fault::new(name, 0, what));
                 continue;
             };
-            match run.decode(&section, definition.kind) {
+            let decoded = run.check_mark(&section, mark);
+            match decoded.and_then(|()| run.decode(&section, definition.kind)) {
                 Err(error) => self.report.faults.push(as_fault(name, error)),
                 Ok(block) => {
                     let ends = (block.first_time(), block.last_time());

@@ -20,6 +20,9 @@ pub(crate) use writer::{Wal, prepare_file};
 /// The number of a batch in the log; later batches have higher numbers.
 pub type Sequence = u64;
 
+/// The length of a file of the log without a frame: bytes.
+pub(crate) const EMPTY_FILE_BYTES: u64 = frame::FILE_HEADER_BYTES as u64;
+
 /// The folder of the log's files.
 pub(crate) const DIR: &str = "wal";
 

@@ -2,7 +2,8 @@
 //!
 //! What a query layer needs beyond [`crate::Scan`]: it learns how many records a window holds,
 //! and between which bounds, before it pays for decoding, decodes times alone where nobody asks
-//! for values, and walks from the latest window to the earliest as well.
+//! for values, and walks from the latest window to the earliest as well. A window of more than some
+//! 16 MiB comes in pieces that do not overlap in time, where its chunks and sections allow it.
 
 use std::ops::RangeBounds;
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub struct Windows {
     windows: std::vec::IntoIter<WindowLayers>,
 }
 
-/// One window of a metric: the records in it of the range that was asked for.
+/// One window of a metric, or a piece of it: the records in it of the range that was asked for.
 pub struct WindowRecords {
     view: Arc<View>,
     metric: MetricRef,
@@ -103,7 +104,7 @@ impl Snapshot {
             return Ok(Windows { view, metric, from_ns: 0, to_ns: 0, windows });
         };
         let (first, last) = metric.windows(from_ns, to_ns);
-        let windows = layers::find(&view, metric, first, last)?.into_iter();
+        let windows = layers::find_pieces(&view, metric, first, last)?.into_iter();
         Ok(Windows { view, metric, from_ns, to_ns, windows })
     }
 }
@@ -113,10 +114,7 @@ impl Windows {
         let Self { metric, from_ns, to_ns, .. } = *self;
         let records =
             WindowRecords { view: Arc::clone(&self.view), metric, from_ns, to_ns, layers };
-        let outside = records.layers.layers.iter().all(|layer| {
-            layer.span().is_some_and(|(first_ns, last_ns)| last_ns < from_ns || first_ns > to_ns)
-        });
-        (!outside).then_some(records)
+        (!records.layers.is_outside(from_ns, to_ns)).then_some(records)
     }
 }
 
@@ -154,13 +152,15 @@ impl WindowRecords {
     /// A time that no record of this window is before: nanoseconds since the epoch.
     #[must_use]
     pub fn not_before_ns(&self) -> i64 {
-        crate::model::window_start(self.layers.window, self.metric.window_ns).max(self.from_ns)
+        let start_ns = crate::model::window_start(self.layers.window, self.metric.window_ns);
+        self.layers.span().map_or(start_ns, |(first_ns, _)| first_ns).max(self.from_ns)
     }
 
     /// A time that no record of this window is after: nanoseconds since the epoch.
     #[must_use]
     pub fn not_after_ns(&self) -> i64 {
-        crate::model::window_end(self.layers.window, self.metric.window_ns).min(self.to_ns)
+        let end_ns = crate::model::window_end(self.layers.window, self.metric.window_ns);
+        self.layers.span().map_or(end_ns, |(_, last_ns)| last_ns).min(self.to_ns)
     }
 
     /// How many sealed chunks the window consists of.

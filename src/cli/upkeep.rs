@@ -327,6 +327,7 @@ impl VerifyCommand {
             print_json(&json!({
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
                 "known": report.known.iter().map(fault_json).collect::<Vec<_>>(),
+                "extra": report.extra,
                 "torn": torn,
                 "files": report.files,
                 "chunks": report.chunks,
@@ -340,6 +341,9 @@ impl VerifyCommand {
             }
             for known in &report.known {
                 say!("known to be lost since a repair: {known}");
+            }
+            for extra in &report.extra {
+                say!("{extra} belongs to nothing");
             }
             if let Some(torn) = &report.torn {
                 say!(

@@ -35,6 +35,17 @@ use crate::{Column, Kind};
 /// The most records that one encoding may hold.
 pub const MAX_COUNT: usize = 16 << 20;
 
+/// The most memory that `count` records of a kind take whose encoding has some length: bytes.
+pub(crate) const fn decoded_bytes_max(kind: Kind, count: usize, encoded_bytes: usize) -> usize {
+    match kind {
+        Kind::F64 | Kind::I64 | Kind::U64 => count.saturating_mul(16),
+        Kind::Bool => count.saturating_mul(9),
+        Kind::Text | Kind::Bytes => {
+            count.saturating_mul(16).saturating_add(var::data_max(encoded_bytes))
+        }
+    }
+}
+
 /// What a seal optimises for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {

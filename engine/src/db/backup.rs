@@ -37,7 +37,7 @@ impl Db {
         let (source, target) = (&*inner.disk, &**target);
         let (manifest, files, blobs, shown) = {
             let mut upkeep = inner.upkeep()?;
-            // With everything in files that do not change any more, the copy needs no log.
+            // With everything in files that do not change any more, the copy needs an empty log.
             inner.flush_with(&mut upkeep)?;
             let mut manifest = upkeep.manifest.clone();
             manifest.clean_end = None;
@@ -154,6 +154,12 @@ fn copy(
     }
     for folder in folders.iter().map(String::as_str).chain([""]) {
         target.sync_dir(folder).at(target, "sync", folder)?;
+    }
+    // Of the log nothing may be needed; its first file is there all the same.
+    let first_log = wal::file_name(manifest.first_log);
+    if !target.exists(&first_log).at(target, "look for", &first_log)? {
+        wal::prepare_file(target, &manifest.database, manifest.first_log, manifest.flushed)?;
+        report.files += 1;
     }
     manifest.store(target, &*options.protect)?;
     report.files += 1;

@@ -1,15 +1,18 @@
 //! Compaction: fewer and larger files, and deleted bytes gone.
 //!
 //! Runs become one run. Small segments of a partition become larger ones, with the bytes of their
-//! chunks copied unchanged, so that no content id changes. A window that a deletion touches gets a
-//! replacement chunk of the next generation; the old bodies go and their headers' digests stay.
+//! chunks copied unchanged, so that no content id changes. A window that a deletion touches, or whose
+//! metric's privacy level was raised since, gets a replacement chunk of the next generation; the old
+//! bodies go and their headers' digests stay.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::db::flush::Base;
 use crate::db::run_output::RunOutput;
-use crate::db::seal::{SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, next_generation, unsealed};
+use crate::db::seal::{
+    SEGMENT_CHUNKS_MAX, Sealer, SegmentOutput, Unsealed, WindowChunks, unsealed,
+};
 use crate::db::{Db, Inner, Maintained};
 use crate::error::{Fault, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
@@ -25,7 +28,8 @@ pub struct CompactReport {
     pub runs: (usize, usize),
     /// Segments before and after.
     pub segments: (usize, usize),
-    /// How many chunks were replaced or dropped, since records of theirs were deleted.
+    /// How many windows had chunks replaced or dropped, since records of theirs were deleted or
+    /// their metric's privacy level was raised.
     pub rewritten_windows: usize,
     /// What was damaged in segments that stay as they are for it.
     pub faults: Vec<Fault>,
@@ -56,7 +60,8 @@ impl Inner {
             self.flush_with(&mut upkeep)?
         };
         let (runs, segments) = (&base.view.runs, &base.view.segments);
-        let touched = self.touched_windows(&base)?;
+        let mut touched = self.touched_windows(&base)?;
+        touched.extend(self.outdated_windows(&base)?);
         let Rewritten { gone, written, faults } =
             self.rewrite_segments(&base, &touched, &Sealer::new(self)?)?;
         let merged = self.merge_runs(&base, &touched)?;
@@ -121,8 +126,34 @@ impl Inner {
         Ok(touched)
     }
 
-    /// Rewrites what needs it: the segments with windows that a deletion touches, and small ones of
-    /// one partition together.
+    /// The windows with a chunk from before its metric's privacy level was raised: its header shows
+    /// more than the metric's now may.
+    fn outdated_windows(&self, base: &Base) -> Result<HashSet<(u32, Window)>, ReadError> {
+        let registry = self.registry.read();
+        let mut outdated = HashSet::new();
+        for metric in registry.amended() {
+            let Some(level) = registry.get(metric).map(|definition| definition.level) else {
+                continue;
+            };
+            let is_outdated = |version: u32| {
+                registry.version(metric, version).is_some_and(|before| before.level != level)
+            };
+            if !(0..registry.newest_version(metric)).any(is_outdated) {
+                continue;
+            }
+            for live in &base.view.segments {
+                live.segment.for_each(metric, Window::MIN, Window::MAX, &mut |entry, _| {
+                    if entry.body.is_some() && is_outdated(entry.definition) {
+                        outdated.insert((metric, entry.key.window));
+                    }
+                })?;
+            }
+        }
+        Ok(outdated)
+    }
+
+    /// Rewrites what needs it: the segments with windows that a deletion touches or a level hides,
+    /// and small ones of one partition together.
     fn rewrite_segments<'a>(
         &'a self,
         base: &Base,
@@ -214,13 +245,20 @@ impl Inner {
             output.copy(entry, &chunk.seal, chunk.digest, ChunkSource::Dropped)?;
         }
         let tombstones = base.view.tombstones.of(metric.number);
-        for layers in layers::find(&base.view, metric, window, window)? {
-            let block = layers.decode(metric, tombstones)?;
+        let mut window_chunks: Option<WindowChunks<'_>> = None;
+        for layers in layers::find_pieces(&base.view, metric, window, window)? {
             let highest = layers.generation.unwrap_or(0);
-            let generation = next_generation(metric.number, window, highest)?;
-            let new = sealer.chunks(metric, window, generation, Some(highest), &block)?;
-            for chunk in new {
-                output.push_new(chunk)?;
+            let new = match &mut window_chunks {
+                Some(new) => new,
+                none => {
+                    none.insert(sealer.window(metric, window, Some(highest))?.replacing(highest))
+                }
+            };
+            let mut slices = layers.slices(metric)?;
+            while let Some(block) = slices.next(tombstones).transpose()? {
+                for chunk in new.of(&block)? {
+                    output.push_new(chunk)?;
+                }
             }
         }
         Ok(())
@@ -240,15 +278,17 @@ impl Inner {
         let first_sequence = records().map(|record| record.first_sequence).min();
         let sequences = (first_sequence.unwrap_or(base.last), base.last);
         let mut output = RunOutput::new(self, self.take_number()?, sequences)?;
-        for (metric, window) in unsealed(&base.view)? {
+        for Unsealed { metric, window, .. } in unsealed(&base.view)? {
             if touched.contains(&(metric, window)) {
                 continue;
             }
             let reference = self.metric_ref(metric)?;
             let tombstones = base.view.tombstones.of(metric);
-            for layers in layers::find(&base.view, reference, window, window)? {
-                let block = layers.decode_unsealed(reference, tombstones)?;
-                output.put_block(reference, window, &block)?;
+            for layers in layers::find_pieces(&base.view, reference, window, window)? {
+                let mut slices = layers.unsealed().slices(reference)?;
+                while let Some(block) = slices.next(tombstones).transpose()? {
+                    output.put_block(reference, window, &block)?;
+                }
             }
         }
         Ok(Some(output.finish()?))

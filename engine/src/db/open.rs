@@ -118,6 +118,7 @@ impl Db {
             wal: None,
             state: Mutex::new(state),
             rebuilding: Mutex::new(()),
+            database: manifest.database.clone(),
             upkeep: Mutex::new(Upkeep { manifest }),
             key,
             upkeep_failure: Mutex::default(),
@@ -153,6 +154,19 @@ fn exists(disk: &dyn Disk, path: &str) -> Result<bool, ReadError> {
     Ok(disk.exists(path).at(disk, "look for", path)?)
 }
 
+/// Whether a folder holds nothing but what [`create`] leaves there: the log's first file without a
+/// frame.
+fn is_unused(disk: &dyn Disk, folder: &str) -> Result<bool, OpenError> {
+    for name in disk.list(folder).at(disk, "list", folder)? {
+        let path = format!("{folder}/{name}");
+        let is_first_log = folder == wal::DIR && wal::file_number(&name) == Some(1);
+        if !is_first_log || disk.len(&path).at(disk, "measure", &path)? > wal::EMPTY_FILE_BYTES {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Refuses a folder that holds what is no part of a database.
 fn refuse_foreign(disk: &dyn Disk) -> Result<(), OpenError> {
     for name in disk.list("").at(disk, "list", "")? {
@@ -171,9 +185,10 @@ fn refuse_foreign(disk: &dyn Disk) -> Result<(), OpenError> {
 
 /// Makes an empty database; the manifest comes last, so that a database is there wholly or not.
 fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
-    // A key may be there after a power cut in here; these come after the first manifest.
+    // A key and an empty log may be there after a power cut in here; these come after the first
+    // manifest.
     for folder in [wal::DIR, run::DIR, segment::DIR, crate::blob::DIR, state::DIR] {
-        if exists(disk, folder)? && !disk.list(folder).at(disk, "list", folder)?.is_empty() {
+        if exists(disk, folder)? && !is_unused(disk, folder)? {
             let what = format!(
                 "{} has files of a database but no manifest; restore a backup",
                 disk.describe(folder)
@@ -199,8 +214,10 @@ fn create(disk: &dyn Disk, options: &Options) -> Result<(), OpenError> {
         Some(given) => database.copy_from_slice(&blake3::hash(&given).as_bytes()[..16]),
         None => random(&mut database)?,
     }
-    // The manifest must not survive a power cut that its folders do not.
+    // The manifest must not survive a power cut that its folders do not; and the log that it names
+    // is there.
     disk.sync_dir("").at(disk, "sync", "")?;
+    wal::prepare_file(disk, &database, 1, 0)?;
     let manifest = Manifest { database, first_log: 1, ..Manifest::default() };
     Ok(manifest.store(disk, &*options.protect)?)
 }

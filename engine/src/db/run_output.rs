@@ -24,8 +24,8 @@ impl<'a> RunOutput<'a> {
         number: u64,
         (first_sequence, last_sequence): (Sequence, Sequence),
     ) -> Maintained<Self> {
-        let name = run::file_name(number);
-        let writer = RunWriter::create(&*inner.disk, &*inner.options.protect, name)?;
+        let (disk, protect) = (&*inner.disk, &*inner.options.protect);
+        let writer = RunWriter::create(disk, protect, &inner.database, number)?;
         let record = RunRecord {
             number,
             size_bytes: 0,
@@ -53,7 +53,8 @@ impl<'a> RunOutput<'a> {
             return Ok(());
         }
         let Some((window, _)) = layers.first() else { return Ok(()) };
-        let merged = layers::merge(layers.iter().map(|(_, layer)| layer), metric, tombstones)?;
+        let all = (i64::MIN, i64::MAX);
+        let merged = layers::merge(layers.iter().map(|(_, layer)| layer), metric, tombstones, all)?;
         self.put_block(metric, *window, &merged)
     }
 
@@ -84,10 +85,10 @@ impl<'a> RunOutput<'a> {
         Ok(self.writer.push_block(metric.number, window, block)?)
     }
 
-    /// Adds a section of another run, its bytes unchanged.
+    /// Adds a section of another run.
     pub(super) fn copy(&mut self, run: &Run, section: &Section) -> Maintained<()> {
         self.note(section.count.into(), section.first_ns, section.last_ns);
-        Ok(self.writer.push_record(section, run.record_of(section)?)?)
+        Ok(self.writer.push_section(run, section)?)
     }
 
     fn note(&mut self, count: u64, first_ns: i64, last_ns: i64) {

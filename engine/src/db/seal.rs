@@ -3,36 +3,30 @@
 //! The order that must hold: the segment is on stable storage, then the manifest names it, then
 //! the log may be cut and the runs may go.
 
+mod output;
+mod sealer;
+
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::thread;
 
-use chronolith_merkle::{RAW, Tree, content_id, leaf_hash};
-
-use crate::block::Block;
-use crate::chunk::body::{self, BODY_BYTES_MAX, BodyView, encode_columns};
-use crate::chunk::codec::Policy;
-use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
 use crate::db::flush::Base;
 use crate::db::run_output::RunOutput;
 use crate::db::{Db, Inner, Maintained};
-use crate::error::{DiskContext, Fault, MaintenanceError, ReadError};
-use crate::keys::{self, ProducerKey};
-use crate::layers::{self, MetricRef};
+use crate::error::{Fault, ReadError};
+use crate::keys;
+use crate::layers::{self, MetricRef, PIECE_BYTES};
 use crate::manifest::{RunRecord, SegmentRecord};
-use crate::model::{Column, Definition, Window, window_end, window_start};
-use crate::registry::codec::metric_bytes;
+use crate::model::{Window, window_end, window_start};
 use crate::run::{self, Section};
-use crate::segment::{
-    self, Body, ChunkEntry, ChunkSource, SealRecord, SegmentWriter, partition_of,
-};
+use crate::segment::{SealRecord, partition_of};
 use crate::view::View;
-use crate::wal::Sequence;
 
-/// Windows are encoded in groups of this many, side by side on all processors.
+use output::Finished;
+pub(super) use output::{SEGMENT_CHUNKS_MAX, SegmentOutput};
+use sealer::NewChunk;
+pub(super) use sealer::{Sealer, WindowChunks};
+
+/// Windows are encoded in groups of this many at most, side by side on all processors.
 const GROUP_LEN: usize = 512;
-/// A segment is finished when it has this many chunks.
-pub(super) const SEGMENT_CHUNKS_MAX: usize = 1 << 17;
 
 /// Which windows are sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +67,7 @@ pub struct SealReport {
 }
 
 impl SealReport {
-    pub(super) fn note(&mut self, finished: Finished, segments: &mut Vec<SegmentRecord>) {
+    fn note(&mut self, finished: Finished, segments: &mut Vec<SegmentRecord>) {
         let (record, batch) = finished;
         segments.extend(record);
         self.chunks += batch.as_ref().map_or(0, |batch| batch.chunks);
@@ -101,20 +95,8 @@ pub(crate) fn signature_holds(seal: &SealRecord) -> bool {
 struct Job {
     metric: MetricRef,
     window: Window,
-}
-
-/// A chunk that is encoded but not in a segment yet.
-pub(super) struct NewChunk {
-    pub(super) entry: ChunkEntry,
-    pub(super) digest: [u8; 32],
-    pub(super) body: Vec<u8>,
-}
-
-/// Everything that making a chunk takes.
-pub(super) struct Sealer<'a> {
-    pub(super) inner: &'a Inner,
-    pub(super) key: &'a ProducerKey,
-    pub(super) policy: Policy,
+    /// The most memory that its records take: bytes.
+    bytes: usize,
 }
 
 impl Db {
@@ -134,29 +116,26 @@ impl Inner {
         let (mut report, mut segments, mut sealed) =
             (SealReport::default(), Vec::new(), HashSet::new());
         for jobs in jobs.chunk_by(|a, b| a.0 == b.0) {
-            let partition = jobs[0].0;
-            let mut output = SegmentOutput::new(self, partition, &sealer)?;
-            for group in jobs.chunks(GROUP_LEN) {
-                if output.is_full() {
-                    report.note(output.finish(&base)?, &mut segments);
-                    output = SegmentOutput::new(self, partition, &sealer)?;
-                }
-                for ((_, job), chunks) in group.iter().zip(sealer.encode_all(&base, group)) {
-                    match chunks {
-                        Ok(chunks) => {
-                            for chunk in chunks {
-                                report.records += chunk.entry.body.map_or(0, |b| b.count.into());
-                                output.push_new(chunk)?;
-                            }
+            let mut output = Output {
+                inner: self,
+                sealer: &sealer,
+                base: &base,
+                segment: SegmentOutput::new(self, jobs[0].0, &sealer)?,
+                segments: Vec::new(),
+                report: &mut report,
+            };
+            for group in groups(jobs, self.options.memtable_bytes.max(PIECE_BYTES)) {
+                output.make_room(jobs[0].0)?;
+                match group {
+                    [(partition, job)] if job.bytes > PIECE_BYTES => {
+                        if output.put_large(*partition, *job)? {
                             sealed.insert((job.metric.number, job.window));
                         }
-                        // What is damaged stays where it is; all else is sealed.
-                        Err(ReadError::Fault(fault)) => report.faults.push(fault),
-                        Err(error) => return Err(error.into()),
                     }
+                    group => output.put_group(group, &mut sealed)?,
                 }
             }
-            report.note(output.finish(&base)?, &mut segments);
+            segments.extend(output.finish()?);
         }
         if sealed.is_empty() {
             return Ok(report);
@@ -212,7 +191,7 @@ impl Inner {
     /// The windows to seal with their partitions, in the order of partition, metric and window.
     fn jobs(&self, base: &Base, scope: SealScope) -> Result<Vec<(i64, Job)>, ReadError> {
         let mut jobs = Vec::new();
-        for (metric, window) in unsealed(&base.view)? {
+        for Unsealed { metric, window, sections } in unsealed(&base.view)? {
             let metric = self.metric_ref(metric)?;
             let is_due = match scope {
                 SealScope::All => true,
@@ -220,7 +199,8 @@ impl Inner {
             };
             if is_due {
                 let partition = partition_of(window_start(window, metric.window_ns));
-                jobs.push((partition, Job { metric, window }));
+                let bytes = sections.iter().map(|s| s.decoded_bytes_max(metric.kind)).sum();
+                jobs.push((partition, Job { metric, window, bytes }));
             }
         }
         jobs.sort_by_key(|(partition, _)| *partition);
@@ -258,304 +238,131 @@ impl Inner {
     }
 }
 
-/// The metrics and windows that hold unsealed records in files, in order.
-pub(super) fn unsealed(view: &View) -> Result<Vec<(u32, Window)>, ReadError> {
-    let mut found: Vec<(u32, Window)> = Vec::new();
+/// A window that has records in runs.
+pub(super) struct Unsealed {
+    pub(super) metric: u32,
+    pub(super) window: Window,
+    sections: Vec<Section>,
+}
+
+/// The windows that hold unsealed records in files, in the order of metric and window.
+pub(super) fn unsealed(view: &View) -> Result<Vec<Unsealed>, ReadError> {
+    let mut sections: Vec<Section> = Vec::new();
     for live in &view.runs {
-        found.extend(live.run.sections()?.map(|section| (section.metric, section.window)));
+        sections.extend(live.run.sections()?);
     }
-    found.sort_unstable();
-    found.dedup();
-    Ok(found)
-}
-
-/// The first sequence that any unsealed record may have come in.
-fn first_sequence(base: &Base) -> Sequence {
-    let runs = base.view.runs.iter().map(|live| live.record.first_sequence);
-    runs.min().unwrap_or(base.last)
-}
-
-/// The chunks of a window, or why there are none.
-type Encoded = Result<Vec<NewChunk>, ReadError>;
-
-impl<'a> Sealer<'a> {
-    pub(super) fn new(inner: &'a Inner) -> Maintained<Self> {
-        let key = inner.key.as_ref().ok_or_else(|| {
-            MaintenanceError::Refused(format!("there is no signing key at {}", keys::FILE))
-        })?;
-        Ok(Self { inner, key, policy: inner.options.seal_policy })
-    }
-
-    /// The chunks of some windows, side by side on all processors.
-    fn encode_all(&self, base: &Base, jobs: &[(i64, Job)]) -> Vec<Encoded> {
-        let encode = |jobs: &[(i64, Job)]| -> Vec<Encoded> {
-            jobs.iter().map(|(_, job)| self.encode(base, *job)).collect()
-        };
-        let workers = thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-        if workers <= 1 {
-            return encode(jobs);
-        }
-        let share = jobs.len().div_ceil(workers);
-        thread::scope(|scope| {
-            let threads: Vec<_> =
-                jobs.chunks(share).map(|jobs| scope.spawn(move || encode(jobs))).collect();
-            let mut all = Vec::with_capacity(jobs.len());
-            for thread in threads {
-                match thread.join() {
-                    Ok(chunks) => all.extend(chunks),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            all
+    let key = |section: &Section| (section.metric, section.window);
+    sections.sort_by_key(key);
+    let windows = sections.chunk_by(|a, b| key(a) == key(b));
+    Ok(windows
+        .map(|sections| Unsealed {
+            metric: sections[0].metric,
+            window: sections[0].window,
+            sections: sections.to_vec(),
         })
-    }
-
-    /// The chunks of what is unsealed of a window: none where all of it was deleted.
-    fn encode(&self, base: &Base, job: Job) -> Encoded {
-        let tombstones = base.view.tombstones.of(job.metric.number);
-        let mut chunks = Vec::new();
-        for window in layers::find(&base.view, job.metric, job.window, job.window)? {
-            let block = window.decode_unsealed(job.metric, tombstones)?;
-            let generation = match window.generation {
-                Some(highest) => next_generation(job.metric.number, job.window, highest)?,
-                None => 0,
-            };
-            chunks.extend(self.chunks(job.metric, job.window, generation, None, &block)?);
-        }
-        Ok(chunks)
-    }
-
-    /// The chunks that hold a block: one, or as many parts as its size needs.
-    pub(super) fn chunks(
-        &self,
-        metric: MetricRef,
-        window: Window,
-        generation: u32,
-        supersedes: Option<u32>,
-        block: &Block,
-    ) -> Result<Vec<NewChunk>, ReadError> {
-        let registry = self.inner.registry.read();
-        let version = registry.newest_version(metric.number);
-        let definition = registry.version(metric.number, version);
-        let definition = Arc::clone(definition.ok_or(ReadError::UnknownMetric(metric.number))?);
-        drop(registry);
-        let mut parts = Vec::new();
-        split(block, self.policy, &mut parts);
-        let mut chunks = Vec::with_capacity(parts.len());
-        for (part, (block, columns)) in parts.into_iter().enumerate() {
-            let key = ChunkKey { metric: metric.number, window, generation, part: part as u32 };
-            let fault = |problem: String| Fault::new("(a new chunk)", 0, problem);
-            let codec = BodyView::parse_columns(&columns, block.len())
-                .and_then(|view| view.codec_names())
-                .map_err(|error| fault(error.to_string()))?;
-            let (first_ns, last_ns) =
-                (block.first_time().unwrap_or(0), block.last_time().unwrap_or(0));
-            let shown = Shown::new(&definition, first_ns, last_ns, block.len() as u64, codec);
-            let pseudonym = definition.level.hides_metric().then(|| self.pseudonym(&definition));
-            let inner = pseudonym.map_or(Vec::new(), |pseudonym| shown.to_inner(&pseudonym));
-            let body = body::assemble(&inner, &columns);
-            let function = self.inner.options.hash_function;
-            let header = ChunkHeader {
-                body: content_id(RAW, function, &body),
-                body_bytes: body.len() as u64,
-                shown: pseudonym.is_none().then_some(shown),
-                pseudonym,
-                supersedes,
-                producer: self.key.public(),
-                ..ChunkHeader::of(&definition, key)
-            };
-            let entry = ChunkEntry {
-                key,
-                kind: metric.kind,
-                supersedes,
-                definition: version,
-                batch: 0,
-                function,
-                body: Some(Body {
-                    offset: 0,
-                    size: 0,
-                    count: block.len() as u32,
-                    first_ns,
-                    last_ns,
-                    has_blobs: matches!(block.values(), Column::Bytes(v) if !v.blobs().is_empty()),
-                    statistics: Statistics::of(block.values()),
-                }),
-            };
-            let digest = function.digest(&header.to_bytes());
-            chunks.push(NewChunk { entry, digest, body });
-        }
-        Ok(chunks)
-    }
-
-    fn pseudonym(&self, definition: &Definition) -> [u8; 32] {
-        self.key.pseudonym(&metric_bytes(&definition.metric))
-    }
+        .collect())
 }
 
-/// The generation behind the highest of a window.
-pub(super) fn next_generation(metric: u32, window: Window, highest: u32) -> Result<u32, ReadError> {
-    let what =
-        || format!("window {window} of metric {metric} has the last generation there can be");
-    Ok(highest.checked_add(1).ok_or_else(|| Fault::new(segment::DIR, 0, what()))?)
-}
-
-/// Encodes a block in as few parts as fit into bodies; none for no records.
-fn split(block: &Block, policy: Policy, parts: &mut Vec<(Block, Vec<u8>)>) {
-    if block.is_empty() {
-        return;
-    }
-    if block.len() <= body::RECORDS_MAX {
-        let columns = encode_columns(block, policy);
-        if columns.len() <= BODY_BYTES_MAX || block.len() == 1 {
-            parts.push((block.clone(), columns));
-            return;
+/// Cuts jobs into groups that are encoded together: as many as memory takes, or one.
+fn groups(jobs: &[(i64, Job)], bytes_max: usize) -> impl Iterator<Item = &[(i64, Job)]> {
+    let mut rest = jobs;
+    std::iter::from_fn(move || {
+        let (mut len, mut bytes) = (0, 0_usize);
+        for (_, job) in rest.iter().take(GROUP_LEN) {
+            bytes = bytes.saturating_add(job.bytes);
+            if len > 0 && (bytes > bytes_max || job.bytes > PIECE_BYTES) {
+                break;
+            }
+            len += 1;
+            if job.bytes > PIECE_BYTES {
+                break;
+            }
         }
-    }
-    let middle = block.len() / 2;
-    split(&block.part(0..middle), policy, parts);
-    split(&block.part(middle..block.len()), policy, parts);
+        let (group, behind) = rest.split_at(len);
+        rest = behind;
+        (!group.is_empty()).then_some(group)
+    })
 }
 
-/// A finished segment and the seal batch of its new chunks, where there are any.
-type Finished = (Option<SegmentRecord>, Option<SealedBatch>);
-
-/// A segment of one partition on its way, and the seal batch of the new chunks in it.
-pub(super) struct SegmentOutput<'a> {
+/// The segments of one partition on their way.
+struct Output<'a> {
     inner: &'a Inner,
     sealer: &'a Sealer<'a>,
-    partition: i64,
-    number: u64,
-    writer: SegmentWriter<'a>,
-    /// The place of the new chunks' batch in the segment's list, from the first of them on.
-    batch: Option<u32>,
-    /// The new chunks: keys and leaf hashes of their header ids.
-    leaves: Vec<(ChunkKey, [u8; 32])>,
-    span: Span,
+    base: &'a Base,
+    segment: SegmentOutput<'a>,
+    segments: Vec<SegmentRecord>,
+    report: &'a mut SealReport,
 }
 
-/// What the chunks of a segment span.
-struct Span {
-    first_ns: i64,
-    last_ns: i64,
-    first_metric: u32,
-    last_metric: u32,
-}
-
-impl<'a> SegmentOutput<'a> {
-    pub(super) fn new(
-        inner: &'a Inner,
-        partition: i64,
-        sealer: &'a Sealer<'a>,
-    ) -> Maintained<Self> {
-        let number = inner.take_number()?;
-        let folder = segment::folder(partition);
-        let disk = &*inner.disk;
-        disk.create_dir_all(&folder).at(disk, "create", &folder)?;
-        disk.sync_dir(segment::DIR).at(disk, "sync", segment::DIR)?;
-        let name = segment::file_name(partition, number);
-        let writer = SegmentWriter::create(disk, &*inner.options.protect, name)?;
-        let span =
-            Span { first_ns: i64::MAX, last_ns: i64::MIN, first_metric: u32::MAX, last_metric: 0 };
-        Ok(Self { inner, sealer, partition, number, writer, batch: None, leaves: Vec::new(), span })
-    }
-
-    pub(super) fn push_new(&mut self, chunk: NewChunk) -> Maintained<()> {
-        let NewChunk { mut entry, digest, body } = chunk;
-        // The batch is filled in when all of its chunks are known.
-        entry.batch = *self.batch.get_or_insert_with(|| self.writer.seal(&SealRecord::UNSIGNED));
-        let id = entry.function.content_id_of_digest(chronolith_merkle::DAG_CBOR, &digest);
-        self.leaves.push((entry.key, leaf_hash(&id.to_bytes())));
-        self.push(entry, digest, ChunkSource::Body(&body))
-    }
-
-    /// Copies a chunk of another segment.
-    pub(super) fn copy(
-        &mut self,
-        mut entry: ChunkEntry,
-        seal: &SealRecord,
-        digest: [u8; 32],
-        source: ChunkSource<'_>,
-    ) -> Maintained<()> {
-        entry.batch = self.writer.seal(seal);
-        self.push(entry, digest, source)
-    }
-
-    fn push(
-        &mut self,
-        entry: ChunkEntry,
-        digest: [u8; 32],
-        source: ChunkSource<'_>,
-    ) -> Maintained<()> {
-        if self.writer.last_key().is_some_and(|before| before >= entry.key) {
-            let ChunkKey { metric, window, generation, part } = entry.key;
-            let what = format!("chunk {metric}/{window}/{generation}/{part} is there twice");
-            let name = segment::file_name(self.partition, self.number);
-            return Err(ReadError::from(Fault::new(&name, 0, what)).into());
+impl Output<'_> {
+    /// Goes on in another segment where this one is full.
+    fn make_room(&mut self, partition: i64) -> Maintained<()> {
+        if self.segment.is_full() {
+            let next = SegmentOutput::new(self.inner, partition, self.sealer)?;
+            let full = std::mem::replace(&mut self.segment, next);
+            self.report.note(full.finish(self.base)?, &mut self.segments);
         }
-        let metric = self.inner.metric_ref(entry.key.metric)?;
-        let (window, span) = (entry.key.window, &mut self.span);
-        span.first_ns = span.first_ns.min(window_start(window, metric.window_ns));
-        span.last_ns = span.last_ns.max(window_end(window, metric.window_ns));
-        span.first_metric = span.first_metric.min(metric.number);
-        span.last_metric = span.last_metric.max(metric.number);
-        Ok(self.writer.push(entry, digest, source)?)
+        Ok(())
     }
 
-    /// Whether the next window should go to another segment: what is known of each chunk is in
-    /// memory until its segment is finished.
-    pub(super) const fn is_full(&self) -> bool {
-        self.writer.len() >= self.inner.options.segment_bytes
-            || self.writer.chunks() >= SEGMENT_CHUNKS_MAX
-    }
-
-    /// Signs the batch of the new chunks and finishes the segment: nothing where there were no
-    /// chunks at all.
-    pub(super) fn finish(mut self, base: &Base) -> Maintained<Finished> {
-        if self.writer.is_empty() {
-            return Ok((None, None));
-        }
-        let disk = &*self.inner.disk;
-        let batch = match self.batch {
-            Some(place) => {
-                let seal = self.sign(base)?;
-                self.writer.fill_seal(place, &seal);
-                let SealRecord { number, root, count: chunks, producer, signature, .. } = seal;
-                Some(SealedBatch { number, root, chunks, producer, signature })
+    /// Seals windows that are encoded side by side; notes which.
+    fn put_group(
+        &mut self,
+        group: &[(i64, Job)],
+        sealed: &mut HashSet<(u32, Window)>,
+    ) -> Maintained<()> {
+        for ((_, job), chunks) in group.iter().zip(self.sealer.encode_all(self.base, group)) {
+            match chunks {
+                Ok(chunks) => {
+                    chunks.into_iter().try_for_each(|chunk| self.put(chunk))?;
+                    sealed.insert((job.metric.number, job.window));
+                }
+                // What is damaged stays where it is; all else is sealed.
+                Err(ReadError::Fault(fault)) => self.report.faults.push(fault),
+                Err(error) => return Err(error.into()),
             }
-            None => None,
-        };
-        let written = self.writer.finish()?;
-        let folder = segment::folder(self.partition);
-        disk.sync_dir(&folder).at(disk, "sync", &folder)?;
-        let record = SegmentRecord {
-            number: self.number,
-            partition: self.partition,
-            size_bytes: written.size_bytes,
-            chunks: written.chunks,
-            first_sequence: written.first_sequence,
-            last_sequence: written.last_sequence,
-            first_ns: self.span.first_ns,
-            last_ns: self.span.last_ns,
-            first_metric: self.span.first_metric,
-            last_metric: self.span.last_metric,
-        };
-        Ok((Some(record), batch))
+        }
+        Ok(())
     }
 
-    fn sign(&mut self, base: &Base) -> Maintained<SealRecord> {
-        self.leaves.sort_unstable();
-        let leaves: Vec<[u8; 32]> = self.leaves.iter().map(|(_, leaf)| *leaf).collect();
-        let (root, count) = (Tree::from_leaf_hashes(&leaves).root(), leaves.len() as u64);
-        let number = self.inner.take_batch_number()?;
-        Ok(SealRecord {
-            number,
-            first_sequence: first_sequence(base),
-            last_sequence: base.last,
-            count,
-            root,
-            producer: self.sealer.key.public(),
-            signature: self.sealer.key.sign(&statement(number, count, &root)),
-            sealed_ns: self.inner.options.clock.now_ns(),
-        })
+    /// Seals a window slice by slice; whether it is sealed. It is not where any of it is damaged,
+    /// which is found before its first chunk is written.
+    fn put_large(&mut self, partition: i64, job: Job) -> Maintained<bool> {
+        let view = &self.base.view;
+        match layers::check_unsealed(view, job.metric, job.window) {
+            Ok(()) => {}
+            Err(ReadError::Fault(fault)) => {
+                self.report.faults.push(fault);
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let tombstones = view.tombstones.of(job.metric.number);
+        let mut chunks: Option<WindowChunks<'_>> = None;
+        for piece in layers::find_pieces(view, job.metric, job.window, job.window)? {
+            let chunks = match &mut chunks {
+                Some(chunks) => chunks,
+                none => {
+                    let highest = piece.generation;
+                    none.insert(self.sealer.window(job.metric, job.window, highest)?)
+                }
+            };
+            let mut slices = piece.unsealed().slices(job.metric)?;
+            while let Some(block) = slices.next(tombstones).transpose()? {
+                self.make_room(partition)?;
+                chunks.of(&block)?.into_iter().try_for_each(|chunk| self.put(chunk))?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn put(&mut self, chunk: NewChunk) -> Maintained<()> {
+        self.report.records += chunk.entry.body.map_or(0, |body| body.count.into());
+        self.segment.push_new(chunk)
+    }
+
+    fn finish(mut self) -> Maintained<Vec<SegmentRecord>> {
+        self.report.note(self.segment.finish(self.base)?, &mut self.segments);
+        Ok(self.segments)
     }
 }

@@ -142,9 +142,11 @@ impl Inner {
                 statistics.note(body.count.into(), body.first_ns, body.last_ns);
                 continue;
             }
-            let block = window.decode(metric, tombstones)?;
-            if let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) {
-                statistics.note(block.len() as u64, first_ns, last_ns);
+            let mut slices = window.slices(metric)?;
+            while let Some(block) = slices.next(tombstones).transpose()? {
+                if let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) {
+                    statistics.note(block.len() as u64, first_ns, last_ns);
+                }
             }
         }
         Ok(statistics)

@@ -112,20 +112,27 @@ impl OpenChunk {
 
     /// The first and last time, where there are records.
     pub(crate) fn span(&self) -> Option<(i64, i64)> {
-        match &self.records {
-            Records::Fixed { stream, late } => {
+        self.records.span()
+    }
+
+    pub(crate) fn copy(&self) -> OpenCopy {
+        OpenCopy { window: self.window, kind: self.kind, records: self.records.clone() }
+    }
+}
+
+impl Records {
+    /// The first and last time, where there are records.
+    fn span(&self) -> Option<(i64, i64)> {
+        match self {
+            Self::Fixed { stream, late } => {
                 let late = late.iter().map(|(time, _)| *time);
                 let ends =
                     stream.first_time().into_iter().chain(stream.last().map(|(time, _)| time));
                 let times = ends.chain(late);
                 Some((times.clone().min()?, times.max()?))
             }
-            Records::Varying { times, .. } => Some((*times.iter().min()?, *times.iter().max()?)),
+            Self::Varying { times, .. } => Some((*times.iter().min()?, *times.iter().max()?)),
         }
-    }
-
-    pub(crate) fn copy(&self) -> OpenCopy {
-        OpenCopy { window: self.window, kind: self.kind, records: self.records.clone() }
     }
 }
 
@@ -182,6 +189,19 @@ pub(crate) fn column_from_bits(kind: Kind, bits: Vec<u64>) -> Column {
 impl OpenCopy {
     pub(crate) const fn window(&self) -> Window {
         self.window
+    }
+
+    /// The first and last time, where there are records.
+    pub(crate) fn span(&self) -> Option<(i64, i64)> {
+        self.records.span()
+    }
+
+    /// The most memory that the records take decoded: bytes.
+    pub(crate) fn decoded_bytes_max(&self) -> usize {
+        match &self.records {
+            Records::Fixed { stream, late } => (stream.len() + late.len()) * 16,
+            Records::Varying { times, values } => times.len() * 16 + values.data().len(),
+        }
     }
 
     /// The Gorilla stream and how many records it holds, where nothing came out of order.

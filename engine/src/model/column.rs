@@ -137,6 +137,19 @@ impl Column {
         self.len() == 0
     }
 
+    /// About how much memory the values take: bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        match self {
+            Self::F64(values) => size_of_val(&values[..]),
+            Self::I64(values) => size_of_val(&values[..]),
+            Self::U64(values) => size_of_val(&values[..]),
+            Self::Bool(values) => values.len(),
+            Self::Text(values) | Self::Bytes(values) => {
+                size_of_val(values.ends()) + values.data().len() + size_of_val(values.blobs())
+            }
+        }
+    }
+
     /// Value `index`, or `None` past the end.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<ValueRef<'_>> {

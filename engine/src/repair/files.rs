@@ -11,7 +11,7 @@ use crate::error::{DiskContext, DiskError, OpenError, ReadError};
 use crate::keys::ProducerKey;
 use crate::layers::decode_chunk;
 use crate::manifest::{RunRecord, SegmentRecord};
-use crate::run::{self, Run, RunWriter};
+use crate::run::{self, Mark, Mended, Run, RunWriter};
 use crate::segment::{self, ChunkSource, Leaf, PageBudget, SealRecord, Segment, SegmentWriter};
 use crate::verify::{run_faults, segment_faults};
 use crate::view::LiveSegment;
@@ -58,22 +58,32 @@ impl Repairer<'_> {
         let disk = Arc::clone(&self.disk);
         let Some(mut bytes) = read(&*disk, name)? else { return Ok(None) };
         self.originals.push(name.to_owned());
-        if !run::mend(&mut bytes, record.size_bytes) {
-            return Ok(None);
-        }
+        let protect = Arc::clone(&self.options.protect);
         let number = self.manifest.take_number();
+        let mark = |number| Mark::new(&self.manifest.database, number);
+        let marks = (mark(record.number), mark(number));
+        let records = match run::mend(&mut bytes, record.size_bytes, marks, &*protect) {
+            Mended::Table => record.records,
+            Mended::Sections { records } => records,
+            Mended::Nothing => return Ok(None),
+        };
+        if records < record.records {
+            let lost = record.records - records;
+            self.report.lost.push(format!("{lost} of {} records of {name}", record.records));
+        }
         let mended = run::file_name(number);
         write(&*disk, &mended, &bytes)?;
-        let protect = Arc::clone(&self.options.protect);
         let size_bytes = bytes.len() as u64;
+        drop(bytes);
+        let new = RunRecord { number, size_bytes, records, ..record.clone() };
         let live = Run::new(Arc::clone(&disk), protect, mended.clone(), size_bytes);
-        if run_faults(&disk, self.options, &mut self.registry, &mended, &live).is_empty() {
-            return Ok(Some(RunRecord { number, size_bytes, ..record.clone() }));
+        if run_faults(&disk, self.options, &mut self.registry, &live, marks.1).is_empty() {
+            return Ok(Some(new));
         }
-        let rewritten = self.without_damaged_sections(record, name, &live);
+        let rewritten = self.without_damaged_sections(&new, name, &live);
         disk.remove(&mended).at(&*disk, "remove", &mended)?;
         match rewritten {
-            Ok(record) => Ok(Some(record)),
+            Ok(record) => Ok(record),
             Err(ReadError::Fault(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -84,26 +94,32 @@ impl Repairer<'_> {
         record: &RunRecord,
         name: &str,
         live: &Run,
-    ) -> Result<RunRecord, ReadError> {
+    ) -> Result<Option<RunRecord>, ReadError> {
         let sections: Vec<run::Section> = live.sections()?.collect();
         let number = self.manifest.take_number();
-        let disk = &*self.disk;
-        let new = run::file_name(number);
-        let mut writer = RunWriter::create(disk, &*self.options.protect, new)?;
+        let (disk, protect) = (&*self.disk, &*self.options.protect);
+        let mut writer = RunWriter::create(disk, protect, &self.manifest.database, number)?;
+        let mut records = 0;
         for section in sections {
             let kind = self.registry.get(section.metric).map(|definition| definition.kind);
             let block = kind.and_then(|kind| live.decode(&section, kind).ok());
             match block {
-                Some(block) => writer.push_block(section.metric, section.window, &block)?,
+                Some(block) => {
+                    records += block.len() as u64;
+                    writer.push_block(section.metric, section.window, &block)?;
+                }
                 None => self.report.lost.push(format!(
                     "{} records of metric {} in window {}, in {name}",
                     section.count, section.metric, section.window
                 )),
             }
         }
+        if records == 0 {
+            return Ok(None);
+        }
         let size_bytes = writer.finish()?;
         disk.sync_dir(run::DIR).at(disk, "sync", run::DIR)?;
-        Ok(RunRecord { number, size_bytes, ..record.clone() })
+        Ok(Some(RunRecord { number, size_bytes, records, ..record.clone() }))
     }
 
     /// Mends damaged segments, and rewrites them without the bodies that stay damaged.

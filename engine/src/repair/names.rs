@@ -58,6 +58,10 @@ pub(super) fn mend_definitions(
     let len = Manifest::load(disk, &*options.protect)?.metrics_bytes;
     let mut bytes = read_all(disk, registry::log::FILE).at(disk, "read", registry::log::FILE)?;
     bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+    // What is cut off cannot be mended.
+    if (bytes.len() as u64) < len {
+        return Ok(());
+    }
     let mut at = 0;
     while at < bytes.len() {
         // What cannot be mended is named by whoever loads it next.

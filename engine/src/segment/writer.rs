@@ -1,19 +1,17 @@
 //! Writing a segment.
 
-use chronolith_disk::{Disk, DiskFile};
+use chronolith_disk::Disk;
 
 use crate::chunk::ChunkKey;
-use crate::error::{DiskContext, DiskError};
+use crate::error::DiskError;
+use crate::new_file::NewFile;
 use crate::protect::{Protect, Purpose};
 use crate::record;
 use crate::wal::Sequence;
 
 use super::entry::{Before, Body, ChunkEntry};
 use super::index::{Index, Page, SealRecord};
-use super::{END_MAGIC, HEADER_BYTES, PAGE_CHUNKS, TRAILER_BYTES, header};
-
-/// Bytes are collected up to this size before they are handed to the disk.
-const BUFFER_BYTES: usize = 1 << 20;
+use super::{END_MAGIC, PAGE_CHUNKS, TRAILER_BYTES, header};
 
 /// The bytes of a body on their way into a segment.
 pub(crate) enum ChunkSource<'a> {
@@ -25,27 +23,13 @@ pub(crate) enum ChunkSource<'a> {
     Dropped,
 }
 
-/// A segment under construction, removed again where it is not finished. Chunks must come in the order of their keys.
+/// A segment under construction, removed again where it is not finished. Chunks must come in the
+/// order of their keys.
 pub(crate) struct SegmentWriter<'a> {
-    disk: &'a dyn Disk,
     protect: &'a dyn Protect,
-    name: String,
-    file: Box<dyn DiskFile>,
-    buffer: Vec<u8>,
-    /// Where the next byte goes in the file.
-    offset: u64,
+    file: NewFile<'a>,
     index: Index,
     entries: Vec<(ChunkEntry, [u8; 32])>,
-    is_finished: bool,
-}
-
-impl Drop for SegmentWriter<'_> {
-    fn drop(&mut self) {
-        if !self.is_finished {
-            // What fails here is removed by the next opening.
-            let _ = self.disk.remove(&self.name);
-        }
-    }
 }
 
 /// What a finished segment is to the manifest.
@@ -63,12 +47,8 @@ impl<'a> SegmentWriter<'a> {
         protect: &'a dyn Protect,
         name: String,
     ) -> Result<Self, DiskError> {
-        let file = disk.open(&name).at(disk, "create", &name)?;
-        file.set_len(0).at(disk, "empty", &name)?;
-        let buffer = header().to_vec();
-        let (index, entries) = (Index::default(), Vec::new());
-        let offset = HEADER_BYTES as u64;
-        Ok(Self { disk, protect, name, file, buffer, offset, index, entries, is_finished: false })
+        let file = NewFile::create(disk, name, &header())?;
+        Ok(Self { protect, file, index: Index::default(), entries: Vec::new() })
     }
 
     /// The place of a seal batch in this segment's list of batches.
@@ -104,7 +84,7 @@ impl<'a> SegmentWriter<'a> {
 
     /// How long the file is so far: bytes.
     pub(crate) const fn len(&self) -> u64 {
-        self.offset
+        self.file.len()
     }
 
     /// Adds a chunk; its place in the file is filled in here.
@@ -115,13 +95,13 @@ impl<'a> SegmentWriter<'a> {
         source: ChunkSource<'_>,
     ) -> Result<(), DiskError> {
         debug_assert!(self.entries.last().is_none_or(|(before, _)| before.key < entry.key));
-        let offset = self.offset;
+        let offset = self.file.len();
         let size = match source {
             ChunkSource::Body(body) => {
-                record::put(&mut self.buffer, self.protect, Purpose::Chunk, body)
+                record::put(self.file.buffer(), self.protect, Purpose::Chunk, body)
             }
             ChunkSource::Record(record) => {
-                self.buffer.extend_from_slice(record);
+                self.file.buffer().extend_from_slice(record);
                 record.len()
             }
             ChunkSource::Dropped => 0,
@@ -133,17 +113,8 @@ impl<'a> SegmentWriter<'a> {
                 entry.body = entry.body.map(place);
             }
         }
-        self.offset += size as u64;
         self.entries.push((entry, digest));
-        self.write_out(BUFFER_BYTES)
-    }
-
-    fn write_out(&mut self, threshold: usize) -> Result<(), DiskError> {
-        if self.buffer.len() >= threshold && !self.buffer.is_empty() {
-            self.file.append(&self.buffer).at(self.disk, "write", &self.name)?;
-            self.buffer.clear();
-        }
-        Ok(())
+        self.file.relieve()
     }
 
     fn put_page(&mut self, first: usize, last: usize) -> Option<()> {
@@ -158,14 +129,13 @@ impl<'a> SegmentWriter<'a> {
         let page = Page {
             first: chunks.first()?.0.key,
             bodies,
-            offset: self.offset,
-            entries_size: record::put(&mut self.buffer, self.protect, Purpose::Footer, &entries)
+            offset: self.file.len(),
+            entries_size: record::put(self.file.buffer(), self.protect, Purpose::Footer, &entries)
                 as u32,
-            digests_size: record::put(&mut self.buffer, self.protect, Purpose::Footer, &digests)
+            digests_size: record::put(self.file.buffer(), self.protect, Purpose::Footer, &digests)
                 as u32,
             chunks: chunks.len() as u32,
         };
-        self.offset += u64::from(page.entries_size) + u64::from(page.digests_size);
         self.index.pages.push(page);
         Some(())
     }
@@ -175,26 +145,23 @@ impl<'a> SegmentWriter<'a> {
         let count = self.entries.len();
         for first in (0..count).step_by(PAGE_CHUNKS) {
             self.put_page(first, count.min(first + PAGE_CHUNKS));
-            self.write_out(BUFFER_BYTES)?;
+            self.file.relieve()?;
         }
         let index = self.index.to_bytes();
         let mut trailer = Vec::with_capacity(TRAILER_BYTES);
-        trailer.extend_from_slice(&self.offset.to_le_bytes());
-        let size = record::put(&mut self.buffer, self.protect, Purpose::Footer, &index);
+        trailer.extend_from_slice(&self.file.len().to_le_bytes());
+        let size = record::put(self.file.buffer(), self.protect, Purpose::Footer, &index);
         trailer.extend_from_slice(&(size as u32).to_le_bytes());
         trailer.extend_from_slice(&(count as u32).to_le_bytes());
         let crc = crc32fast::hash(&trailer);
         trailer.extend_from_slice(&crc.to_le_bytes());
         trailer.extend_from_slice(&END_MAGIC);
-        self.buffer.extend_from_slice(&trailer);
-        self.offset += (size + TRAILER_BYTES) as u64;
-        self.write_out(1)?;
-        self.file.sync().at(self.disk, "sync", &self.name)?;
-        self.is_finished = true;
+        self.file.buffer().extend_from_slice(&trailer);
+        let size_bytes = self.file.finish()?;
         let sequences = |seal: &SealRecord| (seal.first_sequence, seal.last_sequence);
         let seals = &self.index.seals;
         Ok(WrittenSegment {
-            size_bytes: self.offset,
+            size_bytes,
             chunks: count as u32,
             first_sequence: seals.iter().map(|seal| sequences(seal).0).min().unwrap_or(0),
             last_sequence: seals.iter().map(|seal| sequences(seal).1).max().unwrap_or(0),

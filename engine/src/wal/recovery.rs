@@ -79,14 +79,15 @@ impl Unconfirmed {
     }
 }
 
-/// The files of the log from `first` on, rising; fails where one in between is missing.
-pub(crate) fn files(disk: &dyn Disk, first: u64) -> Result<Vec<u64>, ReadError> {
+/// The files of the log from `first` on, rising; fails where the first, which is durable before a
+/// manifest names it, or one in between is missing.
+fn files(disk: &dyn Disk, first: u64) -> Result<Vec<u64>, ReadError> {
     let names = disk.list(DIR).at(disk, "list", DIR)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
     numbers.retain(|number| *number >= first);
     numbers.sort_unstable();
-    for (number, expected) in numbers.iter().zip(first..) {
-        if *number != expected {
+    for (index, expected) in (0..numbers.len().max(1)).zip(first..) {
+        if numbers.get(index) != Some(&expected) {
             return Err(Fault::new(&file_name(expected), 0, "this file of the log is gone").into());
         }
     }
@@ -153,8 +154,14 @@ pub(crate) fn replay(
         let mut at = 0;
         let problem = loop {
             if at == 0 {
-                if let Err(problem) = read_file_header(bytes, salt, *number) {
-                    break Some(problem);
+                let synced = match read_file_header(bytes, salt, *number) {
+                    Ok(synced) => synced,
+                    Err(problem) => break Some(problem),
+                };
+                let last = last_sequence.unwrap_or(after).max(after);
+                if synced > last {
+                    let what = format!("was synced before {name} began, and is not there");
+                    return Err(missing_end(&maps[..index], synced, &what).into());
                 }
                 at = FILE_HEADER_BYTES;
             }
@@ -168,6 +175,10 @@ pub(crate) fn replay(
             let expected = last_sequence.map_or(frame.sequence.min(after + 1), |last| last + 1);
             if frame.sequence != expected {
                 let found = frame.sequence;
+                if at == FILE_HEADER_BYTES && found > expected {
+                    let what = format!("is not there, and {name} goes on with frame {found}");
+                    return Err(missing_end(&maps[..index], found - 1, &what).into());
+                }
                 break Some(format!("frame {found} of the log stands where {expected} should"));
             }
             last_sequence = Some(frame.sequence);
@@ -195,8 +206,10 @@ pub(crate) fn replay(
             Some(problem) => problem,
         };
         let place = LogEnd { file: *number, offset: at as u64 };
-        // Nothing is written behind a header before the header is on stable storage.
-        let is_header = at == 0 && bytes.len() > FILE_HEADER_BYTES;
+        // Nothing is written behind a header, or to a later file, and no manifest names a file as
+        // the first, before the header is on stable storage.
+        let is_header =
+            at == 0 && (bytes.len() > FILE_HEADER_BYTES || index == 0 || index + 1 < maps.len());
         let is_confirmed = is_header
             || confirmed.is_some_and(|confirmed| place < confirmed)
             || is_confirmed_later(database, &maps[index..], at, last_sequence.unwrap_or(after));
@@ -214,6 +227,13 @@ pub(crate) fn replay(
     let last_sequence = last_sequence.unwrap_or(after).max(after);
     let confirmed = unconfirmed.begins(first_file, confirmed);
     Ok(Recovered { files: numbers, end, confirmed, last_sequence, torn: None })
+}
+
+/// The fault of a file of the log that ends, at a frame, before all that it held.
+fn missing_end(before: &[(u64, Mapped)], sequence: Sequence, what: &str) -> Fault {
+    let (number, len) = before.last().map_or((0, 0), |(number, bytes)| (*number, bytes.len()));
+    let what = format!("the file ends early: frame {sequence} {what}");
+    Fault::new(&file_name(number), len as u64, what)
 }
 
 /// Whether a whole frame behind the place, or the header of a later file, says that what stood

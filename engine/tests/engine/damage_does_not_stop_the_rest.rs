@@ -73,7 +73,8 @@ fn a_damaged_section_of_a_run_leaves_its_window_unsealed_and_no_other() {
     }
     db.flush().unwrap();
     db.close().unwrap();
-    flip(&disk, &names(&disk, ".run")[0], 20);
+    // Behind the header and the mark.
+    flip(&disk, &names(&disk, ".run")[0], 30);
 
     let (db, ids) = open(&disk);
     let report = db.seal(SealScope::All).unwrap();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 use chronolith_engine::{
     Change, ChangeKind, Changes, Db, Definition, Durability, Kind, Level, Metric, MetricId,
-    SealScope, Value,
+    SealScope, Value, verify,
 };
 
-use crate::oracle::options;
+use crate::oracle::{options, scan};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -90,6 +90,42 @@ fn the_catalogue_lists_every_chunk_whatever_its_level() {
     let reader = chronolith_engine::Options { read_only: true, create: false, ..options() };
     let db = Db::open_on(Arc::new(disk), reader).unwrap();
     assert_eq!(db.catalogue("car-1").unwrap(), both, "read by somebody who takes no lock");
+}
+
+/// Symptom: after a metric's level was raised, headers of what was sealed before went on showing its
+/// names and times. Loss: what the level hides. Cause: only new chunks took the new level. Fix: a
+/// compaction replaces the old ones; what was given away before stays given away.
+#[test]
+fn raising_a_level_rewrites_what_was_sealed_before() {
+    let (disk, db) = database();
+    let id = db.define(definition()).unwrap();
+    let other = db.define(Definition { metric: Metric::new("car-1", "other"), ..definition() });
+    let other = other.unwrap();
+    for at in 0..3 {
+        write(&db, id, at * SECOND_NS, at as f64);
+        write(&db, other, at * SECOND_NS, at as f64);
+    }
+    db.seal(SealScope::All).unwrap();
+    let shown = |id: MetricId| -> Vec<bool> {
+        let chunks = db.chunks(id, ..).unwrap();
+        let whole = chunks.iter().filter(|chunk| chunk.body.is_some());
+        let header = |key| db.provable_chunk(key).unwrap().unwrap().header;
+        let shows = |header: Vec<u8>| header.windows(5).any(|bytes| bytes == b"speed");
+        whole.map(|chunk| shows(header(chunk.key))).collect()
+    };
+    let before = scan(&db, id, i64::MIN, i64::MAX);
+    let ids = |id| -> Vec<_> { db.chunks(id, ..).unwrap().iter().map(|c| c.cid).collect() };
+    let unchanged = ids(other);
+    assert!(shown(id).iter().all(|shows| *shows));
+    db.define(definition().level(Level::Personal)).unwrap();
+    assert!(db.compact().unwrap().rewritten_windows > 0);
+    assert!(!shown(id).is_empty() && shown(id).iter().all(|shows| !shows));
+    assert_eq!(scan(&db, id, i64::MIN, i64::MAX), before);
+    assert_eq!(ids(other), unchanged, "no other metric's chunks change");
+    assert_eq!(db.compact().unwrap().rewritten_windows, 0, "once is enough");
+    db.close().unwrap();
+    let shared: Arc<dyn Disk> = Arc::new(disk);
+    assert_eq!(verify(&shared, &options()).faults, []);
 }
 
 /// Symptom: a reader of changes never heard of a deletion that came while it asked. Loss: derived

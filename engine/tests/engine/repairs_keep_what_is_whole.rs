@@ -17,7 +17,7 @@ fn open(disk: &SimDisk) -> Result<Db, String> {
     Db::open_on(Arc::new(disk.clone()), script_options()).map_err(|error| error.to_string())
 }
 
-fn repaired(disk: &SimDisk) -> Result<RepairReport, String> {
+pub(crate) fn repaired(disk: &SimDisk) -> Result<RepairReport, String> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     repair(&disk, &script_options()).map_err(|error| error.to_string())
 }
@@ -51,9 +51,28 @@ fn refer(db: &Db, id: MetricId, time_ns: i64, content: &[u8]) -> BlobRef {
 }
 
 /// A store with two segments, a run, state, definitions, blobs and a log, closed.
-fn store() -> SimDisk {
+pub(crate) fn store() -> SimDisk {
     let disk = SimDisk::new();
+    fill(&disk).close().unwrap();
+    disk
+}
+
+/// The same, as a killed process leaves it: the log has two files, and its end is not recorded.
+pub(crate) fn killed_store() -> SimDisk {
+    let disk = SimDisk::new();
+    let db = fill(&disk);
+    let disk = disk.deep_clone();
+    drop(db);
     let db = open(&disk).unwrap();
+    write(&db, 150, 3);
+    write(&db, 160, 1);
+    let killed = disk.deep_clone();
+    drop(db);
+    killed
+}
+
+fn fill(disk: &SimDisk) -> Db {
+    let db = open(disk).unwrap();
     for number in 0..6 {
         db.define(definition(number, "km/h")).unwrap();
     }
@@ -70,8 +89,7 @@ fn store() -> SimDisk {
     write(&db, 127, 3);
     db.delete(&[id], 119 * SECOND_NS..=120 * SECOND_NS).unwrap();
     write(&db, 140, 2);
-    db.close().unwrap();
-    disk
+    db
 }
 
 type Times = Vec<BTreeMap<i64, Value>>;
@@ -81,7 +99,7 @@ fn times(content: &Content) -> Times {
 }
 
 /// Repairs a damaged disk; what it holds then. Everything holds that must hold of any repair.
-fn check(disk: &SimDisk, whole: &Content, place: &str) -> (RepairReport, Content) {
+pub(crate) fn check(disk: &SimDisk, whole: &Content, place: &str) -> (RepairReport, Content) {
     let report = repaired(disk).unwrap_or_else(|error| panic!("{place}: {error}"));
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let verified = verify(&shared, &script_options());
@@ -191,6 +209,46 @@ fn a_segment_without_its_index_keeps_its_chunks() {
     }
 }
 
+/// Symptom: two damaged bytes in the table of a run lost all of its records. Loss: up to a whole
+/// memtable of acknowledged records. Cause: only the table said where and what the sections are. Fix:
+/// each says so itself, behind a mark of its file.
+#[test]
+fn a_run_without_its_table_keeps_its_sections() {
+    let disk = store();
+    let whole = content(&open(&disk.deep_clone()).unwrap()).unwrap();
+    let path = disk.files().into_iter().find(|path| path.starts_with("runs/")).unwrap();
+    let size = disk.read_file(&path).unwrap().len() as u64;
+    let lost_of = |report: &RepairReport| report.lost.len();
+    for (from, wiped) in [(28, 28), (28 + 200, 228), (28 + 200, 40), (size, 16), (200, 8)] {
+        let damaged = disk.deep_clone();
+        wipe(&damaged, &path, size - from, wiped);
+        let place = format!("{wiped} bytes {from} before the end of {path}");
+        let (report, found) = check(&damaged, &whole, &place);
+        assert_eq!((lost_of(&report), &found), (0, &whole), "{place}: {report:?}");
+    }
+    // Without its table, and damaged in one section, that section is lost and no other.
+    for offset in (16..size / 2).step_by(7) {
+        let damaged = disk.deep_clone();
+        wipe(&damaged, &path, offset, 6);
+        wipe(&damaged, &path, size - 28, 28);
+        let (report, found) = check(&damaged, &whole, &format!("6 bytes from {offset}"));
+        assert!(lost_of(&report) <= 2, "{report:?}");
+        let missing = |(a, b): (&Vec<_>, &Vec<_>)| a.len() - b.len();
+        let missing: usize = whole.records.iter().zip(&found.records).map(missing).sum();
+        assert!(missing <= 12, "{missing} records for 6 bytes from {offset}");
+    }
+    // Cut short, it keeps what is before the cut.
+    let file = damaged_len(&disk, &path, size * 2 / 3);
+    let (_, found) = check(&file, &whole, "cut short");
+    assert!(found.records.iter().flatten().count() > 0, "nothing is left");
+}
+
+fn damaged_len(disk: &SimDisk, path: &str, len: u64) -> SimDisk {
+    let damaged = disk.deep_clone();
+    damaged.open(path).unwrap().set_len(len).unwrap();
+    damaged
+}
+
 /// Symptom: after a repair the records of one metric were those of another. Loss: both. Cause:
 /// metrics whose definitions were behind the damage got new numbers, and their records kept the
 /// old. Fix: records and deletions follow their metric; what belongs to none is dropped and said.
@@ -203,7 +261,7 @@ fn records_behind_a_lost_definition_stay_with_their_metric() {
             .unwrap()
     };
     named("first");
-    let mut bounds = vec![disk.read_file("wal/000000000001.wal").unwrap().len()];
+    let mut bounds = vec![disk.read_file("wal/000000000002.wal").unwrap().len()];
     let put = |records: &[(MetricId, f64)]| {
         let mut batch = db.batch();
         records.iter().for_each(|(id, value)| batch.push(*id, 7, *value).unwrap());
@@ -211,17 +269,17 @@ fn records_behind_a_lost_definition_stay_with_their_metric() {
     };
     let first = db.metric_by_number(0).unwrap();
     put(&[(first, 0.1)]);
-    bounds.push(disk.read_file("wal/000000000001.wal").unwrap().len());
+    bounds.push(disk.read_file("wal/000000000002.wal").unwrap().len());
     let lost = named("lost");
     db.sync().unwrap();
-    bounds.push(disk.read_file("wal/000000000001.wal").unwrap().len());
+    bounds.push(disk.read_file("wal/000000000002.wal").unwrap().len());
     let (second, third) = (named("second"), named("third"));
     put(&[(first, 1.0), (lost, 2.0), (second, 3.0), (third, 4.0)]);
     db.delete(&[second], 100..=200).unwrap();
     put(&[(third, 5.0)]);
     drop(db);
     // The whole frame that defines it.
-    wipe(&disk, "wal/000000000001.wal", bounds[1] as u64, (bounds[2] - bounds[1]) as u64);
+    wipe(&disk, "wal/000000000002.wal", bounds[1] as u64, (bounds[2] - bounds[1]) as u64);
     let report = repaired(&disk).unwrap();
     assert!(
         report.lost.iter().any(|lost| lost.contains("1 records of metric number 1")),

@@ -14,7 +14,7 @@ const BAD_TEXT: CodecError = CodecError::Damaged("a text is not UTF-8");
 
 /// Bytes of values that an encoding of some bytes may stand for. A decoder must not allocate far
 /// more than it is given, so what is more repetitive than this is kept less compactly.
-const fn data_max(encoded_bytes: usize) -> usize {
+pub(super) const fn data_max(encoded_bytes: usize) -> usize {
     encoded_bytes.saturating_mul(4).saturating_add(512 * 1024)
 }
 
