@@ -155,6 +155,15 @@ impl Repairer<'_> {
                 let (name, rest) = (wal::file_name(*number), bytes.len() - end);
                 self.report.lost.push(format!("the last {rest} bytes of {name}"));
             }
+            let closed_at = self.manifest.clean_end.filter(|closed| closed.file == *number);
+            let missing =
+                closed_at.map_or(0, |closed| closed.offset.saturating_sub(bytes.len() as u64));
+            if missing > 0 {
+                let name = wal::file_name(*number);
+                self.report
+                    .lost
+                    .push(format!("{missing} bytes at the end of {name}, which is cut short"));
+            }
         }
         frames
     }
