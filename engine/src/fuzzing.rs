@@ -17,11 +17,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 
 use crate::block::Block;
 use crate::chunk::codec::Policy;
-use crate::manifest;
 use crate::model::{Column, Definition, Kind, Level, Metric, Place, ValueRef};
 use crate::protect::{Clear, Protect, ProtectError, Protection, Purpose};
 use crate::registry::Defined;

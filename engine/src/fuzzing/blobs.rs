@@ -1,8 +1,9 @@
 //! Blobs.
 
+use std::io::Read;
 use std::sync::Arc;
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
 
 use crate::blob::{self, BlobReader, BlockList};

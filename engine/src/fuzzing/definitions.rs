@@ -1,6 +1,6 @@
 //! Definitions of metrics and the key-value state: what is loaded when a database is opened.
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 
 use crate::db;
 use crate::encoding::{Reader, put_bytes, put_varint};
@@ -12,7 +12,7 @@ use crate::registry::{self, Defined, Registry};
 
 use super::{disk_with, two_definitions};
 
-fn assert_same_definitions(left: &[Defined], right: &[Defined]) {
+pub(super) fn assert_same_definitions(left: &[Defined], right: &[Defined]) {
     let plain = |all: &[Defined]| -> Vec<_> {
         all.iter().map(|one| (one.metric, Definition::clone(&one.definition))).collect()
     };

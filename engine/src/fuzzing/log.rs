@@ -4,12 +4,13 @@ use chronolith_merkle::{HashFunction, RAW, content_id};
 
 use crate::batch::{Batch, StateChange, put_value};
 use crate::model::{BlobRef, Kind, ValueRef};
-use crate::protect::{Clear, Protection, Purpose};
+use crate::protect::{Clear, Protect, Protection, Purpose};
 use crate::wal;
 use crate::wal::frame::{Frame, FrameView, Salt, file_header};
 use crate::wal::payload::{decode, encode};
 use crate::wal::recovery::{LogEnd, LogStart, replay};
 
+use super::definitions::assert_same_definitions;
 use super::{a_deletion, block_of, disk_with, split, two_definitions};
 
 /// Whole frames of the log, damaged ones, and the reading of a file of them:

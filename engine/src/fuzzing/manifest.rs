@@ -1,6 +1,6 @@
 //! The manifest, records and the key file.
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 
 use crate::keys::{self, ProducerKey};
 use crate::manifest::{self, Manifest, RetentionRule, RunRecord, SegmentRecord, Tombstone};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 
 use crate::chunk::codec::gorilla;
 use crate::model::Kind;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chronolith_disk::SimDisk;
+use chronolith_disk::{Disk, SimDisk};
 use chronolith_merkle::HashFunction;
 
 use crate::chunk::{ChunkKey, Statistics};
