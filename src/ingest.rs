@@ -9,6 +9,8 @@
 //! ([`IngestOptions::max_row_bytes`]). Gzip is unpacked on the way.
 
 mod args;
+#[cfg(feature = "sql")]
+mod arrow;
 mod can;
 mod csv;
 mod detect;
@@ -60,9 +62,33 @@ pub fn ingest_file<S: RecordSink + ?Sized>(
         return ingest_reader(io::stdin().lock(), "-", options, sink, report, progress);
     }
     let name = path.display().to_string();
-    let file =
-        File::open(path).map_err(|source| IngestError::Open { file: name.clone(), source })?;
+    let file = File::open(path);
+    #[cfg_attr(not(feature = "sql"), expect(unused_mut, reason = "only Parquet is looked into"))]
+    let mut file = file.map_err(|source| IngestError::Open { file: name.clone(), source })?;
+    #[cfg(feature = "sql")]
+    if matches!(options.format, None | Some(Format::Parquet)) && arrow::is_parquet(&mut file) {
+        return ingest_parquet(file, &name, options, sink, report, progress);
+    }
     ingest_reader(file, &name, options, sink, report, progress)
+}
+
+/// Reads a Parquet file, which needs more than a stream of bytes.
+#[cfg(feature = "sql")]
+fn ingest_parquet<S: RecordSink + ?Sized>(
+    file: File,
+    name: &str,
+    options: &IngestOptions,
+    sink: &mut S,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, IngestError> {
+    report.begin_file(name);
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut intake = Intake::new(name, Format::Parquet, options, sink, report);
+    let outcome = arrow::run_parquet(file, &mut intake, progress);
+    let summary = Summary { bytes, detected: options.format.is_none(), ..intake.finish() };
+    report.end_file()?;
+    outcome.map(|()| summary)
 }
 
 /// Reads one input; `name` is what messages call it, and its ending helps to detect the format.
@@ -90,6 +116,11 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
         Format::Jsonl => jsonl::run(&mut source, &mut intake),
         Format::Candump | Format::Asc | Format::Gvret => can::run(&mut source, &mut intake),
         Format::Nmea => nmea::run(&mut source, &mut intake),
+        #[cfg(feature = "sql")]
+        Format::Arrow => arrow::run_ipc(&mut source, &mut intake),
+        #[cfg(not(feature = "sql"))]
+        Format::Arrow => Err(intake.option_error("this build, without SQL, reads no Arrow files")),
+        Format::Parquet => Err(intake.option_error(detect::NO_PARQUET)),
     };
     let mut summary = intake.finish();
     summary.bytes = source.stored_bytes();

@@ -5,7 +5,7 @@
 //! line where a cell starts, and a quote that is never closed costs its own line and not the rest
 //! of the file. The tests compare the cutting with that crate.
 
-mod header;
+pub(super) mod header;
 mod long;
 mod split;
 mod time;

@@ -37,7 +37,7 @@ pub enum IngestError {
     /// Nothing says what format the input has.
     #[error(
         "cannot tell the format of {file}: {why}; \
-         give --format csv|line|jsonl|candump|asc|gvret|nmea"
+         give --format csv|line|jsonl|candump|asc|gvret|nmea|parquet|arrow"
     )]
     UnknownFormat {
         /// The file.

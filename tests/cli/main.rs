@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[cfg(feature = "sql")]
+mod columns_come_back;
 mod commands_in_documents_run;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
