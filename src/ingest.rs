@@ -9,6 +9,8 @@
 //! ([`IngestOptions::max_row_bytes`]). Gzip is unpacked on the way.
 
 mod args;
+#[cfg(feature = "sql")]
+mod arrow;
 mod can;
 mod csv;
 mod detect;
@@ -63,14 +65,46 @@ pub fn ingest_file<S: RecordSink + ?Sized>(
         return ingest_reader(io::stdin().lock(), "-", options, sink, report, progress);
     }
     let name = path.display().to_string();
-    let file =
+    #[cfg_attr(not(feature = "sql"), expect(unused_mut, reason = "only Parquet is looked into"))]
+    let mut file =
         File::open(path).map_err(|source| IngestError::Open { file: name.clone(), source })?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
         let source =
             io::Error::new(io::ErrorKind::IsADirectory, "it is a directory; name its files");
         return Err(IngestError::Open { file: name, source }.into());
     }
+    #[cfg(feature = "sql")]
+    if matches!(options.format, None | Some(Format::Parquet)) && arrow::is_parquet(&mut file) {
+        return ingest_parquet(file, &name, options, sink, report, progress);
+    }
     ingest_reader(file, &name, options, sink, report, progress)
+}
+
+/// Reads a Parquet file, which needs more than a stream of bytes.
+#[cfg(feature = "sql")]
+fn ingest_parquet<S: RecordSink + ?Sized>(
+    file: File,
+    name: &str,
+    options: &IngestOptions,
+    sink: &mut S,
+    report: &mut Report,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, Broken> {
+    report.begin_file(name);
+    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    let mut intake = Intake::new(name, Format::Parquet, options, sink, report);
+    let outcome = arrow::run_parquet(file, &mut intake, progress);
+    let summary = Summary { bytes, detected: options.format.is_none(), ..intake.finish() };
+    ended(outcome.and(report.end_file()), summary)
+}
+
+/// What an input came to, whether it was read to its end or not.
+fn ended(outcome: Result<(), IngestError>, summary: Summary) -> Result<Summary, Broken> {
+    let Err(mut error) = outcome else { return Ok(summary) };
+    if let IngestError::Read { rows, .. } = &mut error {
+        *rows = summary.rows;
+    }
+    Err(Broken { error, summary: Some(Box::new(summary)) })
 }
 
 /// Reads one input; `name` is what messages call it, and its ending helps to detect the format.
@@ -88,7 +122,8 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
     if !source.window().contains(&b'\n') {
         source.fill_lines(detect::SAMPLE_BYTES)?;
     }
-    let returns_end_lines = source.settle_line_ends();
+    let is_text = options.format != Some(Format::Arrow) && !detect::is_arrow(source.window());
+    let returns_end_lines = is_text && source.settle_line_ends();
     let format = match options.format {
         Some(format) => detect::refine(format, source.window()),
         None => detect::format(name, source.window(), options.skip_lines)?,
@@ -103,18 +138,14 @@ pub fn ingest_reader<S: RecordSink + ?Sized>(
         Format::Jsonl => jsonl::run(&mut source, &mut intake),
         Format::Candump | Format::Asc | Format::Gvret => can::run(&mut source, &mut intake),
         Format::Nmea => nmea::run(&mut source, &mut intake),
+        #[cfg(feature = "sql")]
+        Format::Arrow => arrow::run_ipc(&mut source, &mut intake),
+        #[cfg(not(feature = "sql"))]
+        Format::Arrow => Err(intake.option_error("this build, without SQL, reads no Arrow files")),
+        Format::Parquet => Err(intake.option_error(detect::NO_PARQUET)),
     };
     let mut summary = intake.finish();
     summary.bytes = source.stored_bytes();
     summary.detected = options.format.is_none();
-    let ended = report.end_file();
-    match outcome.and(ended) {
-        Ok(()) => Ok(summary),
-        Err(mut error) => {
-            if let IngestError::Read { rows, .. } = &mut error {
-                *rows = summary.rows;
-            }
-            Err(Broken { error, summary: Some(Box::new(summary)) })
-        }
-    }
+    ended(outcome.and(report.end_file()), summary)
 }

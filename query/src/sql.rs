@@ -7,6 +7,7 @@
 
 mod aggregates;
 mod answer;
+mod asof;
 mod bucket;
 mod catalog;
 mod columns;
@@ -17,6 +18,7 @@ mod functions;
 mod gapfill;
 mod guard;
 mod order;
+mod planner;
 mod problem;
 mod scan;
 mod session;

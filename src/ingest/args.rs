@@ -18,7 +18,8 @@ pub struct IngestArgs {
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
-    /// csv, line, jsonl, candump, asc, gvret or nmea [default: found out from name and contents]
+    /// csv, line, jsonl, candump, asc, gvret, nmea, parquet or arrow [default: found out from name
+    /// and contents]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
 

@@ -7,7 +7,7 @@
 
 mod columns;
 mod decimal;
-mod header;
+pub(super) mod header;
 mod long;
 mod preamble;
 mod split;

@@ -6,6 +6,10 @@ use super::{Format, IngestError, can, line, nmea};
 /// How much of the input is looked at.
 pub(super) const SAMPLE_BYTES: usize = 64 << 10;
 
+/// Why an input is not read as Parquet.
+pub(super) const NO_PARQUET: &str = "this is no Parquet file that can be read here: give the file \
+    itself, not a pipe and not packed, to a build with SQL";
+
 /// The format of an input that starts with `sample`.
 pub(super) fn format(name: &str, sample: &[u8], skip_lines: u64) -> Result<Format, IngestError> {
     let by_name = of_name(name);
@@ -41,11 +45,24 @@ fn of_name(name: &str) -> Option<Format> {
         "candump" => Some(Format::Candump),
         "asc" => Some(Format::Asc),
         "nmea" => Some(Format::Nmea),
+        "parquet" => Some(Format::Parquet),
+        "arrow" | "arrows" | "feather" => Some(Format::Arrow),
         _ => None,
     }
 }
 
+/// Whether this is the beginning of a file of Arrow IPC, or of a stream.
+pub(super) fn is_arrow(sample: &[u8]) -> bool {
+    sample.starts_with(b"ARROW1") || sample.starts_with(&[0xff; 4])
+}
+
 fn of_contents(sample: &[u8], skip_lines: u64) -> Option<Format> {
+    if sample.starts_with(b"PAR1") {
+        return Some(Format::Parquet);
+    }
+    if is_arrow(sample) {
+        return Some(Format::Arrow);
+    }
     let first = first_lines(sample, skip_lines).next()?;
     if first.starts_with('{') {
         return Some(Format::Jsonl);

@@ -35,6 +35,16 @@ pub enum IngestError {
         /// What the system or the decompressor says.
         source: io::Error,
     },
+    /// A file of batches of columns (Parquet, Arrow IPC) cannot be read on.
+    #[error("{file}: reading failed after row {row}: {problem}; the rows before it were taken")]
+    Batches {
+        /// The file.
+        file: String,
+        /// The last row that was read.
+        row: u64,
+        /// What the decoder says.
+        problem: String,
+    },
     /// Reading was stopped by [`IngestOptions::stop`](super::IngestOptions::stop).
     #[error("{file}: stopped after line {line}; the rows before were taken")]
     Stopped {
@@ -52,7 +62,7 @@ pub enum IngestError {
     /// Nothing says what format the input has.
     #[error(
         "cannot tell the format of {file}: {why}; \
-         give --format csv|line|jsonl|candump|asc|gvret|nmea"
+         give --format csv|line|jsonl|candump|asc|gvret|nmea|parquet|arrow"
     )]
     UnknownFormat {
         /// The file.
@@ -88,6 +98,12 @@ impl IngestError {
     /// A failure to read; the rows are known at the end of the file only.
     pub(super) fn read(file: &str, line: u64, byte: u64, source: io::Error) -> Self {
         Self::Read { file: file.to_owned(), line, rows: 0, byte, source }
+    }
+
+    /// A failure to decode columns behind a row.
+    #[cfg(feature = "sql")]
+    pub(super) fn batches(file: &str, row: u64, problem: String) -> Self {
+        Self::Batches { file: file.to_owned(), row, problem }
     }
 }
 

@@ -33,12 +33,25 @@ pub enum Format {
     Gvret,
     /// NMEA 0183 sentences.
     Nmea,
+    /// Parquet files.
+    Parquet,
+    /// Arrow IPC: files (Feather) and streams.
+    Arrow,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 7] =
-        [Self::Csv, Self::Line, Self::Jsonl, Self::Candump, Self::Asc, Self::Gvret, Self::Nmea];
+    pub const ALL: [Self; 9] = [
+        Self::Csv,
+        Self::Line,
+        Self::Jsonl,
+        Self::Candump,
+        Self::Asc,
+        Self::Gvret,
+        Self::Nmea,
+        Self::Parquet,
+        Self::Arrow,
+    ];
 
     /// The name that `--format` takes.
     #[must_use]
@@ -51,6 +64,8 @@ impl Format {
             Self::Asc => "asc",
             Self::Gvret => "gvret",
             Self::Nmea => "nmea",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
         }
     }
 
@@ -71,6 +86,8 @@ impl fmt::Display for Format {
             Self::Asc => "ASC",
             Self::Gvret => "GVRET CSV",
             Self::Nmea => "NMEA 0183",
+            Self::Parquet => "Parquet",
+            Self::Arrow => "Arrow IPC",
         })
     }
 }

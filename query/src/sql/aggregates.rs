@@ -4,6 +4,7 @@
 mod bounds;
 mod ends;
 mod histogram;
+pub(crate) mod latest;
 mod numbers;
 mod points;
 mod sliding;
@@ -23,6 +24,8 @@ pub(crate) fn register(state: &mut SessionState) {
         numbers::avg(),
         ends::first(),
         ends::last(),
+        ends::latest(),
+        ends::latest_time(),
         points::rate(),
         points::increase(),
         points::delta(),

@@ -3,9 +3,10 @@
 //! `SELECT keys, time_bucket(...), aggregates FROM metric GROUP BY ...` is what everybody asks of
 //! time series. DataFusion would hash every row; the engine walks columns that are sorted already,
 //! and a bucket that covers whole chunks needs no decoding at all. [`rule`] recognises the query,
-//! [`operator`] answers it; what the rule does not recognise stays DataFusion's, with equal answers.
+//! [`operator`] answers it, or where only the latest records are asked for, [`latest`]; what the rule does not recognise stays DataFusion's, with equal answers.
 
 mod call;
+mod latest;
 mod operator;
 mod rule;
 

@@ -6,16 +6,14 @@
 
 mod node;
 mod operator;
-mod planner;
+pub(super) mod planner;
 mod rule;
 
 use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 
-/// Puts rule and planner into a session.
+/// Puts the rule into a session.
 pub(crate) fn install(builder: SessionStateBuilder) -> SessionStateBuilder {
-    builder
-        .with_analyzer_rule(Arc::new(rule::GapFillRule))
-        .with_query_planner(Arc::new(planner::GapFillPlanner))
+    builder.with_analyzer_rule(Arc::new(rule::GapFillRule))
 }

@@ -19,10 +19,11 @@ use tokio::runtime::Runtime;
 use super::answer::Answer;
 use super::catalog::{self, Lookup};
 use super::error::QueryError;
+use super::planner::Planner;
 use super::problem::{Problem, execution_error};
 use super::table::MetricTable;
 use super::watch::Watch;
-use super::{aggregates, bucket, functions, gapfill, guard};
+use super::{aggregates, asof, bucket, functions, gapfill, guard};
 
 /// Bounds on one query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,8 @@ impl Default for Limits {
 
 /// How many large consumers an error about memory names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN;
+/// How far each partition of a sorted scan runs ahead of those that it is merged with: bytes.
+const SORT_BUFFER_BYTES: usize = 1 << 20;
 /// How much of a query may go to temporary files: bytes.
 const TEMPORARY_BYTES_MAX: u64 = 8 << 30;
 /// The stack of the threads that plan and run queries: bytes. Planning recurses over expressions
@@ -140,6 +143,8 @@ impl Sql {
         let mut names: Vec<String> =
             names.chain(state.window_functions().keys()).cloned().collect();
         names.extend(state.table_functions().keys().cloned());
+        // What begins with two underscores is no function that anybody writes.
+        names.retain(|name| !name.starts_with("__"));
         names.sort_unstable();
         names.dedup();
         names
@@ -172,7 +177,7 @@ async fn begin(context: &SessionContext, sql: &str) -> PlanResult<SendableRecord
     let options =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let state = context.state();
-    let plan = state.create_logical_plan(sql).await?;
+    let plan = state.statement_to_plan(asof::statement(&state, sql)?).await?;
     options.verify_plan(&plan)?;
     let physical = state.create_physical_plan(&plan).await?;
     execute_stream(physical, state.task_ctx())
@@ -189,9 +194,14 @@ fn state(threads: usize) -> SessionState {
     options.sql_parser.collect_spans = true;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.collect_statistics = false;
+    // Scans merge metrics without waiting; a larger buffer only holds records that nobody wants yet.
+    options.execution.sort_pushdown_buffer_capacity = SORT_BUFFER_BYTES;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
-    let mut state = gapfill::install(bucket::install(builder)).build();
+    let builder = builder.with_analyzer_rule(Arc::new(aggregates::latest::LatestRule));
+    let builder = asof::install(gapfill::install(bucket::install(builder)));
+    let mut state = builder.with_query_planner(Arc::new(Planner)).build();
     functions::register(&mut state);
+    asof::register(&mut state);
     aggregates::register(&mut state);
     state
 }

@@ -52,6 +52,33 @@ fn queries() -> Vec<String> {
          FROM temperature WHERE time < '2025-01-05T00:00:00Z'"
             .to_owned(),
     );
+    queries.extend(as_of_joins());
+    queries
+}
+
+/// As-of joins: temperatures above a bound with those of a moment later or earlier.
+fn as_of_joins() -> Vec<String> {
+    let warm = "(SELECT device, time + INTERVAL '25 minutes' AS time, value FROM temperature \
+                WHERE value > 12 AND time < '2025-03-01T00:00:00Z')";
+    let all = "(SELECT * FROM temperature WHERE time < '2025-02-15T00:00:00Z')";
+    let mut queries = Vec::new();
+    for kind in ["", "LEFT "] {
+        for sign in [">=", ">", "<=", "<"] {
+            queries.push(format!(
+                "SELECT a.device, a.time, a.value, b.time, b.value FROM {all} a \
+                 ASOF {kind}JOIN {warm} b ON a.device = b.device AND a.time {sign} b.time"
+            ));
+        }
+        queries.push(format!(
+            "SELECT device, time, a.value, b.value FROM {all} a ASOF {kind}JOIN {warm} b \
+             USING (device, time) WHERE a.value > 0"
+        ));
+    }
+    queries.push(format!(
+        "SELECT count(*), sum(b.value) FROM {all} a ASOF JOIN \
+         (SELECT * FROM {warm} WHERE device = 'attic') b ON b.time <= a.time \
+         WHERE a.device <> 'attic' AND a.time > '2025-01-07T12:00:00Z'"
+    ));
     queries
 }
 

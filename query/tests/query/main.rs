@@ -8,6 +8,7 @@
 
 mod answers_equal_a_naive_oracle;
 mod answers_equal_those_of_duckdb;
+mod as_of_joins_find_the_nearest;
 mod buckets_equal_plain_datafusion;
 mod fixture;
 mod gaps_are_filled;

@@ -63,3 +63,49 @@ fn bounds_on_integers_skip_chunks() {
     let plan = plan(&fixture, "SELECT value FROM rpm WHERE value > 1000000");
     assert!(figure(&plan, "chunks_pruned") > 0, "{plan}");
 }
+
+#[test]
+fn the_latest_records_come_from_the_index() {
+    let fixture = fixture(3);
+    let plain = "SELECT device, last(value, time), max(time) FROM (SELECT * FROM rpm LIMIT 1000000) \
+                 GROUP BY device ORDER BY device";
+    let expected = fixture.rows(plain);
+    for sql in [
+        "SELECT device, latest(value), latest_time(value) FROM rpm GROUP BY device ORDER BY device",
+        "SELECT device, last(value, time), max(time) FROM rpm GROUP BY device ORDER BY device",
+    ] {
+        assert_eq!(fixture.rows(sql), expected, "{sql}");
+        let plan = plan(&fixture, sql);
+        assert!(plan.contains("LatestScan: metrics=4") && !plan.contains("RecordScan"), "{plan}");
+        assert_eq!(figure(&plan, "index_lookups"), 4, "{plan}");
+    }
+    // Where more is asked for, and in ranges, the answer is the same.
+    for (short, long) in [
+        ("SELECT latest(value) FROM speed", "SELECT last(value, time) FROM speed"),
+        (
+            "SELECT device, latest(value), count(*) FROM note GROUP BY device ORDER BY 1",
+            "SELECT device, last(value, time), count(time) FROM note GROUP BY device ORDER BY 1",
+        ),
+        (
+            "SELECT latest(a.value), latest_time(b.value) FROM rpm a JOIN speed b \
+             ON a.time = b.time AND a.device = b.device",
+            "SELECT last(a.value, a.time), max(b.time) FROM rpm a JOIN speed b \
+             ON a.time = b.time AND a.device = b.device",
+        ),
+        (
+            "SELECT latest_time(value), latest(value) FROM rpm WHERE device = 'car-2' \
+             AND time < '2026-01-01T00:31:00Z'",
+            "SELECT max(time), last(value, time) FROM (SELECT * FROM rpm LIMIT 1000000) \
+             WHERE device = 'car-2' AND time < '2026-01-01T00:31:00Z'",
+        ),
+        (
+            "SELECT latest(value), latest_time(value) FROM rpm WHERE device = 'none'",
+            "SELECT NULL AS a, NULL AS b",
+        ),
+    ] {
+        assert_eq!(fixture.rows(short), fixture.rows(long), "{short}");
+    }
+    let ambiguous = "SELECT latest(1) FROM rpm a JOIN speed b ON a.time = b.time";
+    let problem = crate::fixture::rows(&fixture.sql, ambiguous).unwrap_err().to_string();
+    assert!(problem.contains("which time is meant"), "{problem}");
+}

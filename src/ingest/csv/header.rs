@@ -7,19 +7,19 @@ use crate::ingest::error::nearest;
 
 /// One column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
+pub(in crate::ingest) struct Column {
     /// The header's text, trimmed.
-    pub(super) header: String,
+    pub(in crate::ingest) header: String,
     /// The metric's name: the header without its unit, made unique.
-    pub(super) name: String,
+    pub(in crate::ingest) name: String,
     /// The unit, from `(...)` or `[...]` at the end of the header.
-    pub(super) unit: String,
+    pub(in crate::ingest) unit: String,
 }
 
 /// The columns of a file.
 #[derive(Debug, Clone)]
-pub(super) struct Header {
-    pub(super) columns: Vec<Column>,
+pub(in crate::ingest) struct Header {
+    pub(in crate::ingest) columns: Vec<Column>,
     /// The first column whose name another had already.
     copy: Option<usize>,
 }
@@ -56,7 +56,7 @@ const TIME_NAMES: [&str; 22] = [
 impl Header {
     /// Columns of these headers. Columns whose names would be equal keep their units in the name,
     /// or get a number; a column without a name is called by its number.
-    pub(super) fn new(headers: &[String]) -> Self {
+    pub(in crate::ingest) fn new(headers: &[String]) -> Self {
         if is_export(headers.iter().map(String::as_str)) {
             // Tags of an export keep their names to the letter.
             let column = |header: &String| Column {
@@ -128,7 +128,7 @@ impl Header {
     }
 
     /// The number of a column: by header, by name, or by either without regard to case.
-    pub(super) fn find(&self, wanted: &str) -> Option<usize> {
+    pub(in crate::ingest) fn find(&self, wanted: &str) -> Option<usize> {
         let wanted = wanted.trim();
         let by = |test: &dyn Fn(&Column) -> bool| self.columns.iter().position(test);
         by(&|column| column.header == wanted)
@@ -138,7 +138,7 @@ impl Header {
     }
 
     /// The number of a column that an option names, or a message with the columns there are.
-    pub(super) fn require(&self, option: &str, wanted: &str) -> Result<usize, String> {
+    pub(in crate::ingest) fn require(&self, option: &str, wanted: &str) -> Result<usize, String> {
         self.find(wanted).ok_or_else(|| {
             let headers = || self.columns.iter().map(|column| column.header.as_str());
             let hint = nearest(wanted, headers())
@@ -148,7 +148,7 @@ impl Header {
     }
 
     /// The columns, as messages list them.
-    pub(super) fn list(&self) -> String {
+    pub(in crate::ingest) fn list(&self) -> String {
         let shown = self.columns.iter().take(50).map(|column| format!("{:?}", column.header));
         let mut list = shown.collect::<Vec<_>>().join(", ");
         if self.columns.len() > 50 {
@@ -158,7 +158,7 @@ impl Header {
     }
 
     /// Columns with the usual names of times, the likeliest first.
-    pub(super) fn time_candidates(&self) -> Vec<usize> {
+    pub(in crate::ingest) fn time_candidates(&self) -> Vec<usize> {
         let plain = |text: &str| -> String {
             text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
         };

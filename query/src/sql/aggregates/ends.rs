@@ -10,7 +10,9 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Signature, Volatility,
 };
 
+use super::latest::{LATEST, LATEST_TIME};
 use super::time_argument;
+use crate::sql::columns::time_type;
 
 pub(super) fn first() -> AggregateUDF {
     AggregateUDF::new_from_impl(Ends::new(End::First))
@@ -20,10 +22,20 @@ pub(super) fn last() -> AggregateUDF {
     AggregateUDF::new_from_impl(Ends::new(End::Last))
 }
 
+pub(super) fn latest() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Ends::new(End::Latest))
+}
+
+pub(super) fn latest_time() -> AggregateUDF {
+    AggregateUDF::new_from_impl(Ends::new(End::LatestTime))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum End {
     First,
     Last,
+    Latest,
+    LatestTime,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -43,6 +55,8 @@ impl AggregateUDFImpl for Ends {
         match self.end {
             End::First => "first",
             End::Last => "last",
+            End::Latest => LATEST,
+            End::LatestTime => LATEST_TIME,
         }
     }
 
@@ -51,6 +65,9 @@ impl AggregateUDFImpl for Ends {
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        if let ([value], End::Latest | End::LatestTime) = (given, self.end) {
+            return Ok(vec![value.clone()]);
+        }
         let [value, time] = given else {
             return plan_err!("{0} wants a value and a time: {0}(value, time)", self.name());
         };
@@ -58,11 +75,14 @@ impl AggregateUDFImpl for Ends {
     }
 
     fn return_type(&self, given: &[DataType]) -> Result<DataType> {
+        if self.end == End::LatestTime {
+            return Ok(given.get(1).cloned().unwrap_or_else(time_type));
+        }
         Ok(given.first().cloned().unwrap_or(DataType::Null))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        let value = args.return_field.data_type().clone();
+        let value = args.input_fields.first().map_or(DataType::Null, |f| f.data_type().clone());
         let time = DataType::Timestamp(TimeUnit::Nanosecond, None);
         let field = |part: &str, data_type| -> FieldRef {
             Arc::new(Field::new(format!("{}[{part}]", args.name), data_type, true))
@@ -71,8 +91,15 @@ impl AggregateUDFImpl for Ends {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let none = ScalarValue::try_from(args.return_field.data_type())?;
-        Ok(Box::new(Kept { end: self.end, value: none, time_ns: None }))
+        if args.exprs.len() != 2 {
+            return plan_err!("{0} wants a value and a time: {0}(value, time)", self.name());
+        }
+        let none = ScalarValue::try_from(&args.exprs[0].data_type(args.schema)?)?;
+        let zone = match args.return_field.data_type() {
+            DataType::Timestamp(_, zone) => zone.clone(),
+            _ => None,
+        };
+        Ok(Box::new(Kept { end: self.end, value: none, time_ns: None, zone }))
     }
 }
 
@@ -82,6 +109,8 @@ struct Kept {
     end: End,
     value: ScalarValue,
     time_ns: Option<i64>,
+    /// The zone that times of the answer have.
+    zone: Option<Arc<str>>,
 }
 
 impl Kept {
@@ -91,7 +120,7 @@ impl Kept {
         match (kept, self.end) {
             (None, _) => true,
             (Some(kept), End::First) => time_ns < kept,
-            (Some(kept), End::Last) => time_ns >= kept,
+            (Some(kept), _) => time_ns >= kept,
         }
     }
 }
@@ -118,7 +147,10 @@ impl Accumulator for Kept {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(self.value.clone())
+        Ok(match self.end {
+            End::LatestTime => ScalarValue::TimestampNanosecond(self.time_ns, self.zone.clone()),
+            _ => self.value.clone(),
+        })
     }
 
     fn size(&self) -> usize {

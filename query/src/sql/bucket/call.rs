@@ -55,7 +55,7 @@ pub(super) fn call(
         ("max", Some(sources)) => (Function::Max, value(sources)),
         ("stddev" | "stddev_samp", Some(sources)) => (Function::Stddev, value(sources)),
         ("first", Some(sources @ [_, Source::Time])) => (Function::First, value(sources)),
-        ("last", Some(sources @ [_, Source::Time])) => (Function::Last, value(sources)),
+        ("last" | "latest", Some(sources @ [_, Source::Time])) => (Function::Last, value(sources)),
         _ => return None,
     };
     if function != Function::Count {

@@ -38,9 +38,25 @@ const SLICE_BUCKETS: i64 = 1 << 14;
 
 /// The metrics that share all keys.
 #[derive(Debug)]
-struct Group {
-    keys: Vec<Option<String>>,
-    metrics: Vec<MetricId>,
+pub(super) struct Group {
+    pub(super) keys: Vec<Option<String>>,
+    pub(super) metrics: Vec<MetricId>,
+}
+
+/// The metrics of a scan by their labels. Without any key there is one group, even of nothing.
+pub(super) fn grouped(input: &ScanInput, keys: &[Key]) -> Vec<Group> {
+    let mut found: BTreeMap<Vec<Option<String>>, Vec<MetricId>> = BTreeMap::new();
+    for series in &input.series {
+        let label = |key: &Key| match key {
+            Key::Label(source) => Some(source.label(&series.definition).map(str::to_owned)),
+            Key::Bucket => None,
+        };
+        found.entry(keys.iter().filter_map(label).collect()).or_default().push(series.id);
+    }
+    if keys.is_empty() && found.is_empty() {
+        found.insert(Vec::new(), Vec::new());
+    }
+    found.into_iter().map(|(keys, metrics)| Group { keys, metrics }).collect()
 }
 
 /// Aggregates the records of some metrics over buckets of time.
@@ -64,22 +80,11 @@ impl BucketAggregate {
         schema: SchemaRef,
         partitions: usize,
     ) -> Self {
-        let mut found: BTreeMap<Vec<Option<String>>, Vec<MetricId>> = BTreeMap::new();
-        for series in &input.series {
-            let label = |key: &Key| match key {
-                Key::Label(source) => Some(source.label(&series.definition).map(str::to_owned)),
-                Key::Bucket => None,
-            };
-            found.entry(keys.iter().filter_map(label).collect()).or_default().push(series.id);
-        }
-        // Without any key there is one row, even of nothing.
-        if keys.is_empty() && found.is_empty() {
-            found.insert(Vec::new(), Vec::new());
-        }
+        let found = grouped(&input, &keys);
         let partitions = partitions.clamp(1, found.len().max(1));
         let mut groups: Vec<Vec<Group>> = (0..partitions).map(|_| Vec::new()).collect();
-        for (index, (keys, metrics)) in found.into_iter().enumerate() {
-            groups[index % partitions].push(Group { keys, metrics });
+        for (index, group) in found.into_iter().enumerate() {
+            groups[index % partitions].push(group);
         }
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(schema),

@@ -14,6 +14,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
 use super::call::{call, column};
+use super::latest::{LatestScan, part};
 use super::operator::{BucketAggregate, Key};
 use crate::sql::columns::{Shape, Source};
 use crate::sql::functions::time_bucket::{TimeBucket, buckets};
@@ -92,12 +93,21 @@ fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn Exec
         };
         keys.push(key);
     }
-    let calls = bottom.aggr_expr().iter().map(|aggregate| call(aggregate, source));
-    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
     // A column of one kind is null for metrics of another, which the engine does not know.
     let series = &scan.input().series;
     let fits =
         |shape: Shape| series.iter().all(|series| Shape::Kind(series.definition.kind) == shape);
+    let parts = bottom.aggr_expr().iter().map(|aggregate| part(aggregate, source));
+    if let (None, Some(parts)) = (every, parts.collect::<Option<Vec<_>>>())
+        && !parts.is_empty()
+        && parts.iter().filter_map(|(_, shape)| *shape).all(fits)
+    {
+        let parts = parts.into_iter().map(|(part, _)| part).collect();
+        let (input, schema) = (Arc::clone(scan.input()), top.schema());
+        return Ok(Some(Arc::new(LatestScan::new(input, keys, parts, schema))));
+    }
+    let calls = bottom.aggr_expr().iter().map(|aggregate| call(aggregate, source));
+    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
     if !calls.iter().filter_map(|call| call.shape).all(fits) {
         return Ok(None);
     }

@@ -111,7 +111,7 @@ pub(crate) fn buckets<'a>(
     Ok(Buckets::new(width, origin_ns, offset_ns, zone))
 }
 
-fn text_width(text: &str) -> Result<Width, String> {
+pub(crate) fn text_width(text: &str) -> Result<Width, String> {
     Width::parse(text).or_else(|problem| {
         // What is no length of ours may be one of SQL's: '5 minutes'.
         let interval = arrow::compute::kernels::cast_utils::parse_interval_month_day_nano(text);

@@ -7,37 +7,21 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, Result, ScalarValue, internal_err, plan_err};
-use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use super::node::{End, GapFill};
 use super::operator::GapFillExec;
 use crate::sql::functions::time_bucket::{TIME_BUCKET_GAPFILL, argument_types, buckets};
 
-/// DataFusion's planner, which knows the node.
-#[derive(Debug)]
-pub(super) struct GapFillPlanner;
+/// Plans nodes that fill gaps.
+pub(in crate::sql) struct GapFillPlanner;
 
 #[async_trait]
-impl QueryPlanner for GapFillPlanner {
-    async fn create_physical_plan(
-        &self,
-        plan: &LogicalPlan,
-        session: &dyn Session,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Nodes)]);
-        planner.create_physical_plan(plan, session).await
-    }
-}
-
-struct Nodes;
-
-#[async_trait]
-impl ExtensionPlanner for Nodes {
+impl ExtensionPlanner for GapFillPlanner {
     async fn plan_extension(
         &self,
         _: &dyn PhysicalPlanner,
