@@ -21,6 +21,8 @@ mod promqltest;
 #[cfg(feature = "sql")]
 mod query;
 mod retention;
+#[cfg(feature = "search")]
+mod search;
 mod upkeep;
 mod usage;
 
@@ -39,7 +41,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
+#[allow(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 enum Command {
     /// Make an empty database
     Init(upkeep::InitCommand),
@@ -58,6 +60,9 @@ enum Command {
     /// Run tests in Prometheus' format for its query language
     #[cfg(feature = "promql")]
     Promqltest(promqltest::PromqltestCommand),
+    /// Find metrics, devices and chunks by text, labels, time and place
+    #[cfg(feature = "search")]
+    Search(search::SearchCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -106,6 +111,8 @@ impl Command {
             Self::Query(command) => command.run(),
             #[cfg(feature = "promql")]
             Self::Promqltest(command) => command.run(),
+            #[cfg(feature = "search")]
+            Self::Search(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

@@ -24,4 +24,6 @@ mod promql_tests_are_run;
 mod queries_are_answered;
 mod real_recordings_are_kept_whole;
 mod run;
+#[cfg(feature = "search")]
+mod searches_are_answered;
 mod wrong_usage_is_explained;
