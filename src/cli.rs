@@ -14,6 +14,8 @@ mod ingest;
 mod interrupt;
 mod listing;
 mod output;
+#[cfg(feature = "plot")]
+mod plot;
 #[cfg(feature = "promql")]
 mod promql;
 #[cfg(feature = "promql")]
@@ -63,6 +65,9 @@ enum Command {
     /// Find metrics, devices and chunks by text, labels, time and place
     #[cfg(feature = "search")]
     Search(search::SearchCommand),
+    /// Draw metrics or the answer of a query as a line chart: in the terminal, as SVG or PNG
+    #[cfg(feature = "plot")]
+    Plot(plot::PlotCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -113,6 +118,8 @@ impl Command {
             Self::Promqltest(command) => command.run(),
             #[cfg(feature = "search")]
             Self::Search(command) => command.run(),
+            #[cfg(feature = "plot")]
+            Self::Plot(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

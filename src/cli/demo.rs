@@ -334,6 +334,7 @@ impl Demo<'_> {
         println!("  chronolith aggregate --db {db} --metric speed_mph --every 10m --fn avg,max");
         println!("  chronolith chunks --db {db} --device 4111928");
         println!("  chronolith search --db {db} speed --counts device");
+        println!("  chronolith plot --db {db} --metric speed_mph --device 4111928");
         println!("  chronolith export --db {db} --device udds");
     }
 }

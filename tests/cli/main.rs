@@ -16,6 +16,8 @@ mod inputs_are_accounted_for;
 mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;
 mod metrics_are_told_apart;
+#[cfg(feature = "plot")]
+mod plots_show_the_data;
 #[cfg(feature = "promql")]
 mod promql_is_answered;
 #[cfg(feature = "promql")]
