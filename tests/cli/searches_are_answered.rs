@@ -59,7 +59,8 @@ fn real_drives_are_found_by_text_labels_and_time() {
     let mut cids: Vec<&str> =
         listed.as_array().unwrap().iter().map(|chunk| chunk["cid"].as_str().unwrap()).collect();
     let mut found = column(&chunks, "cid");
-    (cids.sort_unstable(), found.sort_unstable());
+    cids.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, cids);
     let counts = search(directory, &["--counts", "device", "--", "-accel*"]);
     assert_eq!(
