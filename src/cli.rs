@@ -14,6 +14,8 @@ mod ingest;
 mod interrupt;
 mod listing;
 mod output;
+#[cfg(feature = "plot")]
+mod plot;
 #[cfg(feature = "promql")]
 mod promql;
 #[cfg(feature = "promql")]
@@ -21,6 +23,8 @@ mod promqltest;
 #[cfg(feature = "sql")]
 mod query;
 mod retention;
+#[cfg(feature = "search")]
+mod search;
 mod upkeep;
 mod usage;
 
@@ -39,7 +43,7 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each run of the program")]
+#[allow(clippy::large_enum_variant, reason = "there is one for each run of the program")]
 enum Command {
     /// Make an empty database
     Init(upkeep::InitCommand),
@@ -58,6 +62,12 @@ enum Command {
     /// Run tests in Prometheus' format for its query language
     #[cfg(feature = "promql")]
     Promqltest(promqltest::PromqltestCommand),
+    /// Find metrics, devices and chunks by text, labels, time and place
+    #[cfg(feature = "search")]
+    Search(search::SearchCommand),
+    /// Draw metrics or the answer of a query as a line chart: in the terminal, as SVG or PNG
+    #[cfg(feature = "plot")]
+    Plot(plot::PlotCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -106,6 +116,10 @@ impl Command {
             Self::Query(command) => command.run(),
             #[cfg(feature = "promql")]
             Self::Promqltest(command) => command.run(),
+            #[cfg(feature = "search")]
+            Self::Search(command) => command.run(),
+            #[cfg(feature = "plot")]
+            Self::Plot(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

@@ -5,3 +5,5 @@
 pub mod cli;
 pub mod fleet;
 pub mod ingest;
+#[cfg(feature = "plot")]
+pub mod plot;

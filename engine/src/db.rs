@@ -10,6 +10,7 @@ mod flush;
 mod open;
 mod run_output;
 mod seal;
+mod sealed;
 mod segments;
 mod state;
 mod statistics;
@@ -46,6 +47,7 @@ pub use changes::{Change, ChangeKind, Changes};
 pub use chunks::{ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
+pub use sealed::{SealedChunk, SealedSegments};
 pub use segments::SegmentInfo;
 pub use statistics::{CodecStatistics, DbStatistics, MetricStatistics};
 

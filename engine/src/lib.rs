@@ -70,7 +70,7 @@ pub use catalogue::{Catalogue, CatalogueEntry};
 pub use db::{
     Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport,
     CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport, SealScope,
-    SealedBatch, SegmentInfo, Snapshot, restore,
+    SealedBatch, SealedChunk, SealedSegments, SegmentInfo, Snapshot, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;

@@ -221,6 +221,11 @@ impl Registry {
         self.unsaved.shrink_to(64);
     }
 
+    /// How many versions all definitions have together; every change makes it more.
+    pub(crate) fn versions(&self) -> u64 {
+        (self.newest.len() + self.older.values().map(Vec::len).sum::<usize>()) as u64
+    }
+
     /// The numbers of the metrics that a selector chooses, rising.
     pub(crate) fn select(&self, selector: &Selector) -> Result<RoaringBitmap, ReadError> {
         self.labels.select(selector, self.newest.len() as u32)

@@ -29,12 +29,14 @@
 //!
 //! SQL is behind the crate feature `sql`, since DataFusion, which parses, plans and runs the
 //! queries, is most of the compile time of the whole workspace. The module `promql` is behind the
-//! feature `promql`; neither needs the other.
+//! feature `promql`, the module `search` behind the feature `search`; none needs another.
 
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "promql")]
 pub mod promql;
+#[cfg(feature = "search")]
+pub mod search;
 #[cfg(feature = "sql")]
 mod sql;
 

@@ -49,7 +49,8 @@ enum Grouping {
     All,
 }
 
-fn function(name: &str) -> Result<Function> {
+/// The function of a name.
+pub(super) fn function(name: &str) -> Result<Function> {
     match Function::ALL.into_iter().find(|function| function.name() == name.trim()) {
         Some(function) => Ok(function),
         None => {

@@ -3,6 +3,8 @@
 //! Everything is done by the commands that a person would type, run as processes of their own, so
 //! that the demo shows what a person would see, and the killed writer is really killed.
 
+#[cfg(feature = "search")]
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -138,7 +140,12 @@ impl Demo<'_> {
         self.kill()?;
         self.seal()?;
         self.verify()?;
-        self.answers()
+        self.answers()?;
+        #[cfg(feature = "search")]
+        self.search()?;
+        #[cfg(feature = "sql")]
+        self.gaps()?;
+        Ok(())
     }
 
     fn ingest(&mut self) -> Result<()> {
@@ -278,12 +285,56 @@ impl Demo<'_> {
         Ok(())
     }
 
+    /// Finds chunks by text and time, and compares them with the list of all.
+    #[cfg(feature = "search")]
+    fn search(&mut self) -> Result<()> {
+        self.say("Chunks of speeds in May 2007, found by text and time:");
+        let range = ["--from", "2007-05-01", "--to", "2007-06-01", "--json"];
+        let found = self.json("search", &[&["speed", "--kind", "chunk"], &range[..]].concat())?;
+        let listed = self.json("chunks", &[&["--metric", "speed_mph"], &range[..]].concat())?;
+        let cids = |chunks: &Value| {
+            let chunks = chunks.as_array().into_iter().flatten();
+            chunks.map(|chunk| chunk["cid"].to_string()).collect::<BTreeSet<_>>()
+        };
+        let (hits, expected) = (cids(&found["hits"]), cids(&listed));
+        ensure!(!hits.is_empty() && hits == expected, "found {found}, listed {listed}");
+        for hit in found["hits"].as_array().into_iter().flatten() {
+            let text = |name: &str| hit[name].as_str().unwrap_or_default().to_owned();
+            self.say(&format!("  {:<10}{} to {}", text("device"), text("first"), text("last")));
+        }
+        self.held("search", json!({"chunks": hits.len()}));
+        Ok(())
+    }
+
+    /// Fills the time that a vehicle was parked, in SQL.
+    #[cfg(feature = "sql")]
+    fn gaps(&mut self) -> Result<()> {
+        self.say("Average speed per ten minutes in SQL, the last one where the car was parked:");
+        let sql = "SELECT time_bucket_gapfill('10m', time) AS bucket, count(value) AS records, \
+                   locf(avg(value)) AS mph FROM speed_mph WHERE device = '4033363' \
+                   GROUP BY bucket ORDER BY bucket";
+        let rows = self.json("query", &["--json", sql])?;
+        let rows = rows.as_array().cloned().unwrap_or_default();
+        let empty = rows.iter().filter(|row| row["records"] == 0).count();
+        ensure!(empty > 0 && empty < rows.len(), "there is no gap to fill: {rows:?}");
+        ensure!(rows.iter().all(|row| row["mph"].is_number()), "a bucket is not filled: {rows:?}");
+        for row in &rows {
+            let (time, mph) = (row["bucket"].as_str(), row["mph"].as_f64());
+            let (time, mph) = (time.unwrap_or_default(), mph.unwrap_or(f64::NAN));
+            self.say(&format!("  {time} {mph:>8.2} {:>5} records", row["records"]));
+        }
+        self.held("gaps", json!({"buckets": rows.len(), "filled": empty}));
+        Ok(())
+    }
+
     fn tell_what_to_try(&self) {
         let db = self.db.display();
         println!("the database is {db}; look at it with:");
         println!("  chronolith metrics --db {db}");
         println!("  chronolith aggregate --db {db} --metric speed_mph --every 10m --fn avg,max");
         println!("  chronolith chunks --db {db} --device 4111928");
+        println!("  chronolith search --db {db} speed --counts device");
+        println!("  chronolith plot --db {db} --metric speed_mph --device 4111928");
         println!("  chronolith export --db {db} --device udds");
     }
 }

@@ -18,6 +18,7 @@ pub(crate) enum RowFormat {
     /// One JSON array of objects
     Json,
     /// One JSON object a line
+    #[value(alias = "ndjson")]
     Jsonl,
 }
 

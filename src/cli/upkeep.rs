@@ -70,6 +70,8 @@ impl SealCommand {
             false => SealScope::ClosedAt(SystemClock.now_ns()),
         };
         let report = db.seal(scope)?;
+        #[cfg(feature = "search")]
+        super::search::follow(&self.database.db, &db);
         db.close()?;
         let batches: Vec<Value> = report
             .batches
@@ -133,6 +135,8 @@ impl CompactCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let db = self.database.change()?;
         let report = db.compact()?;
+        #[cfg(feature = "search")]
+        super::search::follow(&self.database.db, &db);
         db.close()?;
         if self.json {
             print_json(&json!({

@@ -18,6 +18,8 @@ mod inputs_are_accounted_for;
 mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;
 mod metrics_are_told_apart;
+#[cfg(feature = "plot")]
+mod plots_show_the_data;
 #[cfg(feature = "promql")]
 mod promql_is_answered;
 #[cfg(feature = "promql")]
@@ -26,4 +28,6 @@ mod promql_tests_are_run;
 mod queries_are_answered;
 mod real_recordings_are_kept_whole;
 mod run;
+#[cfg(feature = "search")]
+mod searches_are_answered;
 mod wrong_usage_is_explained;

@@ -55,6 +55,18 @@ pub struct ChunkBodyInfo {
     pub statistics: Option<Statistics>,
 }
 
+impl From<Body> for ChunkBodyInfo {
+    fn from(body: Body) -> Self {
+        Self {
+            count: body.count,
+            first_ns: body.first_ns,
+            last_ns: body.last_ns,
+            size_bytes: body.size,
+            statistics: body.statistics,
+        }
+    }
+}
+
 /// A chunk that anyone can check: header, body and the way from the header's id to the signed
 /// root of its seal batch.
 #[derive(Debug, Clone)]
@@ -132,13 +144,7 @@ impl Db {
             })?;
             for (entry, seal) in chunks {
                 let digest = live.segment.digest(entry.key)?.unwrap_or_default();
-                let body = entry.body.map(|body| ChunkBodyInfo {
-                    count: body.count,
-                    first_ns: body.first_ns,
-                    last_ns: body.last_ns,
-                    size_bytes: body.size,
-                    statistics: body.statistics,
-                });
+                let body = entry.body.map(ChunkBodyInfo::from);
                 found.push(ChunkInfo {
                     key: entry.key,
                     cid: entry.function.content_id_of_digest(DAG_CBOR, &digest),

@@ -5,7 +5,7 @@ use crate::aggregate::{Aggregation, Bucket, aggregate};
 use crate::error::ReadError;
 use crate::layers::MetricRef;
 use crate::model::MetricId;
-use crate::view::View;
+use crate::view::{LiveSegment, View};
 use crate::windows::ReadReport;
 use std::sync::Arc;
 
@@ -24,19 +24,23 @@ pub struct SegmentInfo {
     pub last_ns: i64,
 }
 
-impl Db {
-    /// The segments, oldest first.
-    #[must_use]
-    pub fn segments(&self) -> Vec<SegmentInfo> {
-        let view = self.inner.view();
-        let info = |live: &Arc<crate::view::LiveSegment>| SegmentInfo {
+impl SegmentInfo {
+    pub(super) fn of(live: &LiveSegment) -> Self {
+        Self {
             file: live.segment.name().to_owned(),
             size_bytes: live.record.size_bytes,
             chunks: live.record.chunks,
             first_ns: live.record.first_ns,
             last_ns: live.record.last_ns,
-        };
-        view.segments.iter().map(info).collect()
+        }
+    }
+}
+
+impl Db {
+    /// The segments, oldest first.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.inner.view().segments.iter().map(|live| SegmentInfo::of(live)).collect()
     }
 }
 

@@ -1,0 +1,103 @@
+//! Answering a request.
+
+mod listing;
+mod metrics;
+mod sealed;
+
+use tantivy::Searcher;
+
+use super::error::SearchError;
+use super::expression::Expression;
+use super::index::SearchIndex;
+use super::matching::Matcher;
+use super::request::{Answer, LIMIT_MAX, REACH_MAX, Request, Sort, Target};
+use super::schema::Fields;
+use super::subjects::Subjects;
+use super::suggest::suggestion;
+use super::words::Analyzer;
+
+/// What is needed to answer a request.
+struct Search<'a> {
+    fields: &'a Fields,
+    searcher: Searcher,
+    request: &'a Request,
+    expression: Expression,
+}
+
+impl SearchIndex {
+    /// Answers a request from what was committed last.
+    pub fn search(&self, request: &Request) -> Result<Answer, SearchError> {
+        check(request)?;
+        let expression = Expression::parse(&request.text)?;
+        let (fields, searcher) = (&self.fields, self.searcher()?);
+        let search = Search { fields, searcher, request, expression };
+        let mut answer = match request.target {
+            Target::Chunk => search.chunks()?,
+            Target::Metric => search.metrics()?,
+            Target::Device => search.devices()?,
+        };
+        if answer.total == 0 {
+            answer.suggestion =
+                suggestion(fields, &search.searcher, &request.text, &search.expression)?;
+        }
+        Ok(answer)
+    }
+}
+
+fn check(request: &Request) -> Result<(), SearchError> {
+    let fail = |problem: String| Err(SearchError::Request(problem));
+    if request.limit > LIMIT_MAX {
+        return fail(format!("a limit of {} is more than {LIMIT_MAX}", request.limit));
+    }
+    let reach = request.offset.saturating_add(request.limit);
+    if reach > REACH_MAX {
+        return fail(format!("offset and limit reach to {reach}, more than {REACH_MAX}"));
+    }
+    if request.from_ns > request.to_ns {
+        return fail("the range of time ends before it begins".to_owned());
+    }
+    Ok(())
+}
+
+impl Search<'_> {
+    fn range(&self) -> (i64, i64) {
+        (self.request.from_ns, self.request.to_ns)
+    }
+
+    /// Whether every time is in the range.
+    fn is_always(&self) -> bool {
+        self.range() == (i64::MIN, i64::MAX)
+    }
+
+    /// Whether subjects are narrowed by anything that is indexed of them.
+    fn has_conditions(&self) -> bool {
+        !self.expression.is_everything() || !self.request.labels.is_empty()
+    }
+
+    fn subjects(&self, hidden: bool) -> Result<Subjects, SearchError> {
+        let mut matcher = Matcher {
+            fields: self.fields,
+            searcher: &self.searcher,
+            analyzer: Analyzer::default(),
+        };
+        let query = matcher.query(&self.expression, self.request, hidden)?;
+        let with_scores = self.request.sort == Sort::Relevance && !self.expression.is_everything();
+        Subjects::find(&self.searcher, &*query, with_scores)
+    }
+}
+
+/// What decides the order of two that are found; the least comes first.
+type Rank = (i64, i64);
+
+/// The rank of something by the order that is asked for.
+fn rank(sort: Sort, score: f32, price: u64, span_ns: Option<(i64, i64)>) -> Rank {
+    // What has no records comes behind what has.
+    let newest = span_ns.map_or(i64::MAX, |(_, last)| !last);
+    match sort {
+        // Scores are not negative, and the bits of such floats are in their order.
+        Sort::Relevance => (-i64::from(score.to_bits()), newest),
+        Sort::Time => (span_ns.map_or(i64::MAX, |(first, _)| first), newest),
+        Sort::Freshness => (newest, 0),
+        Sort::Price => (i64::try_from(price).unwrap_or(i64::MAX), newest),
+    }
+}

@@ -1,0 +1,41 @@
+//! What is shown of a subject.
+
+use tantivy::query::TermQuery;
+use tantivy::schema::{IndexRecordOption, Value};
+use tantivy::{DocAddress, TantivyDocument, Term};
+
+use super::Search;
+use crate::search::error::SearchError;
+use crate::search::request::{Facet, Hit};
+use crate::search::subjects::Subjects;
+
+impl Search<'_> {
+    /// Where the subject of a number is.
+    pub(super) fn address_of(&self, number: u64) -> Result<Option<DocAddress>, SearchError> {
+        let term = Term::from_field_u64(self.fields.number, number);
+        let query = TermQuery::new(term, IndexRecordOption::Basic);
+        let found = Subjects::find(&self.searcher, &query, false)?;
+        Ok(found.hits.first().map(|hit| hit.address))
+    }
+
+    /// A subject as it is listed.
+    pub(super) fn described(&self, address: DocAddress) -> Result<Hit, SearchError> {
+        let document: TantivyDocument = self.searcher.doc(address)?;
+        let text = |facet: Facet| {
+            let value = document.get_first(self.fields.facet(facet));
+            value.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let pair = |pair: &str| {
+            pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()))
+        };
+        let tags = document.get_all(self.fields.tag);
+        Ok(Hit {
+            device: text(Facet::Device),
+            metric: text(Facet::Metric),
+            unit: text(Facet::Unit),
+            tags: tags.filter_map(|value| value.as_str().and_then(pair)).collect(),
+            metrics: 1,
+            ..Hit::default()
+        })
+    }
+}

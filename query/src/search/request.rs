@@ -1,0 +1,220 @@
+//! What is searched for, and what is found.
+
+use super::document::{GeoBox, Subject};
+
+/// What is listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Target {
+    /// Metrics.
+    #[default]
+    Metric,
+    /// Devices of which some metric fits.
+    Device,
+    /// Sealed chunks.
+    Chunk,
+}
+
+/// The order of what is found. Equals are ordered by metric and window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// What fits the text best first (BM25); of equals what has the newest records.
+    #[default]
+    Relevance,
+    /// What begins first.
+    Time,
+    /// What has the newest records.
+    Freshness,
+    /// The cheapest; what has no price comes last.
+    Price,
+}
+
+/// A label that every search can be narrowed by and counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Facet {
+    /// The tag `class`: of which class the device is.
+    Class,
+    /// The metric's name.
+    Metric,
+    /// The unit of the values.
+    Unit,
+    /// The device.
+    Device,
+    /// The privacy level, 1 to 4.
+    Level,
+    /// The kind of the values.
+    Type,
+    /// The tag or metadata `owner`.
+    Owner,
+    /// The tag or metadata `region`.
+    Region,
+    /// The tag or metadata `price`.
+    Price,
+}
+
+impl Facet {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Class,
+        Self::Metric,
+        Self::Unit,
+        Self::Device,
+        Self::Level,
+        Self::Type,
+        Self::Owner,
+        Self::Region,
+        Self::Price,
+    ];
+
+    /// The name, as queries write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Class => "class",
+            Self::Metric => "metric",
+            Self::Unit => "unit",
+            Self::Device => "device",
+            Self::Level => "level",
+            Self::Type => "type",
+            Self::Owner => "owner",
+            Self::Region => "region",
+            Self::Price => "price",
+        }
+    }
+
+    /// The facet of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|facet| facet.name() == name)
+    }
+
+    /// The value of a subject.
+    #[must_use]
+    pub fn of(self, subject: &Subject) -> Option<String> {
+        let label = |key: &str| subject.label(key).map(str::to_owned);
+        match self {
+            Self::Class => label("class"),
+            Self::Metric => Some(subject.metric.clone()),
+            Self::Unit => Some(subject.unit.clone()),
+            Self::Device => Some(subject.device.clone()),
+            Self::Level => Some(subject.level.number().to_string()),
+            Self::Type => Some(subject.kind.name().to_owned()),
+            Self::Owner => label("owner"),
+            Self::Region => label("region"),
+            Self::Price => label("price"),
+        }
+    }
+}
+
+/// What is searched for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Words, `"phrases"`, `-not`, `field:value`, `prefix*`, `OR` and parentheses; all must fit.
+    pub text: String,
+    /// Labels with their values: the name of a [`Facet`], or the key of a tag. Upper and lower
+    /// case are the same.
+    pub labels: Vec<(String, String)>,
+    /// What is listed.
+    pub target: Target,
+    /// The first time: nanoseconds since the epoch. With a range of time only what has sealed
+    /// records in it is found.
+    pub from_ns: i64,
+    /// The last time: nanoseconds since the epoch.
+    pub to_ns: i64,
+    /// Only what was recorded here: the device's coordinates of that time, or the place of the
+    /// metric.
+    pub place: Option<GeoBox>,
+    /// The order.
+    pub sort: Sort,
+    /// How many are passed over.
+    pub offset: usize,
+    /// The most that are listed.
+    pub limit: usize,
+    /// How many of what is found carry which value of these.
+    pub counts: Vec<Facet>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            labels: Vec::new(),
+            target: Target::default(),
+            from_ns: i64::MIN,
+            to_ns: i64::MAX,
+            place: None,
+            sort: Sort::default(),
+            offset: 0,
+            limit: 20,
+            counts: Vec::new(),
+        }
+    }
+}
+
+/// The most that can be listed at once.
+pub(super) const LIMIT_MAX: usize = 10_000;
+/// The most that offset and limit may be together.
+pub(super) const REACH_MAX: usize = 1_000_000;
+
+/// What is found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Answer {
+    /// How many there are in all.
+    pub total: u64,
+    /// Those that were asked for, in order.
+    pub hits: Vec<Hit>,
+    /// The counts that were asked for.
+    pub counts: Vec<FacetCounts>,
+    /// Where nothing was found: the query with likelier words.
+    pub suggestion: Option<String>,
+}
+
+/// How many of what was found carry which value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FacetCounts {
+    /// Of which facet.
+    pub facet: Facet,
+    /// The values, the most frequent first, equals by name; no more than 100.
+    pub values: Vec<(String, u64)>,
+}
+
+/// A metric, device or chunk that was found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hit {
+    /// The device; empty where hidden.
+    pub device: String,
+    /// The metric; empty for devices, and where hidden.
+    pub metric: String,
+    /// The unit of the values; empty for devices, and where unknown or hidden.
+    pub unit: String,
+    /// The tags of a metric.
+    pub tags: Vec<(String, String)>,
+    /// How many metrics it is: 1, or those of a device that fit.
+    pub metrics: u64,
+    /// How many sealed chunks of it fit; 1 for a chunk.
+    pub chunks: u64,
+    /// How many records those have; 0 where hidden.
+    pub records: u64,
+    /// The length of their bodies: bytes.
+    pub size_bytes: u64,
+    /// Their first and last time, nanoseconds since the epoch; `None` where nothing is sealed.
+    pub span_ns: Option<(i64, i64)>,
+    /// How well it fits the text; 0 where other orders are asked for.
+    pub score: f32,
+    /// Which chunk.
+    pub chunk: Option<ChunkHit>,
+}
+
+/// Which chunk was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChunkHit {
+    /// The window.
+    pub window: i64,
+    /// The generation.
+    pub generation: u32,
+    /// The part.
+    pub part: u32,
+    /// The content id of its header.
+    pub cid: String,
+    /// Whether its header hides what it is of.
+    pub is_hidden: bool,
+}
