@@ -67,7 +67,8 @@ fn read_bytes(bytes: &[u8], options: &IngestOptions) -> Read {
     let path = directory.path().join("input");
     std::fs::write(&path, bytes).unwrap();
     let (mut kept, mut report) = (Kept::default(), Report::default());
-    let outcome = ingest_file(&path, options, &mut kept, &mut report, &mut |_| {});
+    let outcome = ingest_file(&path, options, &mut kept, &mut report, &mut |_| {})
+        .map_err(|broken| broken.error);
     Read { kept, report, outcome }
 }
 
