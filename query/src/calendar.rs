@@ -169,7 +169,7 @@ impl Buckets {
 
 impl Width {
     /// The width where all buckets are equally long.
-    const fn fixed_ns(self) -> Option<i64> {
+    pub(crate) const fn fixed_ns(self) -> Option<i64> {
         match self {
             Self::Nanoseconds(length) => Some(length),
             Self::Days(days) => (days as i64).checked_mul(DAY_NS),
