@@ -7,6 +7,8 @@ mod aggregate;
 mod bench;
 mod blob;
 mod copies;
+#[cfg(feature = "continuous")]
+mod continuous;
 mod database;
 mod demo;
 mod export;
@@ -23,6 +25,8 @@ mod query;
 mod retention;
 mod upkeep;
 mod usage;
+#[cfg(feature = "continuous")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -58,6 +62,9 @@ enum Command {
     /// Run tests in Prometheus' format for its query language
     #[cfg(feature = "promql")]
     Promqltest(promqltest::PromqltestCommand),
+    /// Follow a continuous query: print its changes as they come
+    #[cfg(feature = "continuous")]
+    Watch(watch::WatchCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -106,6 +113,8 @@ impl Command {
             Self::Query(command) => command.run(),
             #[cfg(feature = "promql")]
             Self::Promqltest(command) => command.run(),
+            #[cfg(feature = "continuous")]
+            Self::Watch(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

@@ -57,6 +57,7 @@ mod worker;
 pub use error::ContinuousError;
 pub use row::{Change, ChangeKind, Cursor, Row};
 pub use runtime::{Columns, Continuous, Outcome};
+pub use state::is_query;
 pub use statement::is_statement;
 pub use status::Status;
 pub use subscription::{DeliveryCheck, From, Snapshot, Subscription};

@@ -10,6 +10,8 @@ mod answer;
 mod bucket;
 mod catalog;
 mod columns;
+#[cfg(feature = "continuous")]
+mod continuous;
 mod error;
 mod files;
 mod filter;

@@ -202,6 +202,22 @@ impl RecordSink for DatabaseSink {
     }
 }
 
+/// Reads files into a database that is open already; how many rows were rejected.
+#[cfg(feature = "continuous")]
+pub(super) fn ingest_into(db: &Db, input: &IngestArgs) -> Result<u64> {
+    let (options, mut report) = (input.options()?, Report::new(SHOWN_REJECTIONS));
+    let (durability, window_ns) = (Durability::Synced, Definition::DEFAULT_WINDOW_NS);
+    let pending =
+        Pending { db: db.clone(), durability, batch: db.batch(), acknowledged: 0, tells: false };
+    let pending = Rc::new(RefCell::new(pending));
+    let mut sink = DatabaseSink { db: db.clone(), pending, window_ns, metrics: Vec::new() };
+    for path in &input.files {
+        sink.ingest(path, &options, &mut report, &mut |_| {})?;
+    }
+    report.sample().iter().for_each(|rejection| eprintln!("{rejection}"));
+    Ok(report.rejected_rows())
+}
+
 impl IngestCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();

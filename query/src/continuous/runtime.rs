@@ -73,13 +73,24 @@ pub struct Columns {
 }
 
 impl Continuous {
-    /// The continuous queries of a database, as they were left.
+    /// The continuous queries of a database, as they were left. Open them once for a database:
+    /// clones are handles to the same ones.
     pub fn open(db: Db) -> Result<Self, ContinuousError> {
         let follower = match db.follow(TAIL_BYTES) {
             Ok(follower) => Some(follower),
             Err(WriteError::ReadOnly) => None,
             Err(error) => return Err(error.into()),
         };
+        Self::load(db, follower)
+    }
+
+    /// The same for reading only, also where the database is open for writing: nothing is moved on,
+    /// answers are computed up to now in memory.
+    pub fn reading(db: Db) -> Result<Self, ContinuousError> {
+        Self::load(db, None)
+    }
+
+    fn load(db: Db, follower: Option<Follower>) -> Result<Self, ContinuousError> {
         let mut queries = BTreeMap::new();
         for (name, text) in db.state_entries(QUERIES) {
             let name = String::from_utf8_lossy(&name).into_owned();
@@ -132,6 +143,8 @@ impl Continuous {
             return Err(ContinuousError::Exists(query.name));
         }
         check_circle(&query, &queries)?;
+        // A pattern that is none is told now, and not when the first metric comes.
+        db.select(&query.selector)?;
         let (name, text) = (query.name.clone(), query.text.clone());
         // What is written from here on comes by itself; what was there before is looked at.
         let mut kept = Kept::default();

@@ -19,6 +19,12 @@ pub(super) const QUERIES: &str = "continuous";
 const PROGRESS: &[u8] = b"p";
 const VERSION: u8 = 1;
 
+/// Whether a database has a continuous query of a name.
+#[must_use]
+pub fn is_query(db: &Db, name: &str) -> bool {
+    db.state(QUERIES, name.as_bytes()).is_some()
+}
+
 /// The namespace of a query.
 pub(super) fn namespace(name: &str) -> String {
     format!("{QUERIES}/{name}")
