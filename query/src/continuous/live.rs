@@ -56,9 +56,11 @@ pub(super) struct Open {
     pub(super) cells: BTreeMap<u32, Cell>,
     /// What its row is in the output; the outer `None` where that is not known.
     pub(super) shown: Option<Option<Stored>>,
-    /// Whether the watermark has passed it: the latest session of a group stays, so that it is known
-    /// what comes too late for it.
+    /// Whether the watermark has passed it. Sessions stay for one gap more, since until then a
+    /// record that is not late may belong to them.
     pub(super) is_closed: bool,
+    /// Whether its state is not needed any more.
+    pub(super) is_over: bool,
 }
 
 impl Live {
@@ -97,9 +99,7 @@ impl Live {
             for (start_ns, open) in &mut group.open {
                 let closes_ns = closes_ns(&live.query, open.last_ns);
                 open.is_closed = watermark.is_some_and(|watermark| closes_ns <= watermark);
-                if !open.is_closed {
-                    live.closing.insert((closes_ns, index, *start_ns));
-                }
+                live.closing.insert((closes_ns, index, *start_ns));
             }
         }
         for (keys, pending) in std::mem::take(&mut live.progress.pending) {
@@ -215,6 +215,16 @@ impl Live {
 /// The watermark at which a window is over.
 pub(super) fn closes_ns(query: &Query, last_ns: i64) -> i64 {
     last_ns.saturating_add(query.windows.gap_ns().unwrap_or(1))
+}
+
+/// The watermark at which no record can belong to a window that is not late for it.
+pub(super) fn over_ns(query: &Query, last_ns: i64) -> i64 {
+    match query.windows.gap_ns() {
+        // A record that is not late is less than a gap before the watermark, and belongs to a session
+        // whose last record is less than a gap before it.
+        Some(gap_ns) => last_ns.saturating_add(gap_ns.saturating_mul(2)),
+        None => closes_ns(query, last_ns),
+    }
 }
 
 /// The end of a window as rows say it.

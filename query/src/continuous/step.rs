@@ -9,7 +9,7 @@ use chronolith_engine::{Batch, Db, Durability, Follower};
 use super::error::ContinuousError;
 use super::feed::Feed;
 use super::intake::Touched;
-use super::live::{Live, Open, closes_ns, end_ns};
+use super::live::{Live, Open, closes_ns, end_ns, over_ns};
 use super::outputs::{self, Stored};
 use super::recompute::{self, Computed, Slice};
 use super::row::{Change, ChangeKind, Row, encode_changes, same_values};
@@ -89,7 +89,7 @@ impl Live {
                 }
             }
         }
-        self.forget_closed(&touched);
+        self.forget(&touched);
         Ok(Stepped::Busy)
     }
 
@@ -203,18 +203,12 @@ impl Live {
                 kept.insert(start_ns, open);
             }
         }
-        let newest_ns = slice.windows.keys().next_back().copied();
         let is_session = self.query.windows.gap_ns().is_some();
         for (start_ns, Computed { last_ns, cells }) in slice.windows {
-            let closes_ns = closes_ns(&self.query, last_ns);
-            let is_closed = watermark_ns.is_some_and(|watermark_ns| closes_ns <= watermark_ns);
+            let over_ns = over_ns(&self.query, last_ns);
             let shown = before.remove(&start_ns);
             kept.remove(&start_ns);
-            // The newest session of a group stays in memory after it has closed.
-            let is_newest = is_session
-                && newest_ns == Some(start_ns)
-                && group.open.range(start_ns..).next().is_none();
-            if is_closed && !is_newest {
+            if watermark_ns.is_some_and(|watermark_ns| over_ns <= watermark_ns) {
                 let values = group.values(&self.query, &cells);
                 self.progress.unfit += values.as_ref().map_or(0, |(_, unfit)| *unfit);
                 let end_ns = is_session.then_some(last_ns);
@@ -226,8 +220,8 @@ impl Live {
             touched.cells.extend(cells.keys().map(|metric| (index, start_ns, *metric)));
             touched.rows.insert((index, start_ns));
             let shown = Some(shown);
-            group.open.insert(start_ns, Open { last_ns, cells, shown, is_closed: false });
-            self.closing.insert((closes_ns, index, start_ns));
+            group.open.insert(start_ns, Open { last_ns, cells, shown, ..Open::default() });
+            self.closing.insert((closes_ns(&self.query, last_ns), index, start_ns));
         }
         for (start_ns, shown) in before {
             let last_ns = shown.1.unwrap_or_else(|| self.query.windows.at(start_ns).last_ns);
@@ -256,8 +250,16 @@ impl Live {
                 self.closing.insert((closes_ns, index, start_ns));
                 continue;
             }
-            open.is_closed = true;
-            touched.rows.insert((index, start_ns));
+            if !open.is_closed {
+                open.is_closed = true;
+                touched.rows.insert((index, start_ns));
+            }
+            let over_ns = over_ns(&self.query, open.last_ns);
+            if over_ns > watermark_ns {
+                self.closing.insert((over_ns, index, start_ns));
+                continue;
+            }
+            open.is_over = true;
             let cells = open.cells.keys();
             touched.cells.extend(cells.map(|metric| (index, start_ns, *metric)));
         }
@@ -284,15 +286,17 @@ impl Live {
                     .remove(&start_ns),
             };
             let (last_ns, is_final) = (open.last_ns, open.is_closed);
+            let is_same = is_same(before.as_ref(), after.as_ref());
             if let Some(open) = self.groups[index].open.get_mut(&start_ns) {
-                open.shown = Some(after.clone());
+                // What is kept, where it differs from what is known by no more than rounding.
+                open.shown = Some(if is_same { before.clone() } else { after.clone() });
+            }
+            if is_same {
+                continue;
             }
             outcomes.push(Outcome { group: index, start_ns, last_ns, before, after, is_final });
         }
-        outcomes.retain(|outcome| match (&outcome.before, &outcome.after) {
-            (Some(before), Some(after)) => before.1 != after.1 || !same_values(&before.0, &after.0),
-            (before, after) => before.is_some() != after.is_some(),
-        });
+        outcomes.retain(|outcome| !is_same(outcome.before.as_ref(), outcome.after.as_ref()));
         outcomes.sort_by_key(|outcome| (outcome.start_ns, outcome.group));
         Ok(())
     }
@@ -342,20 +346,9 @@ impl Live {
         let namespace = namespace(&self.query.name);
         for (index, start_ns, metric) in &touched.cells {
             let group = &self.groups[*index];
-            let open = group.open.get(start_ns).filter(|open| {
-                // Of sessions the newest stays.
-                !open.is_closed || self.is_newest_session(*index, *start_ns)
-            });
+            let open = group.open.get(start_ns).filter(|open| !open.is_over);
             let cell = open.and_then(|open| open.cells.get(metric));
             put_cell(&mut batch, &namespace, *start_ns, *metric, cell);
-        }
-        let dropped = self.sessions_to_drop(touched);
-        for (index, start_ns) in dropped {
-            if let Some(open) = self.groups[index].open.get(&start_ns) {
-                for metric in open.cells.keys() {
-                    put_cell(&mut batch, &namespace, start_ns, *metric, None);
-                }
-            }
         }
         self.log(&mut batch, &namespace, &changes, feed);
         self.remember_pending();
@@ -378,32 +371,19 @@ impl Live {
         }
     }
 
-    fn is_newest_session(&self, group: usize, start_ns: i64) -> bool {
-        self.query.windows.gap_ns().is_some()
-            && self.groups[group].open.keys().next_back() == Some(&start_ns)
-    }
-
-    /// Closed sessions that are no longer the newest of their group.
-    fn sessions_to_drop(&self, touched: &Touched) -> Vec<(usize, i64)> {
-        if self.query.windows.gap_ns().is_none() {
-            return Vec::new();
-        }
-        let groups: BTreeSet<usize> = touched.cells.iter().map(|(group, ..)| *group).collect();
-        let closed = groups.into_iter().flat_map(|index| {
-            let open = self.groups[index].open.iter();
-            open.filter(|(_, open)| open.is_closed).map(move |(start_ns, _)| (index, *start_ns))
-        });
-        closed.filter(|(index, start_ns)| !self.is_newest_session(*index, *start_ns)).collect()
-    }
-
-    /// Drops the state of windows that have closed.
-    fn forget_closed(&mut self, touched: &Touched) {
-        let is_session = self.query.windows.gap_ns().is_some();
+    /// Drops the state of windows that are over.
+    fn forget(&mut self, touched: &Touched) {
         let groups: BTreeSet<usize> = touched.cells.iter().map(|(group, ..)| *group).collect();
         for index in groups {
-            let group = &mut self.groups[index];
-            let newest_ns = group.open.keys().next_back().copied().filter(|_| is_session);
-            group.open.retain(|start_ns, open| !open.is_closed || newest_ns == Some(*start_ns));
+            self.groups[index].open.retain(|_, open| !open.is_over);
         }
+    }
+}
+
+/// Whether an answer is the same as before, but for rounding.
+fn is_same(before: Option<&Stored>, after: Option<&Stored>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => before.1 == after.1 && same_values(&before.0, &after.0),
+        (before, after) => before.is_some() == after.is_some(),
     }
 }

@@ -129,7 +129,7 @@ const SHAPES: [(&str, &str); 43] = [
     ),
     (
         "CREATE CONTINUOUS QUERY q AS SELECT time_bucket('5m', time), count(*) FROM m WHERE device ~ '(' GROUP BY 1",
-        ".",
+        "not a regular expression",
     ),
     (
         "CREATE CONTINUOUS QUERY q AS SELECT time_bucket('5m', time), count(*) FROM m GROUP BY 1 WITH (latenes = '1m')",
