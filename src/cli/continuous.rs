@@ -31,7 +31,7 @@ pub(super) fn print_outcome(done: &Done, as_json: bool) -> Result<()> {
     Ok(())
 }
 
-/// Computes what a query has not seen yet, with a bar on a terminal.
+/// Computes what queries have not seen yet, with a bar on a terminal.
 pub(super) fn fill(queries: &Continuous) -> Result<()> {
     let bar = match io::stderr().is_terminal() {
         true => ProgressBar::new(1_000),

@@ -1,8 +1,6 @@
 //! `chronolith watch`: the changes of a continuous query as they come.
 
-use std::collections::hash_map::DefaultHasher;
 use std::fs;
-use std::hash::{Hash, Hasher};
 use std::io::{BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -16,7 +14,7 @@ use chronolith_query::continuous::{
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
-use super::continuous::{print_outcome, row_cells};
+use super::continuous::{fill, print_outcome, row_cells};
 use super::database::{DatabaseArgs, rfc3339};
 use super::ingest::ingest_into;
 use super::output::{Cell, put_csv_cell, stdout};
@@ -106,7 +104,9 @@ impl WatchCommand {
         let db = self.database.write()?;
         let queries = Continuous::open(db.clone())?;
         let Some(name) = self.name(&queries)? else {
-            print_outcome(&queries.execute(&self.query)?, false)?;
+            let done = queries.execute(&self.query)?;
+            fill(&queries)?;
+            print_outcome(&done, false)?;
             return Ok(Outcome::Done);
         };
         let columns = queries.columns(&name)?;
@@ -156,9 +156,7 @@ impl WatchCommand {
             (false, true) => text.to_owned(),
             (true, _) => {
                 // The same question has the same name, so that it is gone on with.
-                let mut hasher = DefaultHasher::new();
-                text.hash(&mut hasher);
-                let name = format!("watch_{:08x}", hasher.finish() as u32);
+                let name = format!("watch_{:08x}", hash(text));
                 if queries.names().contains(&name) {
                     return Ok(Some(name));
                 }
@@ -242,6 +240,11 @@ impl WatchCommand {
             .spawn(move || ingest_into(&db, &input))
             .context("cannot start a thread for the input")
     }
+}
+
+/// FNV-1a (Fowler, Noll, Vo), which is the same in every build of this program.
+fn hash(text: &str) -> u32 {
+    text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Replaces the cursor in a file, whole or not at all.

@@ -18,10 +18,11 @@ use super::recompute::first_time;
 use super::statement::Late;
 use super::window::Span;
 
-/// Batches with more records are read from the store instead.
-const BATCH_MAX: usize = 200_000;
 /// How many records a step takes.
 const RECORDS_MAX: usize = 100_000;
+/// A step ends behind the batch that has touched so many cells, so that what it writes fits into a
+/// batch of its own. What is left of a batch that touches twice as many is read from the store.
+const CELLS_MAX: usize = 40_000;
 
 /// What a step has touched so far.
 #[derive(Default)]
@@ -52,11 +53,16 @@ impl Live {
             return Ok(until > position);
         };
         let watermark_ns = self.watermark_ns();
+        let mut until = followed.until;
         for logged in &followed.batches {
             self.take_batch(db, logged, watermark_ns, touched)?;
+            if touched.cells.len() > self.query.share_of(CELLS_MAX) {
+                until = logged.sequence();
+                break;
+            }
         }
-        self.progress.position = followed.until;
-        Ok(followed.until > position)
+        self.progress.position = until;
+        Ok(until > position)
     }
 
     /// Notes all that changed since the position, as far as that is known.
@@ -148,7 +154,8 @@ impl Live {
             Some(_) => first_ns,
             None => self.query.windows.earliest_start(first_ns).unwrap_or(i64::MIN),
         };
-        self.groups[group].note(from_ns, last_ns);
+        let near_ns = self.query.windows.gap_ns().unwrap_or(1);
+        self.groups[group].note(from_ns, last_ns, near_ns);
     }
 
     fn take_batch(
@@ -164,10 +171,10 @@ impl Live {
                 self.note_times(group, from_ns, to_ns);
             }
         }
-        if logged.len() > BATCH_MAX {
-            return self.take_large(db, logged, touched);
-        }
-        for (metric, time_ns, value) in logged.records() {
+        for (index, (metric, time_ns, value)) in logged.records().enumerate() {
+            if touched.cells.len() > 2 * self.query.share_of(CELLS_MAX) {
+                return self.take_rest(db, logged, index, touched);
+            }
             let Some(group) = self.group_of_metric(db, metric)? else { continue };
             if self.query.conditions.clip(time_ns, time_ns).is_none() {
                 continue;
@@ -186,15 +193,17 @@ impl Live {
         Ok(())
     }
 
-    /// A batch that is too large for one step: its records are read from the store, part by part.
-    fn take_large(
+    /// The rest of a batch that is too large for one step: its records are read from the store, part
+    /// by part.
+    fn take_rest(
         &mut self,
         db: &Db,
         logged: &Logged,
+        first: usize,
         touched: &mut Touched,
     ) -> Result<(), ContinuousError> {
         let mut spans: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
-        for (metric, time_ns, _) in logged.records() {
+        for (metric, time_ns, _) in logged.records().skip(first) {
             let Some(group) = self.group_of_metric(db, metric)? else { continue };
             let span = spans.entry(group).or_insert((time_ns, time_ns));
             *span = (span.0.min(time_ns), span.1.max(time_ns));
@@ -226,7 +235,10 @@ impl Live {
             if watermark_ns.is_some_and(|watermark_ns| closes_ns <= watermark_ns) {
                 is_late = true;
                 if self.query.options.late == Late::Recompute {
-                    group.note(start_ns, start_ns);
+                    // Up to where the next begins, so that neighbours become one span.
+                    let next_ns = self.query.windows.next_start(start_ns);
+                    let to_ns = next_ns.map_or(start_ns, |next_ns| next_ns - 1);
+                    group.note(start_ns, to_ns, 1);
                 }
                 continue;
             }
@@ -280,19 +292,21 @@ impl Live {
         if is_late {
             self.progress.late += 1;
             if recompute {
-                group.note(time_ns, time_ns);
+                group.note(time_ns, time_ns, gap_ns);
             }
             return;
         }
         let start_ns = match before {
             // It may replace one, fall into another session, or join two.
-            Some((.., Some(cell_ns))) if time_ns <= cell_ns => return group.note(time_ns, time_ns),
+            Some((.., Some(cell_ns))) if time_ns <= cell_ns => {
+                return group.note(time_ns, time_ns, gap_ns);
+            }
             _ if !holds => return,
             Some((_, last_ns, ..)) if time_ns > last_ns && near_after => {
-                return group.note(time_ns, time_ns);
+                return group.note(time_ns, time_ns, gap_ns);
             }
             Some((start_ns, ..)) => start_ns,
-            None if near_after => return group.note(time_ns, time_ns),
+            None if near_after => return group.note(time_ns, time_ns, gap_ns),
             None => time_ns,
         };
         let open = group.open.entry(start_ns).or_insert_with(|| {

@@ -283,24 +283,23 @@ impl Group {
         Some((values, unfit))
     }
 
-    /// Notes that windows, or the records of sessions, must be computed from the store.
-    pub(super) fn note(&mut self, from_ns: i64, to_ns: i64) {
+    /// Notes that windows, or the records of sessions, must be computed from the store. Spans that
+    /// are no further apart than `near_ns` become one.
+    pub(super) fn note(&mut self, from_ns: i64, to_ns: i64, near_ns: i64) {
         if from_ns > to_ns {
             return;
         }
         let mut added = Pending { origin_ns: from_ns, from_ns, to_ns };
-        self.pending.retain(|other| {
-            let apart = other.to_ns.saturating_add(1) < added.from_ns
-                || added.to_ns.saturating_add(1) < other.from_ns;
-            if !apart {
-                added.from_ns = added.from_ns.min(other.from_ns);
-                added.to_ns = added.to_ns.max(other.to_ns);
-                added.origin_ns = added.origin_ns.min(other.origin_ns);
-            }
-            apart
-        });
-        let at = self.pending.partition_point(|other| other.from_ns < added.from_ns);
-        self.pending.insert(at, added);
+        let before = |other: &Pending| other.to_ns.saturating_add(near_ns) < from_ns;
+        let first = self.pending.partition_point(before);
+        let rest = &self.pending[first..];
+        let near = rest.partition_point(|other| other.from_ns <= to_ns.saturating_add(near_ns));
+        for other in &rest[..near] {
+            added.from_ns = added.from_ns.min(other.from_ns);
+            added.to_ns = added.to_ns.max(other.to_ns);
+            added.origin_ns = added.origin_ns.min(other.origin_ns);
+        }
+        self.pending.splice(first..first + near, [added]);
     }
 
     /// Whether the window that begins at a time will be computed from the store anyway.

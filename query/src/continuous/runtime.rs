@@ -221,16 +221,7 @@ impl Continuous {
         let mut queries = self.queries();
         let mut is_busy = false;
         for entry in queries.values_mut().filter(|entry| !entry.live.progress.is_paused) {
-            match entry.live.step(db, follower, Sink::Commit(&entry.feed)) {
-                Ok(stepped) => is_busy |= stepped == Stepped::Busy,
-                Err(error) => {
-                    // What is in memory may be ahead of what is on disk.
-                    let query = entry.live.query.clone();
-                    let kept = Kept::load(db, &query.name)?;
-                    entry.live = Live::load(db, query, kept)?;
-                    return Err(error);
-                }
-            }
+            is_busy |= step(db, follower, entry)? == Stepped::Busy;
         }
         Ok(is_busy)
     }
@@ -300,11 +291,7 @@ impl Continuous {
         let mut ahead = BTreeMap::new();
         match self.inner.follower.as_ref() {
             _ if entry.live.progress.is_paused => {}
-            Some(follower) => {
-                while entry.live.step(db, Some(follower), Sink::Commit(&entry.feed))?
-                    == Stepped::Busy
-                {}
-            }
+            Some(follower) => while step(db, Some(follower), entry)? == Stepped::Busy {},
             None => while entry.live.step(db, None, Sink::Keep(&mut ahead))? == Stepped::Busy {},
         }
         let rows = rows(db, &entry.live, &ahead, starts)?;
@@ -316,6 +303,22 @@ impl Continuous {
         let feed = Arc::clone(&find(&mut self.queries(), name)?.feed);
         Subscription::new(name, feed, from)
     }
+}
+
+/// Moves a query on by one step. Where that fails the query is as it was left on disk, since what is
+/// in memory may be ahead of it.
+fn step(
+    db: &Db,
+    follower: Option<&Follower>,
+    entry: &mut Entry,
+) -> Result<Stepped, ContinuousError> {
+    let stepped = entry.live.step(db, follower, Sink::Commit(&entry.feed));
+    if stepped.is_err() {
+        let query = entry.live.query.clone();
+        let kept = Kept::load(db, &query.name)?;
+        entry.live = Live::load(db, query, kept)?;
+    }
+    stepped
 }
 
 fn find<'a>(

@@ -177,6 +177,11 @@ impl Query {
         self.columns.iter().any(|column| !matches!(column.aggregate, Aggregate::Plain(_)))
     }
 
+    /// A bound on windows of a few columns, as it is for those of this query.
+    pub(super) fn share_of(&self, most: usize) -> usize {
+        most / (1 + self.columns.len() / 8)
+    }
+
     /// The engine's functions among the columns.
     pub(super) fn functions(&self) -> Vec<chronolith_engine::Function> {
         let plain = self.columns.iter().filter_map(|column| match column.aggregate {

@@ -138,7 +138,7 @@ impl Live {
         let (mut windows, mut records) = (0, 0);
         for index in 0..self.groups.len() {
             while let Some(pending) = self.groups[index].pending.first().copied() {
-                if windows >= WINDOWS_MAX || records >= RECORDS_MAX {
+                if windows >= self.query.share_of(WINDOWS_MAX) || records >= RECORDS_MAX {
                     return Ok(());
                 }
                 let range = (pending.from_ns, pending.to_ns);
