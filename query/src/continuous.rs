@@ -37,11 +37,13 @@
 
 mod bytes;
 mod cell;
+mod commit;
 mod error;
 mod feed;
 mod intake;
 mod live;
 mod outputs;
+mod pending;
 mod recompute;
 mod row;
 mod runtime;
@@ -51,6 +53,7 @@ mod statement;
 mod status;
 mod step;
 mod subscription;
+mod view;
 mod window;
 mod worker;
 

@@ -33,6 +33,8 @@ pub(super) struct Touched {
     pub(super) cells: BTreeSet<(usize, i64, u32)>,
     /// Metrics whose cell of an open window must be computed from the store.
     pub(super) dirty: BTreeMap<(usize, i64), BTreeSet<u32>>,
+    /// Windows whose state is not needed any more.
+    pub(super) over: Vec<(usize, i64)>,
     /// Whether anything was there for this query.
     pub(super) has_input: bool,
 }

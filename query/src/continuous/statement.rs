@@ -12,6 +12,7 @@
 //! DROP CONTINUOUS QUERY name [KEEP DATA]
 //! ```
 
+mod call;
 mod conditions;
 mod options;
 mod parse;
