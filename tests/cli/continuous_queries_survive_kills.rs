@@ -27,16 +27,19 @@ fn follow(directory: &Path, lines: Option<usize>) -> Vec<Value> {
         .spawn()
         .unwrap();
     let output = BufReader::new(watch.stdout.take().unwrap());
-    let wanted = lines.unwrap_or(usize::MAX);
-    let read = output.lines().take(wanted).map(|line| line.unwrap());
-    let parsed = read.filter_map(|line| serde_json::from_str(&line).ok()).collect();
-    match lines {
-        None => assert!(watch.wait().unwrap().success()),
-        Some(_) => {
+    let mut parsed = Vec::new();
+    if lines == Some(0) {
+        watch.kill().unwrap();
+    }
+    // What was handed over before the kill counts; the last line may be half of one.
+    for line in output.lines() {
+        parsed.extend(serde_json::from_str(&line.unwrap()).ok());
+        if Some(parsed.len()) == lines {
             watch.kill().unwrap();
-            watch.wait().unwrap();
         }
     }
+    let ended = watch.wait().unwrap();
+    assert!(lines.is_some() || ended.success(), "{ended}");
     parsed
 }
 
