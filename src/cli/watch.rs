@@ -205,6 +205,7 @@ impl WatchCommand {
             Begin::Now => From::Now,
             Begin::Cursor(cursor) => From::Cursor(cursor),
             Begin::Snapshot => {
+                fill(queries)?;
                 let snapshot = queries.snapshot(name)?;
                 for row in &snapshot.rows {
                     printer.line(snapshot.cursor, "row", row)?;
