@@ -126,7 +126,7 @@ impl Tail {
                 kept.events.clear();
                 (kept.size_bytes, kept.after) = (0, sequence);
             }
-            Some(Told { deletions, batch }) if deletions.is_empty() && batch.len() == 0 => {}
+            Some(Told { deletions, batch }) if deletions.is_empty() && batch.times.is_empty() => {}
             Some(Told { deletions, batch }) => {
                 let logged = Logged { sequence, deletions, batch };
                 kept.size_bytes += logged.size_bytes();
