@@ -17,10 +17,10 @@ fn number(variable: &str, default: u64) -> u64 {
 
 /// The answer as someone holds it who has seen nothing but changes.
 #[derive(Default)]
-pub struct Replayed(pub BTreeMap<(Vec<String>, i64), Row>);
+pub(crate) struct Replayed(pub(crate) BTreeMap<(Vec<String>, i64), Row>);
 
 impl Replayed {
-    pub fn apply(&mut self, change: &Change, place: &str) {
+    pub(crate) fn apply(&mut self, change: &Change, place: &str) {
         let key = (change.row.keys.clone(), change.row.start_ns);
         let before = match change.kind {
             ChangeKind::Delete => self.0.remove(&key),
@@ -39,7 +39,7 @@ impl Replayed {
         }
     }
 
-    pub fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = self.0.values().cloned().collect();
         rows.sort_by(|one, other| (one.start_ns, &one.keys).cmp(&(other.start_ns, &other.keys)));
         rows

@@ -37,7 +37,7 @@ fn cost(hours: i64, window: &str) -> (Cost, Cost) {
     queries.execute(&statement).unwrap();
     queries.settle().unwrap();
     assert!((queries.status()[0].progress - 1.0).abs() < f64::EPSILON);
-    let mut measure = |times: &mut dyn Iterator<Item = i64>| {
+    let measure = |times: &mut dyn Iterator<Item = i64>| {
         let before = queries.status().remove(0);
         let operations = disk.operations();
         for second in times {

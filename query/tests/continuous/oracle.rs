@@ -7,11 +7,11 @@ use chronolith_query::continuous::Row;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-pub const SECOND_NS: i64 = 1_000_000_000;
+pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 
 /// How windows are cut, as a statement says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
+pub(crate) enum Cut {
     Tumbling { seconds: i64 },
     Days(&'static str),
     Months(&'static str),
@@ -20,7 +20,7 @@ pub enum Cut {
 }
 
 impl Cut {
-    pub const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Tumbling { seconds: 10 },
         Self::Tumbling { seconds: 3_600 },
         Self::Days("Europe/Berlin"),
@@ -30,7 +30,7 @@ impl Cut {
         Self::Session { seconds: 7 },
     ];
 
-    pub fn sql(self) -> String {
+    pub(crate) fn sql(self) -> String {
         match self {
             Self::Tumbling { seconds } => format!("time_bucket('{seconds}s', time)"),
             Self::Days(zone) => format!("time_bucket('1d', time, '{zone}')"),
@@ -99,9 +99,9 @@ impl Cut {
 }
 
 /// The functions that the oracle knows, as the statement selects them.
-pub const FUNCTIONS: &str = "count(*), sum(value), avg(value), min(value), max(value), \
+pub(crate) const FUNCTIONS: &str = "count(*), sum(value), avg(value), min(value), max(value), \
      first(value, time), last(value, time), stddev(value)";
-pub const PATHS: &str = "rate(value, time), increase(value, time), delta(value, time), \
+pub(crate) const PATHS: &str = "rate(value, time), increase(value, time), delta(value, time), \
      time_weighted_avg(value, time)";
 
 /// The records of one metric by time.
@@ -126,7 +126,7 @@ fn records(db: &Db, name: &str) -> BTreeMap<(String, u32), Records> {
 }
 
 /// The rows of a query over the metrics of a name, grouped by device where wanted; `value > least`.
-pub fn rows(
+pub(crate) fn rows(
     db: &Db,
     name: &str,
     cut: Cut,
@@ -231,7 +231,7 @@ fn exact_sum(values: &[f64]) -> f64 {
 
 /// Fails where rows are not the same: exactly, but for sums of floats within 1e-12 and deviations
 /// within 1e-9.
-pub fn assert_same(found: &[Row], expected: &[Row], place: &str) {
+pub(crate) fn assert_same(found: &[Row], expected: &[Row], place: &str) {
     let key = |row: &Row| (row.start_ns, row.keys.clone(), row.end_ns);
     let keys = |rows: &[Row]| rows.iter().map(key).collect::<Vec<_>>();
     assert_eq!(keys(found), keys(expected), "{place}: other windows");

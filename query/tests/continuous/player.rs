@@ -5,10 +5,10 @@ use chronolith_engine::{Db, Durability, Kind, Metric, MetricId, SealScope};
 use crate::oracle::SECOND_NS;
 
 /// SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,7 +16,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
@@ -26,23 +26,23 @@ impl Random {
 }
 
 /// Two series of one device, and one of another.
-pub fn metrics(db: &Db) -> Vec<MetricId> {
+pub(crate) fn metrics(db: &Db) -> Vec<MetricId> {
     let metric = |device: &str, axle: &str| Metric::new(device, "speed").tag("axle", axle);
     let metrics = [metric("car-1", "front"), metric("car-1", "rear"), metric("car-2", "front")];
     metrics.into_iter().map(|metric| db.metric(metric, Kind::F64).unwrap()).collect()
 }
 
 /// One writer of random records.
-pub struct Player {
-    pub random: Random,
+pub(crate) struct Player {
+    pub(crate) random: Random,
     /// Where event time is.
-    pub now_ns: i64,
+    pub(crate) now_ns: i64,
     /// How far it goes at once: nanoseconds.
-    pub stride_ns: i64,
+    pub(crate) stride_ns: i64,
 }
 
 impl Player {
-    pub fn new(seed: u64, stride_ns: i64) -> Self {
+    pub(crate) fn new(seed: u64, stride_ns: i64) -> Self {
         // The night before clocks go forward in Europe.
         let now_ns = 1_711_840_000 * SECOND_NS;
         Self { random: Random(seed), now_ns, stride_ns }
@@ -53,7 +53,7 @@ impl Player {
     }
 
     /// Does something.
-    pub fn act(&mut self, db: &Db, metrics: &[MetricId]) {
+    pub(crate) fn act(&mut self, db: &Db, metrics: &[MetricId]) {
         let metric = |random: &mut Random| metrics[random.below(metrics.len() as u64) as usize];
         match self.random.below(20) {
             0..=11 => self.write(db, metrics),
