@@ -6,9 +6,9 @@
 mod aggregate;
 mod bench;
 mod blob;
-mod copies;
 #[cfg(feature = "continuous")]
 mod continuous;
+mod copies;
 mod database;
 mod demo;
 mod export;

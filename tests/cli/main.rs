@@ -8,9 +8,9 @@
 
 mod blobs_and_retention_work_from_the_command_line;
 mod commands_in_documents_run;
-mod copies_and_foreign_folders;
 #[cfg(feature = "continuous")]
 mod continuous_queries_survive_kills;
+mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
 mod exports_keep_every_name;
