@@ -6,6 +6,8 @@
 mod aggregate;
 mod bench;
 mod blob;
+#[cfg(feature = "continuous")]
+mod continuous;
 mod copies;
 mod database;
 mod demo;
@@ -27,6 +29,8 @@ mod retention;
 mod search;
 mod upkeep;
 mod usage;
+#[cfg(feature = "continuous")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -68,6 +72,9 @@ enum Command {
     /// Draw metrics or the answer of a query as a line chart: in the terminal, as SVG or PNG
     #[cfg(feature = "plot")]
     Plot(plot::PlotCommand),
+    /// Follow a continuous query: print its changes as they come
+    #[cfg(feature = "continuous")]
+    Watch(watch::WatchCommand),
     /// Show the latest record of each metric
     Latest(listing::LatestCommand),
     /// List metrics with what they hold
@@ -120,6 +127,8 @@ impl Command {
             Self::Search(command) => command.run(),
             #[cfg(feature = "plot")]
             Self::Plot(command) => command.run(),
+            #[cfg(feature = "continuous")]
+            Self::Watch(command) => command.run(),
             Self::Latest(command) => command.run(),
             Self::Metrics(command) => command.run(),
             Self::Chunks(command) => command.run(),

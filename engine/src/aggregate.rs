@@ -2,6 +2,7 @@
 
 mod accumulate;
 mod bucket;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::model::{Column, Kind};
 use crate::view::View;
 use crate::windows::ReadReport;
 
-use accumulate::Partial;
+pub use accumulate::Partial;
 pub use bucket::Every;
 
 /// A function over the values of a bucket.
@@ -139,6 +140,12 @@ impl Bucket {
         self.partial.count()
     }
 
+    /// All that is known of it: enough for the functions that were asked for.
+    #[must_use]
+    pub const fn partial(&self) -> &Partial {
+        &self.partial
+    }
+
     /// The value of a function that was asked for; `None` where it has none (a deviation of one
     /// record, a bound of nothing but NaNs).
     #[must_use]
@@ -174,7 +181,7 @@ pub fn combine(series: &[Vec<Bucket>]) -> Vec<Bucket> {
     let mut merged: BTreeMap<i64, Bucket> = BTreeMap::new();
     for bucket in series.iter().flatten() {
         match merged.get_mut(&bucket.start_ns) {
-            Some(existing) => existing.partial.merge_unordered(&bucket.partial),
+            Some(existing) => existing.partial.merge(&bucket.partial),
             None => drop(merged.insert(bucket.start_ns, bucket.clone())),
         }
     }

@@ -3,6 +3,7 @@
 use crate::encoding::{Malformed, Reader, put_varint};
 use crate::error::WriteError;
 use crate::model::{BlobRef, Kind, Limits, MetricId, ValueRef};
+use crate::wal::payload::Deletion;
 
 /// Records, and changes of state, that become visible and durable together.
 ///
@@ -16,6 +17,7 @@ pub struct Batch {
     pub(crate) bits: Vec<u64>,
     pub(crate) data: Vec<u8>,
     pub(crate) state: Vec<StateChange>,
+    pub(crate) deletions: Vec<Deletion>,
     value_bytes_max: usize,
 }
 
@@ -151,6 +153,16 @@ impl Batch {
         self.state.push(StateChange { namespace, key, value: None });
     }
 
+    /// Deletes the records of a metric from a first to a last time, in nanoseconds since the epoch,
+    /// together with the records: those that were there before, not those of this batch.
+    ///
+    /// Each batch with deletions begins a new memtable; it is for corrections, not for every write.
+    pub fn delete(&mut self, metric: MetricId, from_ns: i64, to_ns: i64) {
+        if from_ns <= to_ns {
+            self.deletions.push(Deletion { metric: metric.index(), from_ns, to_ns });
+        }
+    }
+
     /// The blobs that records of the batch refer to, by the positions of the records.
     pub(crate) fn blobs(&self) -> Vec<(usize, BlobRef)> {
         if self.data.is_empty() {
@@ -181,10 +193,10 @@ impl Batch {
         self.data.len()
     }
 
-    /// Whether it holds neither records nor changes of state.
+    /// Whether it holds neither records nor deletions nor changes of state.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.times.is_empty() && self.state.is_empty()
+        self.times.is_empty() && self.state.is_empty() && self.deletions.is_empty()
     }
 
     /// What the batch counts as against [`Limits::batch_bytes`]: bytes.
@@ -194,7 +206,8 @@ impl Batch {
         let state = state.map(|change| {
             change.namespace.len() + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
         });
-        self.times.len() * 20 + self.data.len() + state.sum::<usize>()
+        let deletions = self.deletions.len() * size_of::<Deletion>();
+        self.times.len() * 20 + self.data.len() + deletions + state.sum::<usize>()
     }
 
     /// Empties the batch and keeps its memory.
@@ -205,5 +218,6 @@ impl Batch {
         self.bits.clear();
         self.data.clear();
         self.state.clear();
+        self.deletions.clear();
     }
 }

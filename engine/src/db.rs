@@ -38,8 +38,8 @@ use crate::run::{self, Run};
 use crate::scan::Scan;
 use crate::segment::{self, PageBudget, Segment};
 use crate::view::{LiveRun, LiveSegment, View};
-use crate::wal::Wal;
 use crate::wal::recovery::TornTail;
+use crate::wal::{Sequence, Wal};
 use crate::windows::ReadReport;
 
 pub use backup::{CopyReport, restore};
@@ -100,6 +100,8 @@ pub(crate) struct Inner {
     budget: Arc<PageBudget>,
     background: Background,
     torn: Option<TornTail>,
+    /// The last sequence that was read back when the database was opened.
+    recovered: Sequence,
     /// Numbers for blobs on their way.
     next_part: AtomicU64,
     /// Blobs that must stay although no record that is seen refers to them.

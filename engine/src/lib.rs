@@ -62,7 +62,7 @@ mod view;
 mod wal;
 mod windows;
 
-pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, combine};
+pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, Partial, combine};
 pub use batch::Batch;
 pub use blob::BlobReader;
 pub use block::Block;
@@ -82,5 +82,5 @@ pub use repair::{RepairReport, repair};
 pub use scan::Scan;
 pub use verify::{VerifyReport, verify};
 pub use wal::recovery::TornTail;
-pub use wal::{Sequence, Ticket};
+pub use wal::{Followed, Follower, Logged, Sequence, Ticket};
 pub use windows::{ReadReport, WindowFacts, WindowRecords, Windows};

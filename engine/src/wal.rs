@@ -11,9 +11,11 @@
 pub(crate) mod frame;
 pub(crate) mod payload;
 pub(crate) mod recovery;
+mod tail;
 mod ticket;
 mod writer;
 
+pub use tail::{Followed, Follower, Logged};
 pub use ticket::Ticket;
 pub(crate) use writer::{Wal, prepare_file};
 

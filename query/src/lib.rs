@@ -28,11 +28,15 @@
 //! ```
 //!
 //! SQL is behind the crate feature `sql`, since DataFusion, which parses, plans and runs the
-//! queries, is most of the compile time of the whole workspace. The module `promql` is behind the
-//! feature `promql`, the module `search` behind the feature `search`; none needs another.
+//! queries, is most of the compile time of the whole workspace. The modules `promql`, `search` and
+//! `continuous` are behind features of their names; none needs another.
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "continuous", feature = "sql"))]
+mod calendar;
+#[cfg(feature = "continuous")]
+pub mod continuous;
 #[cfg(feature = "promql")]
 pub mod promql;
 #[cfg(feature = "search")]

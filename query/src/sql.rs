@@ -11,6 +11,8 @@ mod asof;
 mod bucket;
 mod catalog;
 mod columns;
+#[cfg(feature = "continuous")]
+mod continuous;
 mod error;
 mod files;
 mod filter;

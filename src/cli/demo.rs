@@ -3,6 +3,8 @@
 //! Everything is done by the commands that a person would type, run as processes of their own, so
 //! that the demo shows what a person would see, and the killed writer is really killed.
 
+#[cfg(feature = "continuous")]
+use std::collections::BTreeMap;
 #[cfg(feature = "search")]
 use std::collections::BTreeSet;
 use std::fs;
@@ -138,6 +140,8 @@ impl Demo<'_> {
     fn steps(&mut self) -> Result<()> {
         self.ingest()?;
         self.kill()?;
+        #[cfg(feature = "continuous")]
+        self.follow()?;
         self.seal()?;
         self.verify()?;
         self.answers()?;
@@ -221,6 +225,77 @@ impl Demo<'_> {
         self.say(&format!("  {acknowledged} records were acknowledged, {found} are there"));
         self.held("kill", json!({"acknowledged": acknowledged, "found": found}));
         Ok(())
+    }
+
+    /// Kills the follower of a continuous query, lets it go on from its cursor, and compares what it
+    /// was told with the answer of the same question asked at the end.
+    #[cfg(feature = "continuous")]
+    fn follow(&mut self) -> Result<()> {
+        self.say(
+            "A continuous query is killed with SIGKILL, goes on from its cursor, and is right.",
+        );
+        // From the first change on, also of what the database holds already.
+        fs::write(self.db.with_file_name("cursor"), "0")?;
+        let (mut told, mut again) = (BTreeMap::<u64, Value>::new(), 0);
+        for lines in [150, usize::MAX] {
+            for change in self.changes(lines)? {
+                let cursor = change["cursor"].as_u64().context("a change without a cursor")?;
+                if let Some(before) = told.get(&cursor) {
+                    ensure!(*before == change, "cursor {cursor} is of {before} and of {change}");
+                    again += 1;
+                }
+                told.insert(cursor, change);
+            }
+        }
+        let count = told.len() as u64;
+        ensure!(told.keys().copied().eq(1..=count), "some of {count} changes were not told");
+        let mut rows: BTreeMap<String, Value> = BTreeMap::new();
+        for change in told.into_values() {
+            let key = format!("{} {}", change["time_bucket"], change["device"]);
+            let before = rows.insert(key.clone(), change.clone());
+            let is_new = change["change"] == "insert";
+            ensure!(before.is_none() == is_new, "{key} was told as new twice, or never");
+        }
+        let arguments = ["--metric", "speed", "--every", "1m", "--fn", "count,max"];
+        let answer = self.json("aggregate", &[&arguments[..], &["--format", "json"]].concat())?;
+        let answer = answer.as_array().cloned().unwrap_or_default();
+        ensure!(answer.len() == rows.len() && !rows.is_empty(), "other rows than asked for anew");
+        for wanted in &answer {
+            let row = rows.get(&format!("{} {}", wanted["time"], wanted["device"]));
+            let same = |name: &str| row.is_some_and(|row| row[name] == wanted[name]);
+            ensure!(same("count") && same("max"), "{row:?} was told, {wanted} is the answer");
+        }
+        self.say(&format!(
+            "  {count} changes of {} rows, {again} of them told again after the kill, none lost",
+            rows.len()
+        ));
+        self.held("continuous", json!({"changes": count, "rows": rows.len(), "again": again}));
+        Ok(())
+    }
+
+    /// Follows the demo's continuous query; kills the command after so many changes.
+    #[cfg(feature = "continuous")]
+    fn changes(&self, lines: usize) -> Result<Vec<Value>> {
+        let input = self.db.with_file_name("kill.lp").display().to_string();
+        let cursor = self.db.with_file_name("cursor").display().to_string();
+        let query = "CREATE CONTINUOUS QUERY speed_1m AS SELECT device, time_bucket('1m', time), \
+                     count(*), max(value) FROM speed GROUP BY 1, 2 \
+                     WITH (lateness = '10s', keep_changes = 100000)";
+        let arguments = ["--format", "json", "--cursor-file", &cursor, "--ingest", &input, query];
+        let mut watch = self.chronolith("watch", &arguments).stdout(Stdio::piped()).spawn()?;
+        let output = watch.stdout.take().context("the follower has no output")?;
+        let mut changes = Vec::new();
+        for line in BufReader::new(output).lines() {
+            // What was handed over before the kill counts; the last line may be half of one.
+            let Ok(change) = serde_json::from_str(&line?) else { break };
+            changes.push(change);
+            if changes.len() == lines {
+                watch.kill()?;
+            }
+        }
+        let status = watch.wait()?;
+        ensure!(changes.len() >= lines || status.success(), "the follower ended with {status}");
+        Ok(changes)
     }
 
     fn seal(&mut self) -> Result<()> {

@@ -202,6 +202,30 @@ impl RecordSink for DatabaseSink {
     }
 }
 
+/// Reads files into a database that is open already, to their end or to Ctrl-C; how many rows were
+/// rejected.
+#[cfg(feature = "continuous")]
+pub(super) fn ingest_into(db: &Db, input: &IngestArgs) -> Result<u64> {
+    let interruption = listen()?;
+    let options = IngestOptions { stop: Some(interruption.stop), ..input.options()? };
+    let mut report = Report::new(SHOWN_REJECTIONS);
+    let (durability, window_ns) = (Durability::Synced, Definition::DEFAULT_WINDOW_NS);
+    let pending =
+        Pending { db: db.clone(), durability, batch: db.batch(), acknowledged: 0, tells: false };
+    let pending = Rc::new(RefCell::new(pending));
+    let (metrics, wake) = (Vec::new(), interruption.wake);
+    let mut sink = DatabaseSink { db: db.clone(), pending, window_ns, metrics, wake };
+    for path in &input.files {
+        match sink.ingest(path, &options, &mut report, &mut |_| {}) {
+            Ok(_) => {}
+            Err(Broken { error: IngestError::Stopped { .. }, .. }) => break,
+            Err(Broken { error, .. }) => return Err(error.into()),
+        }
+    }
+    report.sample().iter().for_each(|rejection| eprintln!("{rejection}"));
+    Ok(report.rejected_rows())
+}
+
 impl IngestCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let started = Instant::now();

@@ -109,6 +109,10 @@ impl QueryCommand {
             None | Some("-") => io::read_to_string(io::stdin()).context("cannot read the query")?,
             Some(text) => text.to_owned(),
         };
+        #[cfg(feature = "continuous")]
+        if chronolith_query::continuous::is_statement(&text) {
+            return self.continuous(&text, format);
+        }
         let is_file = matches!(format, Format::Parquet | Format::Arrow);
         if is_file && self.output.is_none() && io::stdout().is_terminal() {
             bail!("a terminal cannot show this format; add --output FILE");
@@ -128,6 +132,23 @@ impl QueryCommand {
                 written
             }
         }?;
+        Ok(Outcome::Done)
+    }
+
+    /// Carries out a statement about continuous queries: those that change something need the
+    /// database for themselves.
+    #[cfg(feature = "continuous")]
+    fn continuous(&self, statement: &str, format: Format) -> Result<Outcome> {
+        use chronolith_query::continuous::Continuous;
+        let shows = statement.trim_start().get(..4).is_some_and(|w| w.eq_ignore_ascii_case("show"));
+        let db = if shows { self.database.read()? } else { self.database.change()? };
+        let queries = Continuous::open(db)?;
+        let done = queries.execute(statement)?;
+        if !shows {
+            super::continuous::fill(&queries)?;
+        }
+        let as_json = matches!(format, Format::Json | Format::Ndjson);
+        super::continuous::print_outcome(&done, as_json)?;
         Ok(Outcome::Done)
     }
 

@@ -27,7 +27,9 @@ fn crates_depend_in_one_direction_only() {
         let (_, allowed) = ALLOWED.iter().find(|(other, _)| *other == name).unwrap();
         for dependency in package["dependencies"].as_array().unwrap() {
             let on = dependency["name"].as_str().unwrap();
-            let is_ours = ALLOWED.iter().any(|(other, _)| *other == on);
+            // Tests may stand on the simulated disk.
+            let is_for_tests = dependency["kind"] == "dev" && on == "chronolith-disk";
+            let is_ours = !is_for_tests && ALLOWED.iter().any(|(other, _)| *other == on);
             assert!(!is_ours || allowed.contains(&on), "{name} must not depend on {on}");
         }
     }

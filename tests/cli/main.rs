@@ -10,6 +10,8 @@ mod blobs_and_retention_work_from_the_command_line;
 #[cfg(feature = "sql")]
 mod columns_come_back;
 mod commands_in_documents_run;
+#[cfg(feature = "continuous")]
+mod continuous_queries_survive_kills;
 mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod exports_come_back;

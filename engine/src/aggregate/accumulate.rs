@@ -5,32 +5,35 @@ use std::ops::Range;
 
 use crate::batch::bits_value;
 use crate::chunk::{Statistics, Sum};
-use crate::model::{Column, Kind, Value};
+use crate::model::{Column, Kind, Value, ValueRef};
 use crate::sum::FloatSum;
 
 use super::{Aggregated, Function, Needs};
 
 /// What is known of a bucket: enough for every function that was asked for, and mergeable.
+///
+/// Those who aggregate as records come keep one for each bucket: [`Partial::add`] takes records in
+/// the order of time, [`Partial::merge`] what is known of other metrics.
 #[derive(Debug, Clone)]
-pub(crate) struct Partial {
+pub struct Partial {
     /// The kind of all values; `None` where metrics of several kinds were merged.
-    kind: Option<Kind>,
-    count: u64,
+    pub(super) kind: Option<Kind>,
+    pub(super) count: u64,
     /// Floats and integers by themselves, each in its own arithmetic, so that nothing of either is
     /// rounded before all are known.
-    floats: Option<Floats>,
-    integers: Option<Integers>,
-    first: Option<(i64, Value)>,
-    last: Option<(i64, Value)>,
-    spread: Spread,
+    pub(super) floats: Option<Floats>,
+    pub(super) integers: Option<Integers>,
+    pub(super) first: Option<(i64, Value)>,
+    pub(super) last: Option<(i64, Value)>,
+    pub(super) spread: Spread,
 }
 
 /// Bounds and sum of floats.
 #[derive(Debug, Clone, Copy)]
-struct Floats {
-    min: f64,
-    max: f64,
-    sum: FloatSum,
+pub(super) struct Floats {
+    pub(super) min: f64,
+    pub(super) max: f64,
+    pub(super) sum: FloatSum,
 }
 
 impl Floats {
@@ -46,10 +49,10 @@ impl Floats {
 
 /// Bounds and sum of integers, and of flags as 0 and 1.
 #[derive(Debug, Clone, Copy)]
-struct Integers {
-    min: i128,
-    max: i128,
-    sum: i128,
+pub(super) struct Integers {
+    pub(super) min: i128,
+    pub(super) max: i128,
+    pub(super) sum: i128,
 }
 
 impl Integers {
@@ -65,11 +68,11 @@ impl Integers {
 /// Mean and squared deviations (Chan, Golub, LeVeque 1979). The mean is that far from an integer
 /// that is kept exactly, since the deviations of large integers are lost where they are floats.
 #[derive(Debug, Clone, Copy, Default)]
-struct Spread {
-    count: f64,
-    pivot: i128,
-    mean: f64,
-    squares: f64,
+pub(super) struct Spread {
+    pub(super) count: f64,
+    pub(super) pivot: i128,
+    pub(super) mean: f64,
+    pub(super) squares: f64,
 }
 
 impl Spread {
@@ -106,12 +109,18 @@ impl Spread {
 }
 
 impl Partial {
-    pub(crate) fn new(kind: Kind) -> Self {
-        let is_integer = matches!(kind, Kind::I64 | Kind::U64 | Kind::Bool);
+    /// What is known of no records of a kind.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        Self::of_kind(Some(kind))
+    }
+
+    pub(super) fn of_kind(kind: Option<Kind>) -> Self {
+        let is_integer = matches!(kind, Some(Kind::I64 | Kind::U64 | Kind::Bool));
         Self {
-            kind: Some(kind),
+            kind,
             count: 0,
-            floats: (kind == Kind::F64).then(Floats::new),
+            floats: (kind == Some(Kind::F64)).then(Floats::new),
             integers: is_integer.then(Integers::new),
             first: None,
             last: None,
@@ -119,8 +128,48 @@ impl Partial {
         }
     }
 
-    pub(crate) const fn count(&self) -> u64 {
+    /// How many records it has seen.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The times of the first and of the last record, nanoseconds since the epoch.
+    #[must_use]
+    pub fn span(&self) -> Option<(i64, i64)> {
+        Some((self.first.as_ref()?.0, self.last.as_ref()?.0))
+    }
+
+    /// Adds a record that is later than all that were added before, for every function. A value of
+    /// another kind than the partial's is not taken.
+    pub fn add(&mut self, time_ns: i64, value: ValueRef<'_>) {
+        if self.kind != Some(value.kind()) {
+            return;
+        }
+        self.count += 1;
+        if self.first.is_none() {
+            self.first = Some((time_ns, value.to_value()));
+        }
+        self.last = Some((time_ns, value.to_value()));
+        let integer = match value {
+            ValueRef::F64(value) => {
+                if let Some(floats) = &mut self.floats {
+                    floats.sum.add(value);
+                    floats.bound(value, value);
+                }
+                self.spread.merge(Spread { count: 1.0, pivot: 0, mean: value, squares: 0.0 });
+                return;
+            }
+            ValueRef::I64(value) => value.into(),
+            ValueRef::U64(value) => value.into(),
+            ValueRef::Bool(value) => i128::from(value),
+            ValueRef::Text(_) | ValueRef::Bytes(_) | ValueRef::Blob(_) => return,
+        };
+        if let Some(integers) = &mut self.integers {
+            integers.sum += integer;
+            integers.bound(integer, integer);
+        }
+        self.spread.merge(Spread { count: 1.0, pivot: integer, mean: 0.0, squares: 0.0 });
     }
 
     /// Adds a whole chunk from its statistics; it must be later than all that was added before.
@@ -211,7 +260,10 @@ impl Partial {
     }
 
     /// Merges a partial of another metric, of any kind: times decide what is first and last.
-    pub(crate) fn merge_unordered(&mut self, other: &Self) {
+    ///
+    /// Of records that share a time the first is the one that was merged first, the last the one
+    /// that was merged last.
+    pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.kind = self.kind.filter(|kind| other.kind == Some(*kind));
         if let Some(added) = &other.floats {
@@ -237,8 +289,10 @@ impl Partial {
         }
     }
 
-    /// The value of a function.
-    pub(crate) fn value(&self, function: Function) -> Option<Aggregated> {
+    /// The value of a function; `None` where it has none (a deviation of one record, a bound of
+    /// nothing but NaNs).
+    #[must_use]
+    pub fn value(&self, function: Function) -> Option<Aggregated> {
         let count = self.count as f64;
         match function {
             Function::Count => Some(Aggregated::Integer(self.count.into())),

@@ -64,7 +64,7 @@ impl Db {
         // the view, and then the shards of its records, from its sequence on until it is applied.
         let last = self.inner.wal.as_ref().map(|wal| wal.last());
         let view = self.inner.view();
-        let mut until = last.unwrap_or_else(|| view.active.after());
+        let mut until = last.unwrap_or(self.inner.recovered);
         // Later than the view: what a deletion that was carried out before it took along is
         // forgotten in both.
         let from = self.inner.upkeep.lock().manifest.changes_from;

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use crate::batch::Batch;
 use crate::db::{Db, Inner, Maintained, Upkeep, first_and_last};
-use crate::error::{MaintenanceError, ReadError};
+use crate::error::{MaintenanceError, ReadError, WriteError};
 use crate::layers::{self};
 use crate::manifest::{RetentionRule, Tombstone};
 use crate::model::{MetricId, floor_to_window, window_start};
@@ -17,6 +17,7 @@ use crate::wal::payload::Deletion;
 use crate::wal::{Sequence, Wal};
 
 use super::flush::FROZEN_MAX;
+use super::write::check_kinds;
 
 impl Db {
     /// Deletes the records of some metrics in a range of time. They are invisible when this
@@ -79,24 +80,64 @@ impl Inner {
         if deletions.is_empty() {
             return Ok(());
         }
-        let wal = self.log()?;
-        let frame = self.frame(&[], deletions, &Batch::default());
-        let sequence = {
-            // Between two batches: everything before is frozen and hidden, everything later is
-            // in another memtable.
-            let mut guard = self.view.write();
-            let last = wal.last();
-            let sequence = wal.append(frame)?;
-            *guard = Arc::new(with_deletions(&guard, last, sequence, deletions));
-            sequence
-        };
-        let tombstone = |deletion: &Deletion| Tombstone { deletion: *deletion, sequence };
-        upkeep.manifest.tombstones.extend(deletions.iter().map(tombstone));
-        Wal::sync_to(wal, sequence)?;
+        let sequence = self.delete_and_apply(upkeep, deletions, &Batch::default())?;
+        Wal::sync_to(self.log()?, sequence)?;
+        self.flush_frozen(upkeep)
+    }
+
+    /// Deletes, and then writes a batch, in one frame of the log: all of it or nothing.
+    pub(super) fn apply_with_deletions(&self, batch: &Batch) -> Result<Sequence, WriteError> {
+        let mut upkeep = self.upkeep().map_err(Box::new)?;
+        let sequence = self.delete_and_apply(&mut upkeep, &batch.deletions, batch)?;
+        // The batch is written whatever becomes of this: a failure refuses the next one.
+        let flushed = self.flush_frozen(&mut upkeep);
+        drop(upkeep);
+        self.refuse_after(flushed);
+        Ok(sequence)
+    }
+
+    fn flush_frozen(&self, upkeep: &mut Upkeep) -> Maintained<()> {
         if self.view.read().frozen.len() > FROZEN_MAX {
             self.flush_with(upkeep)?;
         }
         Ok(())
+    }
+
+    fn delete_and_apply(
+        &self,
+        upkeep: &mut Upkeep,
+        deletions: &[Deletion],
+        batch: &Batch,
+    ) -> Result<Sequence, WriteError> {
+        let wal = self.log()?;
+        let held = self.hold_blobs(batch)?;
+        let frame = self.frame(&[], deletions, batch);
+        let told = wal.told(deletions, batch);
+        let registry = self.registry.read();
+        check_kinds(&registry, batch)?;
+        if let Some(unknown) = deletions.iter().find(|d| registry.get(d.metric).is_none()) {
+            return Err(WriteError::UnknownMetric { position: 0, metric: unknown.metric });
+        }
+        let sequence = {
+            // Between two batches: everything before is frozen and hidden, everything later, this
+            // batch's records among it, is in another memtable.
+            let mut guard = self.view.write();
+            let mut state = self.state.lock();
+            state.check(&batch.state)?;
+            let last = wal.last();
+            let sequence = wal.append(frame, told)?;
+            let changed = with_deletions(&guard, last, sequence, deletions);
+            let mut shards = changed.active.lock(&batch.metrics);
+            shards.apply(batch, |metric| registry.shape(metric));
+            drop(shards);
+            batch.state.iter().for_each(|change| state.apply(change, sequence));
+            *guard = Arc::new(changed);
+            sequence
+        };
+        held.are_used();
+        let tombstone = |deletion: &Deletion| Tombstone { deletion: *deletion, sequence };
+        upkeep.manifest.tombstones.extend(deletions.iter().map(tombstone));
+        Ok(sequence)
     }
 
     /// What the retention rules want deleted at this time.

@@ -124,6 +124,7 @@ impl Db {
             upkeep_failure: Mutex::default(),
             background: Background::default(),
             torn: None,
+            recovered: 0,
             next_part: AtomicU64::new(0),
             kept_blobs: Mutex::default(),
             lock: Mutex::new(lock),
@@ -266,6 +267,7 @@ impl Inner {
             &mut |sequence, payload| self.replay(sequence, payload),
         )?;
         self.torn = recovered.torn.clone();
+        self.recovered = recovered.last_sequence;
         if self.options.read_only {
             return Ok(());
         }

@@ -49,7 +49,8 @@ impl Db {
         let id = MetricId::new(number, definition.kind);
         let defined = Defined { metric: number, definition: Arc::new(definition) };
         let frame = self.inner.frame(std::slice::from_ref(&defined), &[], &Batch::default());
-        let sequence = wal.append(frame)?;
+        let told = wal.told(&[], &Batch::default());
+        let sequence = wal.append(frame, told)?;
         registry.define(defined, sequence);
         drop(registry);
         wal.relieve()?;
@@ -82,6 +83,11 @@ impl Db {
     pub fn sync(&self) -> Result<(), WriteError> {
         let wal = self.inner.log()?;
         wal.sync_to(wal.last())
+    }
+
+    /// The log, for those who follow it.
+    pub(crate) fn log(&self) -> Result<Arc<Wal>, WriteError> {
+        self.inner.log().cloned()
     }
 
     /// Calls `then` from another thread when the batch of a ticket is on stable storage, or with
@@ -118,21 +124,20 @@ impl Inner {
         if batch.size_bytes() > limit {
             return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
         }
+        if !batch.deletions.is_empty() {
+            return self.apply_with_deletions(batch);
+        }
         let held = self.hold_blobs(batch)?;
         let frame = self.frame(&[], &[], batch);
+        let told = wal.told(&[], batch);
         let registry = self.registry.read();
-        let kinds = registry.kinds();
-        let fits = |(metric, kind): (&u32, &Kind)| kinds.get(*metric as usize) == Some(kind);
-        if let Some(position) = batch.metrics.iter().zip(&batch.kinds).position(|pair| !fits(pair))
-        {
-            return Err(misfit(&registry, batch, position));
-        }
+        check_kinds(&registry, batch)?;
         let view = self.view.read();
         // From here on the order of the log is the order in the memtable and in the state.
         let mut shards = view.active.lock(&batch.metrics);
         let mut state = (!batch.state.is_empty()).then(|| self.state.lock());
         state.as_ref().map_or(Ok(()), |state| state.check(&batch.state))?;
-        let sequence = wal.append(frame)?;
+        let sequence = wal.append(frame, told)?;
         shards.apply(batch, |metric| registry.shape(metric));
         if let Some(state) = &mut state {
             batch.state.iter().for_each(|change| state.apply(change, sequence));
@@ -171,10 +176,20 @@ impl Inner {
     }
 
     /// Without a flush the memory would grow for ever: the next writer is told why it failed.
-    fn refuse_after(&self, flushed: Maintained<()>) {
+    pub(super) fn refuse_after(&self, flushed: Maintained<()>) {
         if let (Err(error), Some(wal)) = (flushed, &self.wal) {
             wal.poison(&error.to_string());
         }
+    }
+}
+
+/// Checks that the records of a batch have the kinds of their metrics.
+pub(super) fn check_kinds(registry: &Registry, batch: &Batch) -> Result<(), WriteError> {
+    let kinds = registry.kinds();
+    let fits = |(metric, kind): (&u32, &Kind)| kinds.get(*metric as usize) == Some(kind);
+    match batch.metrics.iter().zip(&batch.kinds).position(|pair| !fits(pair)) {
+        Some(position) => Err(misfit(registry, batch, position)),
+        None => Ok(()),
     }
 }
 

@@ -12,10 +12,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use chronolith_disk::{Disk, DiskFile};
 use parking_lot::Mutex;
 
+use crate::batch::Batch;
 use crate::error::{DiskContext, DiskError, WriteError};
 
 use super::frame::{FILE_HEADER_BYTES, FRAME_BYTES_MAX, Frame, Salt, file_header};
+use super::payload::Deletion;
 use super::recovery::LogEnd;
+use super::tail::{Tail, Told};
 use super::{DIR, Sequence, file_name};
 
 /// Frames are collected up to this size before they are handed to the operating system.
@@ -30,6 +33,8 @@ pub(crate) struct Wal {
     synced: AtomicU64,
     poisoned: AtomicBool,
     failure: Mutex<Option<String>>,
+    /// What was appended lately, for those who follow.
+    pub(super) tail: Tail,
 }
 
 struct Head {
@@ -96,6 +101,7 @@ impl Wal {
             synced: AtomicU64::new(last),
             poisoned: AtomicBool::new(false),
             failure: Mutex::new(None),
+            tail: Tail::default(),
         }
     }
 
@@ -123,7 +129,12 @@ impl Wal {
 
     /// Gives a frame the next sequence number and puts it into the log's buffer. The buffer may
     /// then hold more than it should; [`Wal::relieve`] is for the time when no locks are held.
-    pub(crate) fn append(&self, mut frame: Frame) -> Result<Sequence, WriteError> {
+    /// Followers are told what [`Wal::told`] made of the frame's content.
+    pub(crate) fn append(
+        &self,
+        mut frame: Frame,
+        told: Option<Told>,
+    ) -> Result<Sequence, WriteError> {
         if frame.len() > FRAME_BYTES_MAX {
             return Err(WriteError::BatchTooLarge { size: frame.len(), limit: FRAME_BYTES_MAX });
         }
@@ -136,7 +147,18 @@ impl Wal {
         let salt = head.salt;
         head.buffer.extend_from_slice(frame.finish(salt, sequence, self.synced()));
         head.last = sequence;
+        self.tail.push(sequence, told);
         Ok(sequence)
+    }
+
+    /// What followers will be told of a frame's content.
+    pub(crate) fn told(&self, deletions: &[Deletion], batch: &Batch) -> Option<Told> {
+        self.tail.told(deletions, batch)
+    }
+
+    /// Calls a function with the last sequence while no other is given.
+    pub(super) fn at_head(&self, then: impl FnOnce(Sequence)) {
+        then(self.head.lock().last);
     }
 
     /// Hands the buffer to the operating system where it is full.

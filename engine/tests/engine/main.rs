@@ -11,6 +11,7 @@ mod every_damaged_file_is_named;
 mod failed_writes_are_never_acknowledged;
 mod files_of_every_version_are_read;
 mod flipped_bytes_are_seen;
+mod followers_see_every_batch;
 mod hooked;
 mod large_values_take_bounded_memory;
 mod old_windows_expire_whole;

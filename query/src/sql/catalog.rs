@@ -168,6 +168,12 @@ impl SchemaProvider for Schema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        #[cfg(feature = "continuous")]
+        if matches!(self.kind, SchemaKind::Public)
+            && let Some(table) = super::continuous::table(&self.lookup.db, name)?
+        {
+            return Ok(Some(table));
+        }
         match self.kind {
             SchemaKind::Metric => self.metric(name),
             SchemaKind::Class => self.class(name),
@@ -182,6 +188,10 @@ impl SchemaProvider for Schema {
             SchemaKind::Class => self.lookup.has("class", name),
             SchemaKind::System => SYSTEM_TABLES.contains(&name),
             SchemaKind::Public => {
+                #[cfg(feature = "continuous")]
+                if super::continuous::is_query(&self.lookup.db, name) {
+                    return true;
+                }
                 name == RECORDS || self.lookup.has("name", name) || self.lookup.has("class", name)
             }
         }

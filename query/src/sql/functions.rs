@@ -1,6 +1,5 @@
 //! Scalar functions of time series.
 
-pub(crate) mod calendar;
 pub(crate) mod fill;
 pub(crate) mod time_bucket;
 

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 use jiff::tz::TimeZone;
 
-use super::calendar::{Buckets, Width};
+use crate::calendar::{Buckets, Width};
 
 pub(crate) const TIME_BUCKET: &str = "time_bucket";
 

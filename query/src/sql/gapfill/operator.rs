@@ -26,8 +26,8 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt};
 
 use super::node::{Fill, GapFill, Method};
+use crate::calendar::Buckets;
 use crate::sql::columns::{array_bytes, time_array};
-use crate::sql::functions::calendar::Buckets;
 use crate::sql::watch::Watch;
 
 /// The most rows that one key is filled to.

@@ -1,0 +1,169 @@
+//! At rest the answer is that of the same question asked of all records, whatever came in whatever
+//! order, and however often the program was started anew.
+//!
+//! `CHRONOLITH_HISTORIES=500 cargo test -p chronolith-query --test continuous ad_hoc` runs a campaign.
+
+use std::collections::BTreeMap;
+
+use chronolith_engine::{Db, Maintenance, Options};
+use chronolith_query::continuous::{Change, ChangeKind, Continuous, From, Row};
+
+use crate::oracle::{Cut, FUNCTIONS, PATHS, SECOND_NS, assert_same, rows};
+use crate::player::{Player, Random, metrics};
+
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// The answer as someone holds it who has seen nothing but changes.
+#[derive(Default)]
+pub(crate) struct Replayed(pub(crate) BTreeMap<(Vec<String>, i64), Row>);
+
+impl Replayed {
+    pub(crate) fn apply(&mut self, change: &Change, place: &str) {
+        let key = (change.row.keys.clone(), change.row.start_ns);
+        let before = match change.kind {
+            ChangeKind::Delete => self.0.remove(&key),
+            _ => self.0.insert(key, change.row.clone()),
+        };
+        match change.kind {
+            ChangeKind::Insert => assert!(before.is_none(), "{place}: inserted twice: {change:?}"),
+            ChangeKind::Update => {
+                let before = before.map(|row| row.values);
+                assert_eq!(before, change.before, "{place}: another row is taken back: {change:?}");
+            }
+            ChangeKind::Delete => {
+                let before = before.map(|row| row.values);
+                assert_eq!(before.as_ref(), Some(&change.row.values), "{place}: {change:?}");
+            }
+        }
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.0.values().cloned().collect();
+        rows.sort_by(|one, other| (one.start_ns, &one.keys).cmp(&(other.start_ns, &other.keys)));
+        rows
+    }
+}
+
+fn options() -> Options {
+    Options { maintenance: Maintenance::Manual, ..Options::default() }
+}
+
+struct History {
+    cut: Cut,
+    by_device: bool,
+    paths: bool,
+    least: Option<f64>,
+    emits_final: bool,
+}
+
+impl History {
+    fn statement(&self) -> String {
+        let functions = if self.paths { PATHS } else { FUNCTIONS };
+        let (key, group) = if self.by_device { ("device, ", "1, 2") } else { ("", "1") };
+        let condition = self.least.map_or(String::new(), |least| format!("WHERE value > {least}"));
+        let emit = if self.emits_final { "final" } else { "updates" };
+        format!(
+            "CREATE CONTINUOUS QUERY answers INTO answer AS SELECT {key}{}, {functions} FROM speed \
+             {condition} GROUP BY {group} \
+             WITH (lateness = '30s', emit = '{emit}', keep_changes = 1000000)",
+            self.cut.sql()
+        )
+    }
+
+    fn expected(&self, db: &Db) -> Vec<Row> {
+        rows(db, "speed", self.cut, self.by_device, self.paths, self.least)
+    }
+
+    fn play(&self, seed: u64) {
+        let place = format!("seed {seed}, {}", self.statement());
+        let directory = tempfile::tempdir().unwrap();
+        let mut db = Db::open(directory.path(), options()).unwrap();
+        let mut ids = metrics(&db);
+        let stride_ns = match self.cut {
+            Cut::Days(_) => 3_000 * SECOND_NS,
+            Cut::Months(_) => 90_000 * SECOND_NS,
+            Cut::Tumbling { seconds: 3_600 } => 400 * SECOND_NS,
+            _ => 3 * SECOND_NS,
+        };
+        let mut player = Player::new(seed, stride_ns);
+        let mut random = Random(seed ^ 0x5555);
+        for _ in 0..random.below(20) {
+            player.act(&db, &ids);
+        }
+        let mut queries = Continuous::open(db.clone()).unwrap();
+        queries.execute(&self.statement()).unwrap();
+        let mut follower = queries.subscribe("answers", From::Cursor(0)).unwrap();
+        let (mut replayed, mut cursor) = (Replayed::default(), 0);
+        for round in 0..60 {
+            let place = format!("round {round}, {place}");
+            player.act(&db, &ids);
+            match random.below(6) {
+                0 => drop(queries.advance().unwrap()),
+                1 => {
+                    // The same process, without the tail that was in memory.
+                    drop((queries, follower));
+                    queries = Continuous::open(db.clone()).unwrap();
+                    follower = queries.subscribe("answers", From::Cursor(cursor)).unwrap();
+                }
+                2 => {
+                    drop((queries, follower));
+                    db.close().unwrap();
+                    db = Db::open(directory.path(), options()).unwrap();
+                    ids = metrics(&db);
+                    queries = Continuous::open(db.clone()).unwrap();
+                    follower = queries.subscribe("answers", From::Cursor(cursor)).unwrap();
+                }
+                _ => {}
+            }
+            if random.below(3) == 0 {
+                queries.settle().unwrap();
+                let expected = self.expected(&db);
+                let found = queries.rows("answers", i64::MIN..=i64::MAX).unwrap();
+                assert_same(&found, &expected, &place);
+                for change in follower.ready().unwrap() {
+                    assert_eq!(change.cursor, cursor + 1, "{place}");
+                    cursor = change.cursor;
+                    replayed.apply(&change, &place);
+                }
+                let told: Vec<Row> = match self.emits_final {
+                    false => expected,
+                    true => found.into_iter().filter(|row| row.is_final).collect(),
+                };
+                assert_same(&replayed.rows(), &told, &format!("changes, {place}"));
+            }
+        }
+        // Someone who may only read sees the same, without anybody having settled.
+        player.act(&db, &ids);
+        db.sync().unwrap();
+        let reader = Db::open(directory.path(), Options::read_only()).unwrap();
+        let found = Continuous::open(reader).unwrap().rows("answers", i64::MIN..=i64::MAX).unwrap();
+        assert_same(&found, &self.expected(&db), &format!("reading only, {place}"));
+    }
+}
+
+#[test]
+fn every_window_and_function_equals_the_ad_hoc_query_on_random_histories() {
+    let histories = number("CHRONOLITH_HISTORIES", 3);
+    for seed in 1..=histories {
+        for cut in Cut::ALL {
+            for (by_device, emits_final) in [(true, false), (false, false), (false, true)] {
+                History { cut, by_device, paths: false, least: None, emits_final }.play(seed);
+            }
+        }
+    }
+}
+
+#[test]
+fn functions_of_ways_and_conditions_on_values_equal_it_too() {
+    let histories = number("CHRONOLITH_HISTORIES", 3);
+    for seed in 1..=histories {
+        for cut in Cut::ALL {
+            History { cut, by_device: true, paths: true, least: None, emits_final: false }
+                .play(seed);
+            let least = Some(30_000.0);
+            History { cut, by_device: true, paths: false, least, emits_final: false }.play(seed);
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What continuous queries promise; a file per promise.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod answers_equal_the_ad_hoc_query;
+mod changes_are_told_once_each;
+mod hostile_statements_are_errors;
+mod new_records_cost_the_same_whatever_the_history;
+mod oracle;
+mod player;
+mod power_cuts_double_and_lose_nothing;
+mod statements_do_what_they_say;
