@@ -88,12 +88,7 @@ impl<'a> Overlay<'a> {
     ) -> Result<Vec<(K, K::Value)>, StateError> {
         let mut from = vec![K::KIND];
         from.extend_from_slice(prefix);
-        let until = end_of(&from);
-        self.entries(&from, until.as_deref(), limit)?
-            .into_iter()
-            .filter_map(|(key, value)| K::from_bytes(&key).map(|key| (key, value)))
-            .map(|(key, value)| Ok((key, decode(K::NAME, &value, usize::MAX)?)))
-            .collect()
+        self.typed(&from, end_of(&from), limit)
     }
 
     /// The first `limit` entries of a kind at or above a key, in order.
@@ -102,8 +97,25 @@ impl<'a> Overlay<'a> {
         from: &K,
         limit: usize,
     ) -> Result<Vec<(K, K::Value)>, StateError> {
-        let until = end_of(&[K::KIND]);
-        self.entries(&from.to_bytes(), until.as_deref(), limit)?
+        self.typed(&from.to_bytes(), end_of(&[K::KIND]), limit)
+    }
+
+    /// The first `limit` entries of a kind below a key, in order.
+    pub fn scan_below<K: Key>(
+        &self,
+        until: &K,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        self.typed(&[K::KIND], Some(until.to_bytes()), limit)
+    }
+
+    fn typed<K: Key>(
+        &self,
+        from: &[u8],
+        until: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        self.entries(from, until.as_deref(), limit)?
             .into_iter()
             .filter_map(|(key, value)| K::from_bytes(&key).map(|key| (key, value)))
             .map(|(key, value)| Ok((key, decode(K::NAME, &value, usize::MAX)?)))

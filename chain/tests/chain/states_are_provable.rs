@@ -13,7 +13,7 @@ use crate::random::Random;
 type Map = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Random changes of `count` keys among 400; half of those that are there go.
-pub fn changes(random: &mut Random, map: &Map, count: u64) -> Changes {
+pub(crate) fn changes(random: &mut Random, map: &Map, count: u64) -> Changes {
     let mut changes = Changes::new();
     for _ in 0..count {
         let key = format!("key {}", random.below(400)).into_bytes();
@@ -25,7 +25,7 @@ pub fn changes(random: &mut Random, map: &Map, count: u64) -> Changes {
 }
 
 /// Applies changes to what a state should hold.
-pub fn apply(map: &mut Map, changes: &Changes) {
+pub(crate) fn apply(map: &mut Map, changes: &Changes) {
     for (key, value) in changes {
         match value {
             Some(value) => map.insert(key.clone(), value.clone()),
@@ -35,7 +35,7 @@ pub fn apply(map: &mut Map, changes: &Changes) {
 }
 
 /// Random blocks; what each kept version should hold.
-pub fn history(state: &mut State, seed: u64, blocks: u64) -> BTreeMap<u64, Map> {
+pub(crate) fn history(state: &mut State, seed: u64, blocks: u64) -> BTreeMap<u64, Map> {
     let mut random = Random(seed);
     let mut map = Map::new();
     let mut versions = BTreeMap::from([(0, map.clone())]);
