@@ -35,7 +35,6 @@ macro_rules! actions {
         /// What a transaction does. The numbers are for ever; a new action takes a new one.
         #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
         #[borsh(use_discriminant = true)]
-        #[expect(clippy::large_enum_variant, reason = "actions are decoded once and not moved")]
         #[repr(u8)]
         pub enum Action {
             $($(

@@ -20,12 +20,18 @@ pub trait View {
     ) -> Result<(), StateError>;
 }
 
+/// A changed key, and what was in the changes for it before.
+type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
+
+/// Keys with their values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A state with changes over it. What was changed since a mark can be taken back.
 pub struct Overlay<'a> {
     below: &'a dyn View,
     changes: Changes,
-    /// What was in `changes` before each change since the mark.
-    journal: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    /// What takes back each change since the mark.
+    journal: Vec<Undo>,
 }
 
 /// The first bytes that are above all that begin with `prefix`; none where all bytes are 255.
@@ -127,7 +133,7 @@ impl<'a> Overlay<'a> {
         from: &[u8],
         until: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError> {
+    ) -> Result<Entries, StateError> {
         let mut found = Vec::new();
         let bounds = (
             Bound::Included(from.to_vec()),

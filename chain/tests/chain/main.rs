@@ -11,6 +11,7 @@ mod governance_rules;
 mod malformed_input_is_refused;
 mod power_cuts_lose_no_version;
 mod random;
+mod random_actions_conserve_supply;
 mod rights_rules;
 mod signatures_follow_one_rule;
 mod snapshots_arrive_whole;
