@@ -14,7 +14,7 @@
 //! changed: an update makes new ones along the changed paths, all changes of a block at once, and
 //! tells which it replaced, so that older roots stay readable until these are released. Parents
 //! hold the hashes of their children: an update touches no sibling. A million keys take about
-//! 170 MB. ADR 0013 says what else was weighed.
+//! 220 MB. ADR 0013 says what else was weighed.
 //!
 //! Invariants: a node's two links are not both empty, nor is one empty while the other is a leaf
 //! (a lone leaf rises); a slot is free or reachable from a root that is kept, never both.
