@@ -1,0 +1,84 @@
+//! Content ids as the ledger stores them.
+
+use std::fmt;
+
+use borsh::{BorshDeserialize, BorshSerialize, io};
+use chronolith_merkle::{DAG_CBOR, HashFunction, RAW};
+
+use crate::encoding::DecodeReason;
+
+/// A binary CIDv1 of DAG-CBOR or raw bytes, by SHA-256 or BLAKE3 with 256 bits: 36 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ContentId([u8; 36]);
+
+impl ContentId {
+    /// The content id in its binary form.
+    ///
+    /// # Errors
+    /// [`DecodeReason::NotContentId`] where codec, hash or length are not among those above.
+    pub fn from_bytes(bytes: [u8; 36]) -> Result<Self, DecodeReason> {
+        let [version, codec, function, length, ..] = bytes;
+        let known = HashFunction::from_code(u64::from(function)).is_some();
+        let codec_known = [DAG_CBOR, RAW].contains(&u64::from(codec));
+        if version == 1 && codec_known && known && length == 32 {
+            Ok(Self(bytes))
+        } else {
+            Err(DecodeReason::NotContentId)
+        }
+    }
+
+    /// The content id of raw bytes by SHA-256.
+    #[must_use]
+    pub fn of_raw(bytes: &[u8]) -> Self {
+        Self::new(RAW, HashFunction::Sha256, &HashFunction::Sha256.digest(bytes))
+    }
+
+    fn new(codec: u64, function: HashFunction, digest: &[u8; 32]) -> Self {
+        let mut bytes = [0; 36];
+        // Every codec and hash function of the enumerations is below 128: one byte as a varint.
+        bytes[..4].copy_from_slice(&[1, codec as u8, function.code() as u8, 32]);
+        bytes[4..].copy_from_slice(digest);
+        Self(bytes)
+    }
+
+    /// The binary form.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 36] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ContentId(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+impl BorshSerialize for ContentId {
+    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(&self.0)
+    }
+}
+
+impl BorshDeserialize for ContentId {
+    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
+        let bytes = <[u8; 36]>::deserialize_reader(reader)?;
+        Self::from_bytes(bytes).map_err(DecodeReason::into_io)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ids_are_those_of_ipld() {
+        let expected = chronolith_merkle::content_id(RAW, HashFunction::Sha256, b"hello");
+        assert_eq!(ContentId::of_raw(b"hello").as_bytes().as_slice(), expected.to_bytes());
+        let mut other = *ContentId::of_raw(b"hello").as_bytes();
+        other[1] = 0x70;
+        assert_eq!(ContentId::from_bytes(other), Err(DecodeReason::NotContentId));
+    }
+}

@@ -1,0 +1,66 @@
+//! The ledger: what transactions do to the state.
+//!
+//! [`execute`] is a pure function of a state and a block. A transaction that does not belong into
+//! the block (wrong nonce, unpaid fee, expired) makes the whole block invalid; one whose action is
+//! refused stays in it, pays its fee and changes nothing else. Each action is one file, whose type's
+//! documentation is its specification; `docs/ledger.md` is generated from these.
+
+mod action;
+mod agenda;
+mod anchors;
+mod call;
+mod coin;
+mod devices;
+mod directory;
+mod execute;
+mod governance;
+mod parameters;
+mod refusal;
+mod rewards;
+mod rights;
+mod storage;
+mod supply;
+mod tables;
+mod validators;
+
+pub use action::{Action, ActionKind};
+pub use agenda::{AgendaKey, Counters, CountersKey, Task};
+pub use anchors::{
+    Anchor, AnchorKey, Anchored, DeviceCatalogue, Discard, Pack, PackKey, PlacePack, Repairer,
+};
+pub use coin::{
+    Account, AccountKey, BurnCoin, HoldingKey, IssueCoin, IssuedCoin, IssuedCoinKey, LockCoin,
+    MintCoin, Supply, SupplyKey, Transfer,
+};
+pub use devices::{
+    Device, DeviceKey, Era, EraKey, RegisterDevice, RetireDevice, TransferDevice, empty_catalogue,
+};
+pub use directory::{
+    Certificate, CertificateKey, Certify, RegisterService, RevokeCertificate, Service, ServiceInfo,
+    ServiceKey, UpdateService,
+};
+pub use execute::{
+    BlockError, Executed, Inadmissible, Input, Receipt, execute, least_fee, list_root,
+};
+pub use governance::{
+    Ballot, BallotKey, Choice, Outcome, Proposal, ProposalKey, Propose, ProposedChange,
+    ProtocolKey, Vote,
+};
+pub use parameters::{ParameterChange, ParameterInfo, ParameterName, Parameters, ParametersKey};
+pub use refusal::{Refusal, Thing};
+pub use rights::{
+    Cancel, CloseOffer, Decline, Dispute, Grant, MetricName, Offer, OfferKey, OpenOffer, Request,
+    RequestKey, Revoke, Right, RightStatus, Scope, Subject, Terms,
+};
+pub use storage::{
+    AssignBatch, Assignment, AttestAudits, Attestation, AttestationKey, BLOCK_BYTES, CloseStorage,
+    EPOCH_BLOCKS, Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak,
+    Peer, PeerIndexKey, PeerKey, Reassign, Renew, Repair, ReportWrongEncoding, Settlement,
+    SettlementKey, epoch, epoch_end,
+};
+pub use supply::{CoinSum, Imbalance, audit};
+pub use validators::{
+    Bond, BondedKey, ConsensusKeyKey, Delegate, DelegationKey, Evidence, Misdeed, MisdeedKey,
+    Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Unbond, Unbonding, UnbondingKey,
+    Validator, ValidatorKey, beacon_step, puzzle_is_solved,
+};

@@ -1,0 +1,89 @@
+//! What has to be done at a height without anybody asking for it.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::call::{Halt, Ledger};
+use super::tables::tables;
+use crate::address::Address;
+use crate::content::ContentId;
+use crate::hash::RequestId;
+
+/// How many tasks are done at the end of one block; the rest is done after the next.
+const TASKS_PER_BLOCK: usize = 1_000;
+
+tables! {
+    /// A task, by the height it is due at.
+    0x08 AgendaKey { height: u64, number: u64 } => Task;
+    /// Counters of things that are numbered.
+    0x09 CountersKey {} => Counters;
+}
+
+/// Something that is done at a height.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Task {
+    /// Pay out what an owner unbonded from a validator.
+    Release {
+        /// The validator.
+        validator: Address,
+        /// When it is due, which is part of the entry's key.
+        height: u64,
+        /// Whose it is.
+        owner: Address,
+    },
+    /// Count the votes for a proposal.
+    Tally(u64),
+    /// Begin with a new version of the protocol.
+    Upgrade(u16),
+    /// Give a buyer back what was not granted in time.
+    Refund(RequestId),
+    /// Pay an owner whose grant nobody disputed.
+    Settle(RequestId),
+    /// Give an owner back what was not used for a pack.
+    ExpirePack(ContentId),
+    /// Give a peer its bond back.
+    ClosePeer(Address),
+}
+
+/// How many of some things there were so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+pub struct Counters {
+    /// Tasks.
+    pub tasks: u64,
+    /// Proposals.
+    pub proposals: u64,
+    /// Storage peers.
+    pub peers: u32,
+}
+
+/// Does what is due.
+pub(super) fn run(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
+    let later = AgendaKey { height: ledger.height.saturating_add(1), number: 0 };
+    for (key, task) in ledger.state.scan_below(&later, TASKS_PER_BLOCK)? {
+        ledger.remove(&key);
+        ledger.state.mark();
+        match apply(ledger, task) {
+            // A task only moves what is there; should a rule refuse it all the same, then nothing
+            // of it happens, and what it was about stays where it is.
+            Err(Halt::Refused(refusal)) => {
+                debug_assert!(false, "{task:?}: {refusal}");
+                ledger.state.take_back();
+            }
+            done => done?,
+        }
+    }
+    Ok(())
+}
+
+fn apply(ledger: &mut Ledger<'_>, task: Task) -> Result<(), Halt> {
+    match task {
+        Task::Release { validator, height, owner } => {
+            super::validators::release(ledger, validator, height, owner)
+        }
+        Task::Tally(proposal) => super::governance::tally(ledger, proposal),
+        Task::Upgrade(version) => super::governance::upgrade(ledger, version),
+        Task::Refund(request) => super::rights::refund(ledger, request),
+        Task::Settle(request) => super::rights::settle(ledger, request),
+        Task::ExpirePack(pack) => super::anchors::expire_pack(ledger, pack),
+        Task::ClosePeer(peer) => super::storage::close_peer(ledger, peer),
+    }
+}

@@ -1,0 +1,30 @@
+//! Giving a pack up.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::{PackKey, close_pack};
+use crate::content::ContentId;
+use crate::ledger::action::Rules;
+use crate::ledger::call::{Call, Halt, Ledger, ensure};
+use crate::ledger::refusal::{Refusal, Thing};
+
+/// Gives a pack up: no more leases of its fragments, no repairs, and what is set aside for them
+/// comes back at once.
+///
+/// - The sender placed it.
+/// - Leases that run go on to their end: what peers were promised they are paid.
+/// - It can be placed again.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Discard {
+    /// The pack.
+    pub pack: ContentId,
+}
+
+impl Rules for Discard {
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        let key = PackKey { pack: self.pack };
+        let pack = ledger.find(&key, Thing::Pack)?;
+        ensure(pack.owner == call.sender, Refusal::NotAllowed(Thing::Pack))?;
+        close_pack(ledger, key, &pack)
+    }
+}

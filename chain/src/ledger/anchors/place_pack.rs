@@ -1,0 +1,87 @@
+//! Having a pack kept.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::{Pack, PackKey, Repairer};
+use crate::coin::{Amount, Coin};
+use crate::content::ContentId;
+use crate::encoding::Rising;
+use crate::hash::Hash;
+use crate::ledger::action::Rules;
+use crate::ledger::agenda::Task;
+use crate::ledger::call::{Call, Halt, Ledger, ensure, ensure_within};
+use crate::ledger::parameters::ParameterName;
+use crate::ledger::refusal::{Refusal, Thing};
+use crate::ledger::storage::{epoch, epoch_end};
+
+/// Places a pack: says what its fragments are, what keeping them is worth, and sets that aside.
+///
+/// - The pack is not placed yet. (Who placed it first is not thereby its author; a buyer checks
+///   chunks against anchors, not against packs.)
+/// - It has 1 to 128 fragments, of which at least one and not more than all are needed.
+/// - It is kept from the next epoch until `until_epoch`, at most `lease_longest` epochs ahead.
+/// - The sender sets aside the price of every fragment for every epoch, and the fees of as many
+///   repairs as he wants to pay for. What is not used comes back when the time is over, or by `Discard`.
+/// - Up to 4 repairers, strictly rising, other than the sender.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct PlacePack {
+    /// The pack.
+    pub pack: ContentId,
+    /// How many fragments restore it.
+    pub needed: u8,
+    /// How many fragments there are.
+    pub fragments: u8,
+    /// How many blocks of 256 bytes each fragment has.
+    pub blocks: u32,
+    /// The root over (index, fragment root, length) of all fragments.
+    pub fragments_root: Hash,
+    /// What a peer gets for a fragment and an epoch, in motes.
+    pub price: Amount,
+    /// The first epoch in which it need not be kept any more.
+    pub until_epoch: u64,
+    /// Who may repair it.
+    pub repairers: Rising<Repairer, 4>,
+    /// What a repairer gets for each fragment.
+    pub repair_fee: Amount,
+    /// How many repaired fragments are paid for.
+    pub repairs: u16,
+}
+
+impl Rules for PlacePack {
+    fn weight(&self) -> u64 {
+        3
+    }
+
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        let key = PackKey { pack: self.pack };
+        ensure(ledger.get(&key)?.is_none(), Refusal::Exists(Thing::Pack))?;
+        ensure_within(self.fragments, 1_u8, 128_u8)?;
+        ensure_within(self.needed, 1_u8, self.fragments)?;
+        ensure(self.blocks > 0, Refusal::Zero)?;
+        let is_own = self.repairers.iter().any(|repairer| repairer.0 == call.sender);
+        ensure(!is_own, Refusal::NotAllowed(Thing::Pack))?;
+        let next = epoch(ledger.height).saturating_add(1);
+        let longest = ledger.parameters.count(ParameterName::LeaseLongest);
+        ensure_within(self.until_epoch, next.saturating_add(1), next.saturating_add(longest))?;
+        let epochs = self.until_epoch - next;
+        let escrow = self.price.times(u64::from(self.fragments))?.times(epochs)?;
+        let repair_escrow = self.repair_fee.times(u64::from(self.repairs))?;
+        ledger.take(call.sender, Coin::Native, escrow.plus(repair_escrow)?)?;
+        let pack = Pack {
+            owner: call.sender,
+            needed: self.needed,
+            fragments: self.fragments,
+            blocks: self.blocks,
+            fragments_root: self.fragments_root,
+            price: self.price,
+            until_epoch: self.until_epoch,
+            repairers: self.repairers.clone(),
+            repair_fee: self.repair_fee,
+            escrow,
+            repair_escrow,
+            leased: 0,
+        };
+        ledger.put(&key, &pack);
+        ledger.schedule(epoch_end(self.until_epoch), Task::ExpirePack(self.pack))
+    }
+}

@@ -1,0 +1,57 @@
+//! Devices: what produces data, and who owns what it produced when.
+
+mod register_device;
+mod retire_device;
+mod transfer_device;
+
+pub use register_device::RegisterDevice;
+pub use retire_device::RetireDevice;
+pub use transfer_device::TransferDevice;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_merkle::Tree;
+
+use super::tables::tables;
+use crate::address::Address;
+use crate::hash::Hash;
+
+tables! {
+    /// A device, by its own key.
+    0x28 DeviceKey { device: Address } => Device;
+    /// Whose a device's data is, by the number of its key tree.
+    0x29 EraKey { device: Address, tree: u32 } => Era;
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Device {
+    /// Who owns it now.
+    pub owner: Address,
+    /// Who anchors for it besides its owner and itself: a gateway, a back end.
+    pub producer: Address,
+    /// The root of its catalogue: of all its chunks so far.
+    pub catalogue: Hash,
+    /// The number of its key tree, which counts its owners.
+    pub tree: u32,
+    /// How many batches with chunks of it were anchored.
+    pub batches: u64,
+    /// Whether it produces no more.
+    pub is_retired: bool,
+}
+
+/// The time in which a device was one owner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Era {
+    /// The owner, who may sell what it produced then, for ever.
+    pub owner: Address,
+    /// Its beginning, in milliseconds since the epoch; the first one's is 0.
+    pub from_ms: u64,
+    /// Its end, if it has one.
+    pub until_ms: Option<u64>,
+}
+
+/// The root of a catalogue without chunks: that of RFC 6962 of no leaves.
+#[must_use]
+pub fn empty_catalogue() -> Hash {
+    Hash(Tree::from_leaf_hashes(&[]).root())
+}

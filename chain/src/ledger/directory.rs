@@ -1,0 +1,46 @@
+//! Directory: services that accounts run, and certificates they issue.
+
+mod certify;
+mod register_service;
+mod revoke_certificate;
+mod update_service;
+
+pub use certify::Certify;
+pub use register_service::{RegisterService, ServiceInfo};
+pub use revoke_certificate::RevokeCertificate;
+pub use update_service::UpdateService;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::tables::tables;
+use crate::address::Address;
+use crate::hash::{CertificateId, ServiceId};
+
+tables! {
+    /// A service.
+    0x48 ServiceKey { service: ServiceId } => Service;
+    /// A certificate.
+    0x49 CertificateKey { certificate: CertificateId } => Certificate;
+}
+
+/// A service that an account runs.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Service {
+    /// Who runs it.
+    pub owner: Address,
+    /// What it is; none where it ended.
+    pub info: Option<ServiceInfo>,
+}
+
+/// A certificate that an account issued.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Certificate {
+    /// Who issued it. Whoever relies on it decides whom to believe.
+    pub issuer: Address,
+    /// What was certified.
+    pub certified: Certify,
+    /// The height at which it was issued.
+    pub issued: u64,
+    /// The height at which it was revoked, if it was.
+    pub revoked: Option<u64>,
+}

@@ -1,0 +1,44 @@
+//! Vouching for somebody.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::{Certificate, CertificateKey};
+use crate::address::Address;
+use crate::encoding::Text;
+use crate::hash::{CertificateId, Hash};
+use crate::ledger::action::Rules;
+use crate::ledger::call::{Call, Halt, Ledger, ensure};
+use crate::ledger::refusal::Refusal;
+
+/// Issues a certificate; its id follows from the transaction's. Everybody may: who relies on it
+/// decides whose word counts.
+///
+/// - It is valid beyond the block's time.
+/// - The ledger keeps the hash of the certificate (of X.509, say), never what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Certify {
+    /// Whom or what it is about.
+    pub subject: Address,
+    /// What is certified: `tls`, `workshop`, `odometer`.
+    pub purpose: Text<32>,
+    /// The hash of the certificate.
+    pub certificate: Hash,
+    /// Its end, in milliseconds since the epoch.
+    pub valid_until_ms: u64,
+}
+
+impl Rules for Certify {
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        ensure(!self.purpose.is_empty(), Refusal::Zero)?;
+        ensure(self.valid_until_ms > ledger.time_ms, Refusal::Range)?;
+        let key = CertificateKey { certificate: CertificateId::made_by(call.transaction) };
+        let certificate = Certificate {
+            issuer: call.sender,
+            certified: self.clone(),
+            issued: ledger.height,
+            revoked: None,
+        };
+        ledger.put(&key, &certificate);
+        Ok(())
+    }
+}

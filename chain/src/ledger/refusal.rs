@@ -1,0 +1,138 @@
+//! Why an action is refused.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::coin::{Amount, CoinError};
+use crate::hash::Hash;
+
+/// What an action is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[expect(missing_docs, reason = "each is what it is called")]
+#[non_exhaustive]
+pub enum Thing {
+    Account,
+    Coin,
+    Validator,
+    ConsensusKey,
+    Delegation,
+    Proposal,
+    Device,
+    Anchor,
+    Pack,
+    Offer,
+    Request,
+    Peer,
+    Lease,
+    Service,
+    Certificate,
+    Fragment,
+    Attestation,
+    Evidence,
+}
+
+impl std::fmt::Display for Thing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = match self {
+            Self::ConsensusKey => "consensus key".to_owned(),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        f.write_str(&name)
+    }
+}
+
+/// Why an action is refused. Its transaction stays in the block, and its fee is paid.
+///
+/// Receipts hold these, so their numbers are for ever: a new one comes last.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A sum overflows, or there is not enough.
+    #[error(transparent)]
+    Coin(#[from] CoinError),
+    /// An amount, a count or a length is zero.
+    #[error("nothing is asked for: an amount or a count is zero")]
+    Zero,
+    /// There is no such thing.
+    #[error("there is no such {0}")]
+    Missing(Thing),
+    /// There is one already.
+    #[error("there is such a {0} already")]
+    Exists(Thing),
+    /// The sender may not do that with the thing.
+    #[error("the sender may not do this with the {0}")]
+    NotAllowed(Thing),
+    /// The thing is in a state in which this cannot be done.
+    #[error("the {0} is in a state in which this cannot be done")]
+    Status(Thing),
+    /// It is too early.
+    #[error("this can be done from height {from} on")]
+    Early {
+        /// The first height.
+        from: u64,
+    },
+    /// It is too late.
+    #[error("this could be done before height {until}")]
+    Late {
+        /// The height that it had to be done before.
+        until: u64,
+    },
+    /// A signature of the other party does not hold.
+    #[error("the other party's consent does not hold: sign the {0} of this very action")]
+    Consent(Thing),
+    /// The catalogue does not begin where the last one ended.
+    #[error(
+        "the device's catalogue has the root {expected}, not {found}: anchor what comes before"
+    )]
+    Catalogue {
+        /// The root on the ledger.
+        expected: Hash,
+        /// The root before the batch that was given.
+        found: Hash,
+    },
+    /// A number is outside its bounds.
+    #[error("{found} is not between {minimum} and {maximum}")]
+    Bounds {
+        /// The least allowed.
+        minimum: u128,
+        /// The most allowed.
+        maximum: u128,
+        /// What was given.
+        found: u128,
+    },
+    /// It would change nothing.
+    #[error("this changes nothing")]
+    NoChange,
+    /// The payment is not the price.
+    #[error("the price is {expected}")]
+    Price {
+        /// The price.
+        expected: Amount,
+    },
+    /// A time range is empty, or reaches beyond what it may.
+    #[error("the time range is empty, or outside of what is offered or owned")]
+    Range,
+    /// The puzzle's answer is wrong, or of an older lot.
+    #[error("the puzzle's answer does not fit the last lot's seed")]
+    Puzzle,
+    /// The two messages do not prove misbehaviour.
+    #[error("the evidence proves nothing: both messages must be signed by one key, and differ")]
+    Harmless,
+    /// More of something than is allowed.
+    #[error("no more than {limit} are allowed")]
+    Limit {
+        /// How many.
+        limit: u64,
+    },
+    /// The fragments are not those of the lease.
+    #[error("the fragments are not those of the lease")]
+    Entries,
+    /// This version of the protocol has no such action yet.
+    #[error("the protocol has this action from version {since} on")]
+    Protocol {
+        /// The first version that has it.
+        since: u16,
+    },
+    /// The check that this action asks for is not built yet; nothing was changed.
+    #[error("this version cannot check what the action claims")]
+    Unavailable,
+}

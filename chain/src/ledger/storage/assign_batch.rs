@@ -1,0 +1,72 @@
+//! Leasing fragments to a peer.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::lease::{for_each_pack, fragments_hash};
+use super::{BLOCK_BYTES, Fragments, Lease, LeaseStatus, NewLease, epoch};
+use crate::coin::Amount;
+use crate::hash::LeaseId;
+use crate::ledger::action::Rules;
+use crate::ledger::call::{Call, Halt, Ledger, ensure};
+use crate::ledger::refusal::{Refusal, Thing};
+
+/// Leases a batch of fragments to a peer; the lease's id follows from the transaction's.
+///
+/// - The sender placed all the packs, they end in the same epoch, and at least one epoch is left.
+/// - Each fragment exists and is not leased.
+/// - For each fragment and epoch to come the price of its pack moves from what is set aside for the
+///   pack to what is set aside for the lease.
+/// - The peer signed the fragments, their root, the sender's address and a height up to which that
+///   counts; it is not closing, and has room.
+/// - The batch is appended to all that the peer was ever assigned, which audits draw from.
+/// - One to 256 fragments, strictly rising by pack and index.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct AssignBatch {
+    /// The fragments.
+    pub fragments: Fragments,
+    /// The peer, and its consent.
+    pub lease: NewLease,
+}
+
+impl Rules for AssignBatch {
+    fn weight(&self) -> u64 {
+        4 + self.fragments.len() as u64 / 4
+    }
+
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        ensure(!self.fragments.is_empty(), Refusal::Zero)?;
+        let first = epoch(ledger.height).saturating_add(1);
+        let (mut price, mut escrow, mut blocks) = (Amount::ZERO, Amount::ZERO, 0_u64);
+        let mut until = None;
+        for_each_pack(ledger, &self.fragments, |_, pack, fragments| {
+            ensure(pack.owner == call.sender, Refusal::NotAllowed(Thing::Pack))?;
+            ensure(pack.until_epoch > first, Refusal::Late { until: super::epoch_end(first) })?;
+            ensure(*until.get_or_insert(pack.until_epoch) == pack.until_epoch, Refusal::Range)?;
+            for fragment in fragments {
+                ensure(fragment.index < pack.fragments, Refusal::Missing(Thing::Fragment))?;
+                let bit = 1_u128 << fragment.index;
+                ensure(pack.leased & bit == 0, Refusal::Exists(Thing::Lease))?;
+                pack.leased |= bit;
+            }
+            let of_pack = pack.price.times(fragments.len() as u64)?;
+            let all = of_pack.times(pack.until_epoch - first)?;
+            pack.escrow = pack.escrow.minus(all)?;
+            price = price.plus(of_pack)?;
+            escrow = escrow.plus(all)?;
+            blocks = blocks.saturating_add(fragments.len() as u64 * u64::from(pack.blocks));
+            Ok(())
+        })?;
+        let lease = Lease {
+            owner: call.sender,
+            fragments: fragments_hash(&self.fragments),
+            bytes: blocks.saturating_mul(BLOCK_BYTES),
+            price,
+            next_epoch: first,
+            until_epoch: until.unwrap_or(first),
+            escrow,
+            status: LeaseStatus::Running,
+        };
+        let id = LeaseId::made_by(call.transaction);
+        self.lease.make(ledger, id, &self.fragments, lease)
+    }
+}

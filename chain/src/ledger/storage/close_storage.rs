@@ -1,0 +1,29 @@
+//! Leaving as a storage peer.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::PeerKey;
+use crate::ledger::action::Rules;
+use crate::ledger::agenda::Task;
+use crate::ledger::call::{Call, Halt, Ledger, ensure};
+use crate::ledger::parameters::ParameterName;
+use crate::ledger::refusal::{Refusal, Thing};
+
+/// Closes storage: the sender takes no more leases. Its bond comes back after `unbonding_blocks`, and
+/// not before its leases are over; until then it keeps what it was paid for.
+///
+/// - The sender is a peer, and not closing yet.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct CloseStorage;
+
+impl Rules for CloseStorage {
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        let key = PeerKey { peer: call.sender };
+        let mut peer = ledger.find(&key, Thing::Peer)?;
+        ensure(peer.closing_since.is_none(), Refusal::NoChange)?;
+        peer.closing_since = Some(ledger.height);
+        ledger.put(&key, &peer);
+        let wait = ledger.parameters.count(ParameterName::UnbondingBlocks);
+        ledger.schedule(ledger.height.saturating_add(wait), Task::ClosePeer(call.sender))
+    }
+}

@@ -1,0 +1,206 @@
+//! Leases: a batch of fragments that a peer keeps until an epoch, for a price.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use super::{BLOCK_BYTES, PeerKey, epoch};
+use crate::address::Address;
+use crate::coin::Amount;
+use crate::content::ContentId;
+use crate::encoding::{Keyed, Rising};
+use crate::hash::{ChainId, Domain, Hash, LeaseId};
+use crate::keys::{Signature, verify};
+use crate::ledger::anchors::{Pack, PackKey};
+use crate::ledger::call::{Halt, Ledger, ensure};
+use crate::ledger::refusal::{Refusal, Thing};
+use crate::ledger::tables::tables;
+
+tables! {
+    /// A lease, by the peer that keeps it.
+    0x42 LeaseKey { peer: Address, lease: LeaseId } => Lease;
+}
+
+/// A batch of fragments that a peer keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Lease {
+    /// Who pays.
+    pub owner: Address,
+    /// The hash of its fragments.
+    pub fragments: Hash,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// What the peer gets for an epoch, all fragments together.
+    pub price: Amount,
+    /// The first epoch that is not settled yet.
+    pub next_epoch: u64,
+    /// The first epoch in which they need not be kept any more.
+    pub until_epoch: u64,
+    /// What is left to pay: price × (until − next).
+    pub escrow: Amount,
+    /// Whether they are kept.
+    pub status: LeaseStatus,
+}
+
+/// Whether a lease's fragments are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum LeaseStatus {
+    /// As far as audits tell.
+    Running,
+    /// The peer missed too many audits; they wait for another peer.
+    Lost,
+}
+
+/// A fragment of a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Fragment {
+    /// The pack.
+    pub pack: ContentId,
+    /// Which of its fragments.
+    pub index: u8,
+}
+
+impl Keyed for Fragment {
+    type Key = (ContentId, u8);
+
+    fn key(&self) -> (ContentId, u8) {
+        (self.pack, self.index)
+    }
+}
+
+/// The fragments of a lease: at most 256, strictly rising.
+pub type Fragments = Rising<Fragment, 256>;
+
+/// A lease that is to be made, with the peer's consent to it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct NewLease {
+    /// The peer that will keep the fragments.
+    pub peer: Address,
+    /// The root of the sum tree over the blocks of these fragments.
+    pub root: Hash,
+    /// The last height at which the peer's consent counts.
+    pub valid_until: u64,
+    /// The peer's signature of [`NewLease::consent`].
+    pub consent: Signature,
+}
+
+impl NewLease {
+    /// What the peer signs.
+    #[must_use]
+    pub fn consent(
+        chain: ChainId,
+        owner: Address,
+        fragments: &Fragments,
+        root: Hash,
+        valid_until: u64,
+    ) -> Hash {
+        Domain::Lease.hash_of(&(chain, owner, fragments_hash(fragments), root, valid_until))
+    }
+
+    /// Refuses where the peer did not consent, or cannot take that much.
+    fn check(
+        &self,
+        ledger: &Ledger<'_>,
+        owner: Address,
+        fragments: &Fragments,
+        bytes: u64,
+    ) -> Result<(), Halt> {
+        let until = self.valid_until;
+        ensure(ledger.height <= until, Refusal::Late { until: until.saturating_add(1) })?;
+        let message = Self::consent(ledger.chain, owner, fragments, self.root, until);
+        ensure(verify(&self.peer.key(), &message, &self.consent), Refusal::Consent(Thing::Lease))?;
+        let peer = ledger.find(&PeerKey { peer: self.peer }, Thing::Peer)?;
+        ensure(peer.closing_since.is_none(), Refusal::Status(Thing::Peer))?;
+        let free = peer.capacity_bytes.saturating_sub(peer.leased_bytes);
+        ensure(bytes <= free, Refusal::Limit { limit: free })
+    }
+
+    /// Makes the lease, whose escrow was taken from wherever it was.
+    pub(super) fn make(
+        &self,
+        ledger: &mut Ledger<'_>,
+        id: LeaseId,
+        fragments: &Fragments,
+        lease: Lease,
+    ) -> Result<(), Halt> {
+        self.check(ledger, lease.owner, fragments, lease.bytes)?;
+        let key = PeerKey { peer: self.peer };
+        let mut peer = ledger.find(&key, Thing::Peer)?;
+        peer.leased_bytes = peer.leased_bytes.saturating_add(lease.bytes);
+        peer.leases = peer.leases.saturating_add(1);
+        peer.assignment.append(self.root, lease.bytes / BLOCK_BYTES)?;
+        ledger.put(&key, &peer);
+        ledger.put(&LeaseKey { peer: self.peer, lease: id }, &lease);
+        Ok(())
+    }
+}
+
+/// The hash by which a lease remembers its fragments.
+#[must_use]
+pub(super) fn fragments_hash(fragments: &Fragments) -> Hash {
+    Domain::LeaseEntries.hash_of(fragments)
+}
+
+/// The lease of a peer, if its fragments are these.
+pub(super) fn find_lease(
+    ledger: &Ledger<'_>,
+    key: &LeaseKey,
+    fragments: &Fragments,
+) -> Result<Lease, Halt> {
+    let lease = ledger.find(key, Thing::Lease)?;
+    ensure(lease.fragments == fragments_hash(fragments), Refusal::Entries)?;
+    Ok(lease)
+}
+
+/// Calls `each` with every pack that fragments are of, and how many they are.
+pub(super) fn for_each_pack(
+    ledger: &mut Ledger<'_>,
+    fragments: &Fragments,
+    mut each: impl FnMut(&mut Ledger<'_>, &mut Pack, &[Fragment]) -> Result<(), Halt>,
+) -> Result<(), Halt> {
+    for of_pack in fragments.chunk_by(|a, b| a.pack == b.pack) {
+        let Some(first) = of_pack.first() else { continue };
+        let key = PackKey { pack: first.pack };
+        let mut pack = ledger.find(&key, Thing::Pack)?;
+        each(ledger, &mut pack, of_pack)?;
+        ledger.put(&key, &pack);
+    }
+    Ok(())
+}
+
+/// Takes a lease from its peer, and gives what is set aside for the epochs to come to a lease of
+/// another: what is not settled yet stays.
+pub(super) fn move_lease(
+    ledger: &mut Ledger<'_>,
+    key: LeaseKey,
+    mut old: Lease,
+    fragments: &Fragments,
+    new: &NewLease,
+    id: LeaseId,
+) -> Result<(), Halt> {
+    let first = epoch(ledger.height).saturating_add(1).max(old.next_epoch);
+    ensure(first < old.until_epoch, Refusal::Late { until: super::epoch_end(old.until_epoch) })?;
+    ensure(new.peer != key.peer, Refusal::NoChange)?;
+    let escrow = old.price.times(old.until_epoch - first)?;
+    let lease = Lease { next_epoch: first, escrow, status: LeaseStatus::Running, ..old };
+    old.escrow = old.escrow.minus(escrow)?;
+    old.until_epoch = first;
+    if old.next_epoch >= old.until_epoch {
+        end_lease(ledger, key, &old)?;
+    } else {
+        ledger.put(&key, &old);
+    }
+    new.make(ledger, id, fragments, lease)
+}
+
+/// Removes a lease that is over.
+pub(super) fn end_lease(ledger: &mut Ledger<'_>, key: LeaseKey, lease: &Lease) -> Result<(), Halt> {
+    ledger.remove(&key);
+    ledger.pay(lease.owner, crate::coin::Coin::Native, lease.escrow)?;
+    let key = PeerKey { peer: key.peer };
+    let mut peer = ledger.find(&key, Thing::Peer)?;
+    peer.leases = peer.leases.saturating_sub(1);
+    if lease.status == LeaseStatus::Running {
+        peer.leased_bytes = peer.leased_bytes.saturating_sub(lease.bytes);
+    }
+    ledger.put(&key, &peer);
+    Ok(())
+}

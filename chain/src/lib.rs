@@ -1,0 +1,18 @@
+//! Facts agreed on: the ledger of Chronolith, its state and its proofs.
+//!
+//! The crate decides and proves; it does no I/O but through [`chronolith_disk::Disk`], and has no
+//! sockets, no clock, no threads of its own and no randomness.
+
+#![forbid(unsafe_code)]
+
+pub mod address;
+pub mod coin;
+pub mod content;
+pub mod encoding;
+pub mod genesis;
+pub mod hash;
+pub mod keys;
+pub mod ledger;
+pub mod state;
+pub mod transaction;
+pub mod vote;

@@ -1,0 +1,120 @@
+//! The state: ordered keys and values, under a Merkle root per block.
+//!
+//! [`State`] holds the values on disk and the trie over them in memory. A block's changes are
+//! first [prepared](State::prepare), which gives their root and changes nothing, so that a
+//! proposal can be judged; then [committed](State::commit). The last versions stay readable and
+//! provable; older ones are forgotten. A [snapshot](Snapshot) carries a version to another node,
+//! in pieces that are verified one by one.
+
+mod backend;
+mod key;
+mod overlay;
+mod proof;
+mod snapshot;
+mod store;
+mod trie;
+mod version;
+
+pub use key::{Key, KeyPart};
+pub use overlay::{Overlay, View};
+pub use proof::{ProofEnd, StateProof, StateProofError, key_hash, value_hash};
+pub use snapshot::{Restore, Snapshot, SnapshotChunk, SnapshotError};
+pub use trie::{EMPTY, TrieFull};
+pub use version::{Options, Prepared, State};
+
+use std::collections::BTreeMap;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+
+use crate::encoding::DecodeError;
+use crate::hash::Hash;
+
+/// New values by key; none where a key goes.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// A version of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Head {
+    /// The height of the block that made it.
+    pub version: u64,
+    /// The root of the trie over it.
+    pub root: Hash,
+}
+
+/// Why the state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// The file could not be created, opened or named.
+    #[error("{place}: {source}")]
+    Disk {
+        /// Which file.
+        place: String,
+        /// What the disk said.
+        source: std::io::Error,
+    },
+    /// The store failed; after a failed write, open the state again.
+    #[error(
+        "the store of the state failed: {0}; open it again, and restore a snapshot if that fails"
+    )]
+    Store(#[source] Box<redb::Error>),
+    /// The file is of another version of this program.
+    #[error("the state has format {found}, this program knows {known}")]
+    Format {
+        /// The format of the file.
+        found: u16,
+        /// The one this program knows.
+        known: u16,
+    },
+    /// The file has no state in it.
+    #[error("{place} holds no state; create one from a genesis or a snapshot")]
+    Missing {
+        /// Which file.
+        place: String,
+    },
+    /// There is a state already.
+    #[error("{place} holds a state already")]
+    Exists {
+        /// Which file.
+        place: String,
+    },
+    /// The values do not have the root that was stored with them.
+    #[error(
+        "version {version} has the root {found} where {expected} was stored: the file is damaged; restore a snapshot"
+    )]
+    Damaged {
+        /// The version whose root is wrong.
+        version: u64,
+        /// The root that was stored.
+        expected: Hash,
+        /// The root of what is there.
+        found: Hash,
+    },
+    /// Stored bytes are not what they should be.
+    #[error("stored bytes are damaged: {0}; restore a snapshot")]
+    Decode(#[from] DecodeError),
+    /// A version is not, or no longer, there.
+    #[error("version {wanted} is not kept; {oldest} to {newest} are")]
+    Version {
+        /// The version that was asked for.
+        wanted: u64,
+        /// The oldest one kept.
+        oldest: u64,
+        /// The newest.
+        newest: u64,
+    },
+    /// A block was prepared for another version than the present one.
+    #[error("the block was prepared on another version of the state; prepare it again")]
+    Stale,
+    /// Versions must rise.
+    #[error("version {wanted} does not come after {newest}")]
+    Order {
+        /// The version that was to be committed.
+        wanted: u64,
+        /// The present one.
+        newest: u64,
+    },
+    /// The trie is full.
+    #[error(transparent)]
+    Full(#[from] TrieFull),
+}

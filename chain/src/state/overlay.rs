@@ -1,0 +1,204 @@
+//! Changes that lie over a state and are not part of it yet.
+
+use std::ops::Bound;
+
+use super::{Changes, Key, StateError};
+use crate::encoding::{decode, encode};
+
+/// What an overlay lies over.
+pub trait View {
+    /// The value of a key.
+    fn get_bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Calls `each` with the entries from `from` on and below `until`, in order, until it says
+    /// `false`.
+    fn scan_bytes(
+        &self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError>;
+}
+
+/// A changed key, and what was in the changes for it before.
+type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
+
+/// Keys with their values.
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// A state with changes over it. What was changed since a mark can be taken back.
+pub struct Overlay<'a> {
+    below: &'a dyn View,
+    changes: Changes,
+    /// What takes back each change since the mark.
+    journal: Vec<Undo>,
+}
+
+/// The first bytes that are above all that begin with `prefix`; none where all bytes are 255.
+fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
+impl<'a> Overlay<'a> {
+    /// No changes over a state.
+    #[must_use]
+    pub fn new(below: &'a dyn View) -> Self {
+        Self { below, changes: Changes::new(), journal: Vec::new() }
+    }
+
+    /// The value of a key, if it has one.
+    pub fn get<K: Key>(&self, key: &K) -> Result<Option<K::Value>, StateError> {
+        let key = key.to_bytes();
+        let stored;
+        let bytes = match self.changes.get(&key) {
+            Some(Some(changed)) => changed,
+            Some(None) => return Ok(None),
+            None => match self.below.get_bytes(&key)? {
+                Some(bytes) => {
+                    stored = bytes;
+                    &stored
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(decode(K::NAME, bytes, usize::MAX)?))
+    }
+
+    /// Sets the value of a key.
+    pub fn put<K: Key>(&mut self, key: &K, value: &K::Value) {
+        self.change(key.to_bytes(), Some(encode(value)));
+    }
+
+    /// Removes a key.
+    pub fn remove<K: Key>(&mut self, key: &K) {
+        self.change(key.to_bytes(), None);
+    }
+
+    fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let before = self.changes.insert(key.clone(), value);
+        self.journal.push((key, before));
+    }
+
+    /// The first `limit` entries of a kind whose parts begin with those of `prefix`, in order.
+    pub fn scan<K: Key>(
+        &self,
+        prefix: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        let mut from = vec![K::KIND];
+        from.extend_from_slice(prefix);
+        self.typed(&from, end_of(&from), limit)
+    }
+
+    /// The first `limit` entries of a kind at or above a key, in order.
+    pub fn scan_from<K: Key>(
+        &self,
+        from: &K,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        self.typed(&from.to_bytes(), end_of(&[K::KIND]), limit)
+    }
+
+    /// The first `limit` entries of a kind below a key, in order.
+    pub fn scan_below<K: Key>(
+        &self,
+        until: &K,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        self.typed(&[K::KIND], Some(until.to_bytes()), limit)
+    }
+
+    fn typed<K: Key>(
+        &self,
+        from: &[u8],
+        until: Option<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        self.entries(from, until.as_deref(), limit)?
+            .into_iter()
+            .filter_map(|(key, value)| K::from_bytes(&key).map(|key| (key, value)))
+            .map(|(key, value)| Ok((key, decode(K::NAME, &value, usize::MAX)?)))
+            .collect()
+    }
+
+    fn entries(
+        &self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Entries, StateError> {
+        let mut found = Vec::new();
+        let bounds = (
+            Bound::Included(from.to_vec()),
+            until.map_or(Bound::Unbounded, |until| Bound::Excluded(until.to_vec())),
+        );
+        let mut changed = self.changes.range(bounds).peekable();
+        let mut give = |key: &[u8], value: Option<&[u8]>| {
+            if let Some(value) = value
+                && found.len() < limit
+            {
+                found.push((key.to_vec(), value.to_vec()));
+            }
+            found.len() < limit
+        };
+        self.below.scan_bytes(from, until, &mut |key, value| {
+            while let Some((changed_key, changed_value)) =
+                changed.next_if(|(changed_key, _)| changed_key.as_slice() < key)
+            {
+                if !give(changed_key, changed_value.as_deref()) {
+                    return false;
+                }
+            }
+            match changed.next_if(|(changed_key, _)| changed_key.as_slice() == key) {
+                Some((_, changed_value)) => give(key, changed_value.as_deref()),
+                None => give(key, Some(value)),
+            }
+        })?;
+        for (key, value) in changed {
+            if !give(key, value.as_deref()) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Marks the present: [`Overlay::take_back`] returns to it.
+    pub fn mark(&mut self) {
+        self.journal.clear();
+    }
+
+    /// Takes back what was changed since the last mark.
+    pub fn take_back(&mut self) {
+        while let Some((key, before)) = self.journal.pop() {
+            match before {
+                Some(value) => self.changes.insert(key, value),
+                None => self.changes.remove(&key),
+            };
+        }
+    }
+
+    /// The changes.
+    #[must_use]
+    pub fn into_changes(self) -> Changes {
+        self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_end_where_the_next_begins() {
+        assert_eq!(end_of(&[1, 2]), Some(vec![1, 3]));
+        assert_eq!(end_of(&[1, 255]), Some(vec![2]));
+        assert_eq!(end_of(&[255]), None);
+    }
+}

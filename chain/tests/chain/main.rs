@@ -1,0 +1,21 @@
+//! The promises of the chain's crate, a file for each.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod coin_rules;
+mod device_and_anchor_rules;
+mod directory_rules;
+mod documents_are_current;
+mod encodings_are_canonical;
+mod governance_rules;
+mod malformed_input_is_refused;
+mod power_cuts_lose_no_version;
+mod random;
+mod random_actions_conserve_supply;
+mod rights_rules;
+mod signatures_follow_one_rule;
+mod snapshots_arrive_whole;
+mod states_are_provable;
+mod storage_rules;
+mod validator_rules;
+mod world;

@@ -1,0 +1,341 @@
+//! The rules of packs, peers, leases and audits.
+
+use chronolith_chain::coin::{Amount, Coin, CoinError};
+use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::{Bytes, Rising, Text};
+use chronolith_chain::hash::{Hash, LeaseId};
+use chronolith_chain::ledger::{
+    AssignBatch, AttestAudits, CloseStorage, Discard, EPOCH_BLOCKS, Fragment, Fragments, Lease,
+    LeaseKey, LeaseStatus, NewLease, OpenStorage, Pack, PackKey, Peer, PeerKey, PlacePack,
+    Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding, Thing, epoch_end,
+};
+
+use crate::world::{VALIDATOR, World, account, key};
+
+const OWNER: u8 = 1;
+const PEER: u8 = 2;
+const OTHER: u8 = 3;
+const REPAIRER: u8 = 4;
+/// What a fragment costs for an epoch.
+const PRICE: u128 = 1_000;
+
+fn pack_id(number: u8) -> ContentId {
+    ContentId::of_raw(&[number])
+}
+
+pub(crate) fn place(number: u8, until_epoch: u64) -> PlacePack {
+    PlacePack {
+        pack: pack_id(number),
+        needed: 2,
+        fragments: 4,
+        blocks: 100,
+        fragments_root: Hash([number; 32]),
+        price: Amount(PRICE),
+        until_epoch,
+        repairers: Rising::new([Repairer(account(REPAIRER))]).unwrap(),
+        repair_fee: Amount(70),
+        repairs: 3,
+    }
+}
+
+pub(crate) fn open(bond: u64) -> OpenStorage {
+    OpenStorage {
+        capacity_bytes: 1 << 20,
+        price_per_gib: Amount(5),
+        address: Text::new("/ip4/127.0.0.1/tcp/4001").unwrap(),
+        region: Text::new("DE").unwrap(),
+        bond: Amount::coins(bond),
+    }
+}
+
+pub(crate) fn fragments(all: &[(u8, u8)]) -> Fragments {
+    let fragment = |(pack, index): &(u8, u8)| Fragment { pack: pack_id(*pack), index: *index };
+    Rising::new(all.iter().map(fragment).collect::<Vec<_>>()).unwrap()
+}
+
+pub(crate) fn lease_with(world: &World, peer: u8, owner: u8, of: &Fragments) -> NewLease {
+    let (root, valid_until) = (Hash([9; 32]), world.next() + 5);
+    let message = NewLease::consent(world.chain, account(owner), of, root, valid_until);
+    NewLease { peer: account(peer), root, valid_until, consent: key(peer).sign(&message) }
+}
+
+fn assign(world: &World, peer: u8, of: &[(u8, u8)]) -> AssignBatch {
+    let fragments = fragments(of);
+    AssignBatch { lease: lease_with(world, peer, OWNER, &fragments), fragments }
+}
+
+fn peer(world: &World, person: u8) -> Peer {
+    world.get(&PeerKey { peer: account(person) }).unwrap()
+}
+
+fn pack(world: &World, number: u8) -> Pack {
+    world.get(&PackKey { pack: pack_id(number) }).unwrap()
+}
+
+fn lease(world: &World, person: u8, id: LeaseId) -> Option<Lease> {
+    world.get(&LeaseKey { peer: account(person), lease: id })
+}
+
+/// A chain with two peers, a pack until epoch 5, and two of its four fragments leased to the first.
+fn leased() -> (World, LeaseId) {
+    let mut world = World::new();
+    for person in [PEER, OTHER] {
+        world.done(person, open(100));
+    }
+    world.done(OWNER, place(1, 5));
+    let batch = assign(&world, PEER, &[(1, 0), (1, 2)]);
+    let id = LeaseId::made_by(world.done(OWNER, batch));
+    (world, id)
+}
+
+/// Runs to the end of an epoch's audits; the validator attests that the peers of these numbers
+/// passed. Then the epoch is settled.
+fn audit(world: &mut World, epoch: u64, passed: Option<u8>) {
+    world.run_to(epoch_end(epoch + 1));
+    if let Some(passed) = passed {
+        let passed = Bytes::new([passed]).unwrap();
+        world.done(VALIDATOR, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
+    }
+    world.run_to(epoch_end(epoch + 1) + 30);
+}
+
+#[test]
+fn a_peer_bonds_and_offers_room() {
+    let mut world = World::new();
+    assert!(matches!(world.refused(PEER, open(99)), Refusal::Bounds { .. }));
+    let nothing = OpenStorage { capacity_bytes: 0, ..open(100) };
+    assert_eq!(world.refused(PEER, nothing), Refusal::Zero);
+    world.done(PEER, open(100));
+    world.done(OTHER, open(200));
+    assert_eq!((peer(&world, PEER).number, peer(&world, OTHER).number), (0, 1));
+    world.done(PEER, OpenStorage { capacity_bytes: 5, ..open(1) });
+    assert_eq!(peer(&world, PEER).bond, Amount::coins(101));
+    assert_eq!(peer(&world, PEER).number, 0);
+}
+
+#[test]
+fn placing_a_pack_sets_its_keeping_aside() {
+    let mut world = World::new();
+    let good = place(1, 5);
+    for fragments in [0, 129, 255] {
+        let wrong = PlacePack { fragments, ..good.clone() };
+        assert!(matches!(world.refused(OWNER, wrong), Refusal::Bounds { .. }));
+    }
+    for needed in [0, 5] {
+        let wrong = PlacePack { needed, ..good.clone() };
+        assert!(matches!(world.refused(OWNER, wrong), Refusal::Bounds { .. }));
+    }
+    assert_eq!(world.refused(OWNER, PlacePack { blocks: 0, ..good.clone() }), Refusal::Zero);
+    let short = world.refused(OWNER, PlacePack { until_epoch: 1, ..good.clone() });
+    assert!(matches!(short, Refusal::Bounds { minimum: 2, .. }));
+    let far = PlacePack { until_epoch: u64::MAX, ..good.clone() };
+    assert!(matches!(world.refused(OWNER, far), Refusal::Bounds { .. }));
+    assert_eq!(world.refused(REPAIRER, good.clone()), Refusal::NotAllowed(Thing::Pack));
+    let dear = PlacePack { price: Amount(u128::MAX), ..good.clone() };
+    assert_eq!(world.refused(OWNER, dear), Refusal::Coin(CoinError::Overflow));
+    world.done(OWNER, good.clone());
+    // Four fragments for the epochs 1 to 4, and three repairs.
+    let found = pack(&world, 1);
+    assert_eq!((found.escrow, found.repair_escrow), (Amount(4 * 4 * PRICE), Amount(210)));
+    assert_eq!(world.refused(OWNER, good), Refusal::Exists(Thing::Pack));
+    // When its time is over, everything comes back.
+    world.run_to(epoch_end(5) - 1);
+    let before = world.balance(OWNER, Coin::Native);
+    world.run_to(epoch_end(5));
+    assert_eq!(world.balance(OWNER, Coin::Native), before.plus(Amount(16_210)).unwrap());
+    assert!(world.get(&PackKey { pack: pack_id(1) }).is_none());
+}
+
+#[test]
+fn leasing_needs_owner_and_peer() {
+    let (mut world, id) = leased();
+    let found = lease(&world, PEER, id).unwrap();
+    assert_eq!((found.price, found.escrow), (Amount(2 * PRICE), Amount(8 * PRICE)));
+    assert_eq!((found.next_epoch, found.until_epoch, found.bytes), (1, 5, 2 * 100 * 256));
+    assert_eq!(pack(&world, 1).escrow, Amount(8 * PRICE));
+    let of_peer = peer(&world, PEER);
+    assert_eq!((of_peer.leases, of_peer.leased_bytes), (1, found.bytes));
+    assert_eq!(of_peer.assignment.root().unwrap().unwrap().blocks, 200);
+
+    let again = assign(&world, PEER, &[(1, 0)]);
+    assert_eq!(world.refused(OWNER, again), Refusal::Exists(Thing::Lease));
+    let beyond = assign(&world, PEER, &[(1, 4)]);
+    assert_eq!(world.refused(OWNER, beyond), Refusal::Missing(Thing::Fragment));
+    let unknown = assign(&world, PEER, &[(7, 0)]);
+    assert_eq!(world.refused(OWNER, unknown), Refusal::Missing(Thing::Pack));
+    let free = assign(&world, PEER, &[(1, 1)]);
+    assert_eq!(world.refused(OTHER, free.clone()), Refusal::NotAllowed(Thing::Pack));
+    let mut forged = free.clone();
+    forged.lease.peer = account(OTHER);
+    assert_eq!(world.refused(OWNER, forged), Refusal::Consent(Thing::Lease));
+    let mut other_root = free.clone();
+    other_root.lease.root = Hash([8; 32]);
+    assert_eq!(world.refused(OWNER, other_root), Refusal::Consent(Thing::Lease));
+    let none = AssignBatch { fragments: Fragments::default(), ..free.clone() };
+    assert_eq!(world.refused(OWNER, none), Refusal::Zero);
+    let nobody = assign(&world, 7, &[(1, 1)]);
+    assert_eq!(world.refused(OWNER, nobody), Refusal::Missing(Thing::Peer));
+    world.run_to(free.lease.valid_until);
+    let until = free.lease.valid_until + 1;
+    assert_eq!(world.refused(OWNER, free), Refusal::Late { until });
+    world.done(PEER, OpenStorage { capacity_bytes: found.bytes, ..open(0) });
+    let full = assign(&world, PEER, &[(1, 1)]);
+    assert_eq!(world.refused(OWNER, full), Refusal::Limit { limit: 0 });
+    let shrink = OpenStorage { capacity_bytes: 5, ..open(0) };
+    assert!(matches!(world.refused(PEER, shrink), Refusal::Bounds { .. }));
+}
+
+#[test]
+fn passed_audits_are_paid_and_missed_ones_are_not() {
+    let (mut world, id) = leased();
+    audit(&mut world, 0, None);
+    assert_eq!(lease(&world, PEER, id).unwrap().next_epoch, 1, "it begins with epoch 1");
+    let before = world.balance(PEER, Coin::Native);
+    audit(&mut world, 1, Some(0b01));
+    // 2 % are burnt.
+    let paid = Amount(2 * PRICE * 98 / 100);
+    assert_eq!(world.balance(PEER, Coin::Native), before.plus(paid).unwrap());
+    let found = lease(&world, PEER, id).unwrap();
+    assert_eq!((found.next_epoch, found.escrow), (2, Amount(6 * PRICE)));
+
+    let before = world.balance(OWNER, Coin::Native);
+    audit(&mut world, 2, Some(0b10));
+    assert_eq!(world.balance(OWNER, Coin::Native), before.plus(Amount(2 * PRICE)).unwrap());
+    assert_eq!(lease(&world, PEER, id).unwrap().status, LeaseStatus::Running);
+    audit(&mut world, 3, None);
+    let of_peer = peer(&world, PEER);
+    // The audit of epoch 0 was missed, too: two in a row lose the leases, twice here.
+    assert_eq!((of_peer.audits_passed, of_peer.audits_missed), (1, 3));
+    assert_eq!(lease(&world, PEER, id).unwrap().status, LeaseStatus::Lost);
+    assert_eq!(of_peer.leased_bytes, 0);
+    audit(&mut world, 4, Some(0b01));
+    assert_eq!(lease(&world, PEER, id), None, "it ends with the last epoch");
+    assert_eq!(peer(&world, PEER).leases, 0);
+}
+
+#[test]
+fn only_the_terms_validators_attest_and_only_in_time() {
+    let (mut world, _) = leased();
+    let attest = |epoch, passed: &[u8]| AttestAudits {
+        epoch,
+        passed: Bytes::new(passed).unwrap(),
+        answers: Hash([1; 32]),
+    };
+    let from = EPOCH_BLOCKS;
+    assert_eq!(world.refused(VALIDATOR, attest(0, &[1])), Refusal::Early { from });
+    world.run_to(from);
+    assert_eq!(world.refused(PEER, attest(0, &[1])), Refusal::NotAllowed(Thing::Attestation));
+    assert_eq!(world.refused(VALIDATOR, attest(0, &[1, 0])), Refusal::Range);
+    world.done(VALIDATOR, attest(0, &[1]));
+    assert_eq!(world.refused(VALIDATOR, attest(0, &[1])), Refusal::Exists(Thing::Attestation));
+    world.run_to(from + 29);
+    assert_eq!(world.refused(VALIDATOR, attest(0, &[3])), Refusal::Late { until: from + 30 });
+}
+
+#[test]
+fn an_owner_moves_a_lease_with_what_is_set_aside() {
+    let (mut world, id) = leased();
+    audit(&mut world, 1, Some(1));
+    let of = fragments(&[(1, 0), (1, 2)]);
+    let to = lease_with(&world, OTHER, OWNER, &of);
+    let peer_address = account(PEER);
+    let good = Reassign { peer: peer_address, lease: id, fragments: of, to };
+    assert_eq!(world.refused(OTHER, good.clone()), Refusal::NotAllowed(Thing::Lease));
+    let others = Reassign { fragments: fragments(&[(1, 0)]), ..good.clone() };
+    assert_eq!(world.refused(OWNER, others), Refusal::Entries);
+    let new = LeaseId::made_by(world.done(OWNER, good.clone()));
+    // Epoch 2 is running and stays with the old peer; 3 and 4 move.
+    let (old, moved) = (lease(&world, PEER, id).unwrap(), lease(&world, OTHER, new).unwrap());
+    assert_eq!((old.next_epoch, old.until_epoch, old.escrow), (2, 3, Amount(2 * PRICE)));
+    assert_eq!((moved.next_epoch, moved.until_epoch, moved.escrow), (3, 5, Amount(4 * PRICE)));
+    audit(&mut world, 2, Some(0b11));
+    assert_eq!(lease(&world, PEER, id), None);
+    assert_eq!(peer(&world, PEER).leased_bytes, 0);
+    let missing = world.refused(OWNER, good);
+    assert_eq!(missing, Refusal::Missing(Thing::Lease));
+}
+
+#[test]
+fn a_named_repairer_gives_a_lost_lease_to_another_peer() {
+    let (mut world, id) = leased();
+    let of = fragments(&[(1, 0), (1, 2)]);
+    let to = lease_with(&world, OTHER, OWNER, &of);
+    let repair = |to| Repair { peer: account(PEER), lease: id, fragments: of.clone(), to };
+    assert_eq!(world.refused(REPAIRER, repair(to)), Refusal::Status(Thing::Lease));
+    audit(&mut world, 1, None);
+    assert_eq!(lease(&world, PEER, id).unwrap().status, LeaseStatus::Lost);
+    let to = lease_with(&world, OTHER, OWNER, &of);
+    assert_eq!(world.refused(5, repair(to.clone())), Refusal::NotAllowed(Thing::Pack));
+    world.done(REPAIRER, open(100));
+    let himself = lease_with(&world, REPAIRER, OWNER, &of);
+    assert_eq!(world.refused(REPAIRER, repair(himself)), Refusal::NotAllowed(Thing::Peer));
+    let before = world.balance(REPAIRER, Coin::Native);
+    let to = lease_with(&world, OTHER, OWNER, &of);
+    let fee = world.body(REPAIRER, repair(to.clone()).into()).fee;
+    let new = LeaseId::made_by(world.done(REPAIRER, repair(to)));
+    let after = world.balance(REPAIRER, Coin::Native).plus(fee).unwrap();
+    assert_eq!(after, before.plus(Amount(140)).unwrap());
+    assert_eq!(pack(&world, 1).repair_escrow, Amount(70));
+    assert_eq!(lease(&world, OTHER, new).unwrap().status, LeaseStatus::Running);
+    let to = lease_with(&world, OTHER, OWNER, &of);
+    let lost = Repair { peer: account(OTHER), lease: new, fragments: of.clone(), to };
+    assert_eq!(world.refused(REPAIRER, lost), Refusal::Status(Thing::Lease));
+}
+
+#[test]
+fn leases_are_prolonged_at_their_price() {
+    let (mut world, id) = leased();
+    let renew = |until_epoch| Renew {
+        peer: account(PEER),
+        lease: id,
+        fragments: fragments(&[(1, 0), (1, 2)]),
+        until_epoch,
+    };
+    assert!(matches!(world.refused(OWNER, renew(5)), Refusal::Bounds { minimum: 6, .. }));
+    assert_eq!(world.refused(OTHER, renew(7)), Refusal::NotAllowed(Thing::Lease));
+    world.done(OWNER, renew(7));
+    let found = lease(&world, PEER, id).unwrap();
+    assert_eq!((found.until_epoch, found.escrow), (7, Amount(12 * PRICE)));
+    assert_eq!(pack(&world, 1).until_epoch, 7);
+    world.run_to(epoch_end(5));
+    assert_eq!(pack(&world, 1).until_epoch, 7, "it does not expire when it would have");
+    world.done(PEER, CloseStorage);
+    assert_eq!(world.refused(OWNER, renew(9)), Refusal::Status(Thing::Lease));
+}
+
+#[test]
+fn a_discarded_pack_leaves_what_peers_were_promised() {
+    let (mut world, id) = leased();
+    let discard = Discard { pack: pack_id(1) };
+    assert_eq!(world.refused(OTHER, discard.clone()), Refusal::NotAllowed(Thing::Pack));
+    world.done(OWNER, discard.clone());
+    assert_eq!(world.refused(OWNER, discard), Refusal::Missing(Thing::Pack));
+    assert_eq!(lease(&world, PEER, id).unwrap().escrow, Amount(8 * PRICE));
+    world.done(OWNER, place(1, 6));
+}
+
+#[test]
+fn a_peer_leaves_when_its_leases_are_over() {
+    let (mut world, _) = leased();
+    world.done(PEER, CloseStorage);
+    assert_eq!(world.refused(PEER, CloseStorage), Refusal::NoChange);
+    assert_eq!(world.refused(7, CloseStorage), Refusal::Missing(Thing::Peer));
+    assert_eq!(world.refused(PEER, open(1)), Refusal::Status(Thing::Peer));
+    let more = assign(&world, PEER, &[(1, 1)]);
+    assert_eq!(world.refused(OWNER, more), Refusal::Status(Thing::Peer));
+    world.run_to(200);
+    assert_eq!(peer(&world, PEER).bond, Amount::coins(100));
+    let before = world.balance(PEER, Coin::Native);
+    world.run_to(epoch_end(6) + 100);
+    assert!(world.get(&PeerKey { peer: account(PEER) }).is_none());
+    assert_eq!(world.balance(PEER, Coin::Native), before.plus(Amount::coins(100)).unwrap());
+}
+
+#[test]
+fn a_wrong_encoding_is_checked_as_far_as_this_version_can() {
+    let (mut world, _) = leased();
+    let none = ReportWrongEncoding { pack: pack_id(9), block: 0, shown: Rising::default() };
+    assert_eq!(world.refused(OTHER, none), Refusal::Missing(Thing::Pack));
+    let few = ReportWrongEncoding { pack: pack_id(1), block: 0, shown: Rising::default() };
+    assert_eq!(world.refused(OTHER, few), Refusal::Entries);
+}

@@ -1,0 +1,191 @@
+//! A chain to try rules on: a few accounts with coin, one validator, blocks on demand. After every
+//! block the books are balanced.
+
+use chronolith_chain::address::Address;
+use chronolith_chain::coin::{Amount, Coin};
+use chronolith_chain::encoding::{Rising, Text, decode};
+use chronolith_chain::genesis::{Genesis, GenesisAccount, GenesisValidator};
+use chronolith_chain::hash::{ChainId, Hash, TransactionId};
+use chronolith_chain::keys::SecretKey;
+use chronolith_chain::ledger::{
+    Account, AccountKey, Action, BlockError, Executed, HoldingKey, Input, ParameterChange,
+    ParameterName, Receipt, Refusal, audit, beacon_step, execute, least_fee,
+};
+use chronolith_chain::ledger::{Parameters, ParametersKey};
+use chronolith_chain::state::{Key, Options, State, View as _};
+use chronolith_chain::transaction::{Body, Transaction};
+
+/// How many accounts there are.
+pub(crate) const PEOPLE: u8 = 12;
+/// The one who validates.
+pub(crate) const VALIDATOR: u8 = 0;
+/// What each account begins with.
+pub(crate) const BEGIN: Amount = Amount::coins(1_000_000);
+
+/// The secret key of a person.
+pub(crate) fn key(person: u8) -> SecretKey {
+    SecretKey::from_seed(&[person + 1; 32])
+}
+
+/// The consensus key of a person.
+pub(crate) fn consensus_key(person: u8) -> SecretKey {
+    SecretKey::from_seed(&[person + 101; 32])
+}
+
+/// The account of a person.
+pub(crate) fn account(person: u8) -> Address {
+    key(person).public().into()
+}
+
+/// The element of a person's beacon chain that is `steps` before its end.
+pub(crate) fn beacon(person: u8, steps: u32) -> Hash {
+    (0..100 - steps).fold(Hash([person; 32]), |hash, _| beacon_step(&hash))
+}
+
+/// A chain.
+pub(crate) struct World {
+    /// Its state.
+    pub(crate) state: State,
+    /// Its id.
+    pub(crate) chain: ChainId,
+    /// The time of the last block.
+    pub(crate) time_ms: u64,
+}
+
+/// The genesis of the chain, with quick parameters.
+pub(crate) fn genesis() -> Genesis {
+    let quick = [
+        (ParameterName::UnbondingBlocks, 30),
+        (ParameterName::VotingBlocks, 10),
+        (ParameterName::TermBlocks, 50),
+        (ParameterName::ReadyBlocks, 10),
+        (ParameterName::PuzzleBits, 4),
+        (ParameterName::CheckBlocksLeast, 5),
+        (ParameterName::CancelBlocks, 3),
+        (ParameterName::DeadlineLongest, 40),
+        (ParameterName::AuditMisses, 2),
+        (ParameterName::Issuance, 1_000_003),
+    ];
+    let change = |(name, value)| ParameterChange { name, value };
+    let begin = |person| GenesisAccount { address: account(person), balance: BEGIN };
+    let validator = GenesisValidator {
+        validator: account(VALIDATOR),
+        consensus_key: consensus_key(VALIDATOR).public(),
+        bond: Amount::coins(5_000),
+        beacon: beacon(VALIDATOR, 0),
+        power: 10,
+    };
+    Genesis {
+        name: Text::new("test").unwrap(),
+        time_ms: 1_000,
+        protocol: 1,
+        parameters: Rising::new(quick.map(change)).unwrap(),
+        accounts: Rising::new((0..PEOPLE).map(begin).collect::<Vec<_>>()).unwrap(),
+        validators: Rising::new([validator]).unwrap(),
+    }
+}
+
+impl World {
+    /// A chain at its beginning.
+    pub(crate) fn new() -> Self {
+        let genesis = genesis();
+        let options = Options { keep_versions: 3, ..Options::default() };
+        let state = State::in_memory(0, genesis.values().unwrap(), options).unwrap();
+        audit(&state).unwrap();
+        Self { state, chain: genesis.chain_id(), time_ms: genesis.time_ms }
+    }
+
+    /// The height of the next block.
+    pub(crate) fn next(&self) -> u64 {
+        self.state.head().version + 1
+    }
+
+    /// The value of a key.
+    pub(crate) fn get<K: Key>(&self, key: &K) -> Option<K::Value> {
+        let bytes = self.state.get_bytes(&key.to_bytes()).unwrap()?;
+        Some(decode(K::NAME, &bytes, usize::MAX).unwrap())
+    }
+
+    /// What a person has of a coin.
+    pub(crate) fn balance(&self, person: u8, coin: Coin) -> Amount {
+        let address = account(person);
+        match coin {
+            Coin::Native => self.get(&AccountKey { address }).unwrap_or_default().balance,
+            Coin::Issued(coin) => self.get(&HoldingKey { address, coin }).unwrap_or_default(),
+        }
+    }
+
+    /// The body of a person's next transaction, with the least fee.
+    pub(crate) fn body(&self, person: u8, action: Action) -> Body {
+        let sender = account(person);
+        let Account { nonce, .. } = self.get(&AccountKey { address: sender }).unwrap_or_default();
+        let mut body = Body {
+            version: 1,
+            chain: self.chain,
+            sender,
+            nonce,
+            valid_until: self.next() + 10,
+            fee: Amount::ZERO,
+            action,
+        };
+        let size = body.clone().sign(&key(person)).verify().unwrap().size();
+        let parameters: Parameters = self.get(&ParametersKey {}).unwrap();
+        body.fee = least_fee(&parameters, size, body.action.weight());
+        body
+    }
+
+    /// Executes a block without committing it.
+    pub(crate) fn try_block(&self, transactions: Vec<Transaction>) -> Result<Executed, BlockError> {
+        let transactions = Transaction::verify_all(transactions).unwrap();
+        let voters = [account(VALIDATOR)];
+        let input = Input {
+            chain: self.chain,
+            height: self.next(),
+            time_ms: self.time_ms + 1_000,
+            proposer: Some(account(VALIDATOR)),
+            beacon: None,
+            voters: &voters,
+            transactions: &transactions,
+        };
+        execute(&self.state, &input)
+    }
+
+    /// Executes and commits a block, and balances the books.
+    pub(crate) fn block(&mut self, transactions: Vec<Transaction>) -> Vec<Receipt> {
+        let executed = self.try_block(transactions).unwrap();
+        self.time_ms += 1_000;
+        self.state.commit(executed.prepared).unwrap();
+        audit(&self.state).unwrap_or_else(|error| panic!("height {}: {error}", self.next() - 1));
+        executed.receipts
+    }
+
+    /// Runs empty blocks up to a height, which is then the last block's.
+    pub(crate) fn run_to(&mut self, height: u64) {
+        assert!(height + 1 >= self.next(), "height {height} is over");
+        while self.next() <= height {
+            let executed = self.try_block(Vec::new()).unwrap();
+            self.time_ms += 1_000;
+            self.state.commit(executed.prepared).unwrap();
+        }
+        audit(&self.state).unwrap();
+    }
+
+    fn receipt(&mut self, person: u8, action: Action) -> Receipt {
+        let transaction = self.body(person, action).sign(&key(person));
+        self.block(vec![transaction]).pop().unwrap()
+    }
+
+    /// A block in which a person does something that must be allowed; the transaction.
+    pub(crate) fn done(&mut self, person: u8, action: impl Into<Action>) -> TransactionId {
+        let receipt = self.receipt(person, action.into());
+        assert_eq!(receipt.refusal, None);
+        receipt.transaction
+    }
+
+    /// A block in which a person tries something that must be refused; why. Nothing but the fee
+    /// and the nonce may change.
+    pub(crate) fn refused(&mut self, person: u8, action: impl Into<Action>) -> Refusal {
+        let receipt = self.receipt(person, action.into());
+        receipt.refusal.unwrap_or_else(|| panic!("allowed, and must not be"))
+    }
+}
