@@ -47,4 +47,4 @@ mod sql;
 #[cfg(feature = "sql")]
 pub use arrow;
 #[cfg(feature = "sql")]
-pub use sql::{Answer, Canceller, Limits, Place, Problem, QueryError, Sql};
+pub use sql::{Answer, Canceller, Limits, Place, Problem, QueryError, Sql, TAG_METADATA};

@@ -30,6 +30,7 @@ mod watch;
 mod wide;
 
 pub use answer::{Answer, Canceller};
+pub use columns::TAG_METADATA;
 pub use error::QueryError;
 pub use problem::{Place, Problem};
 pub use session::{Limits, Sql};

@@ -1,6 +1,6 @@
 //! Columns: what a table of records shows, and how blocks become Arrow arrays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,6 +15,10 @@ use chronolith_engine::{
 use datafusion::common::{Result, exec_datafusion_err};
 
 use super::catalog::{Lookup, read_error};
+
+/// The key of a column's metadata that says which tag it shows, where it could not be called so
+/// because another column has that name.
+pub const TAG_METADATA: &str = "chronolith.tag";
 
 /// A metric that a table shows.
 #[derive(Debug, Clone)]
@@ -196,7 +200,13 @@ impl Layout {
                 Source::Tag(_) | Source::Blob => (DataType::Utf8View, true),
                 Source::Value(shape) => (shape.data_type(), true),
             };
-            Arc::new(Field::new(name, data_type, nullable))
+            let field = Field::new(name, data_type, nullable);
+            Arc::new(match source {
+                Source::Tag(key) if key != name => {
+                    field.with_metadata(HashMap::from([(TAG_METADATA.to_owned(), key.clone())]))
+                }
+                _ => field,
+            })
         };
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         Self { schema, sources: columns.into_iter().map(|(_, source)| source).collect() }

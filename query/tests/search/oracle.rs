@@ -66,18 +66,17 @@ impl Meaning {
 
     pub(crate) fn fits(&self, subject: &Subject) -> bool {
         match self {
-            Self::Word(word) => texts(subject).iter().any(|text| has(&words(text), word)),
+            Self::Word(word) => texts(subject).iter().any(|text| {
+                let words = words(text);
+                has(&words, word) || stand_together(&words, &parts(word))
+            }),
             Self::Prefix(start) => texts(subject)
                 .iter()
                 .any(|text| words(text).iter().any(|(word, _)| word.starts_with(start))),
-            Self::Phrase(wanted) => texts(subject).iter().any(|text| {
-                let words = words(text);
-                words.iter().any(|(_, from)| {
-                    wanted.iter().enumerate().all(|(n, word)| {
-                        words.iter().any(|(found, at)| found == word && *at == from + n)
-                    })
-                })
-            }),
+            Self::Phrase(wanted) => {
+                let wanted: Vec<String> = wanted.iter().flat_map(|word| parts(word)).collect();
+                texts(subject).iter().any(|text| stand_together(&words(text), &wanted))
+            }
             Self::Label(key, value) => {
                 let facet = Facet::from_name(key).and_then(|facet| facet.of(subject));
                 let label = || subject.label(key).map(str::to_owned);
@@ -92,6 +91,23 @@ impl Meaning {
 
 fn has(words: &[(String, usize)], word: &str) -> bool {
     words.iter().any(|(found, _)| found == word)
+}
+
+/// Whether words stand beside each other in this order.
+fn stand_together(words: &[(String, usize)], wanted: &[String]) -> bool {
+    words.iter().any(|(_, from)| {
+        wanted
+            .iter()
+            .enumerate()
+            .all(|(n, word)| words.iter().any(|(found, at)| found == word && *at == from + n))
+    })
+}
+
+/// The parts that a word of a query is cut into, as names are.
+fn parts(word: &str) -> Vec<String> {
+    words(word)
+        .split_first()
+        .map_or_else(Vec::new, |(_, parts)| parts.iter().map(|(part, _)| part.clone()).collect())
 }
 
 fn texts(subject: &Subject) -> Vec<String> {

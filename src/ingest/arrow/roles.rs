@@ -1,5 +1,6 @@
 //! Roles: what each column of a file is, by options, by names, or since we wrote it ourselves.
 
+use chronolith_query::TAG_METADATA;
 use chronolith_query::arrow::datatypes::{DataType, FieldRef};
 
 use super::time::TimeColumn;
@@ -8,8 +9,6 @@ use crate::ingest::{DeviceSource, IngestOptions};
 
 /// The columns that `chronolith export --format parquet` writes before the tags.
 const EXPORT: [&str; 3] = ["time", "device", "name"];
-/// Says at a column which tag it shows, where a column of the tag's name would not be alone.
-const TAG: &str = "chronolith.tag";
 
 /// What each column is.
 pub(super) struct Roles {
@@ -99,7 +98,7 @@ impl Roles {
         self.tags = (3..unit)
             .map(|column| {
                 let field = &fields[column];
-                let key = field.metadata().get(TAG).unwrap_or_else(|| field.name());
+                let key = field.metadata().get(TAG_METADATA).unwrap_or_else(|| field.name());
                 (column, key.clone())
             })
             .collect();

@@ -15,7 +15,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::marks;
 use super::node::{AsOfJoin, Nearest, Terms};
-use crate::sql::functions::calendar::Width;
+use crate::calendar::Width;
 use crate::sql::functions::time_bucket::text_width;
 
 const FORM: &str = "write it like \
