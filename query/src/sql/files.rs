@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -64,7 +64,7 @@ fn portable_schema(schema: &Schema) -> SchemaRef {
             DataType::BinaryView => DataType::Binary,
             other => other.clone(),
         };
-        Arc::new(Field::new(field.name(), data_type, field.is_nullable()))
+        Arc::new(field.as_ref().clone().with_data_type(data_type))
     };
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
