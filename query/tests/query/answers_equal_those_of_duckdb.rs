@@ -1,11 +1,13 @@
 //! Answers equal DuckDB's over the same records: calendars, zones, changes of the clocks.
 //!
-//! What DuckDB answered is stored in `data/duckdb.json`, so that the test needs no DuckDB. With
+//! What DuckDB answered is stored in `data/duckdb.json.gz`, so that the test needs no DuckDB. With
 //! `CHRONOLITH_DUCKDB` set to a Python that has the package `duckdb`, DuckDB is asked anew and the
 //! file is written again.
 
 use std::path::Path;
 use std::process::Command;
+
+use flate2::read::GzDecoder;
 
 use crate::fixture::{Fixture, expect_same, fixture, year};
 
@@ -84,7 +86,7 @@ fn as_of_joins() -> Vec<String> {
 
 /// Asks DuckDB; times are microseconds since the epoch.
 const SCRIPT: &str = r#"
-import duckdb, json, sys
+import duckdb, gzip, json, sys
 connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 connection.execute("CREATE TABLE temperature AS SELECT make_timestamptz(ns // 1000) AS time, device, value "
@@ -96,7 +98,8 @@ for query in json.load(open(sys.argv[2])):
     cells = [f'epoch_us({n})::VARCHAR' if 'TIME ZONE' in str(t) else f'{n}::VARCHAR' for n, t in zip(names, relation.types)]
     rows = connection.sql(f"SELECT {', '.join(cells)} FROM ({query}) AS t({', '.join(names)})").fetchall()
     answers.append([["" if cell is None else cell for cell in row] for row in rows])
-json.dump(answers, open(sys.argv[3], 'w'), separators=(",", ":"))
+packed = gzip.compress(json.dumps(answers, separators=(",", ":")).encode(), mtime=0)
+open(sys.argv[3], 'wb').write(packed)
 "#;
 
 fn ask_duckdb(python: &str, fixture: &Fixture, stored: &Path) {
@@ -116,12 +119,12 @@ fn ask_duckdb(python: &str, fixture: &Fixture, stored: &Path) {
 #[test]
 fn calendars_zones_and_conditions_agree() {
     let fixture = year();
-    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/query/data/duckdb.json");
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/query/data/duckdb.json.gz");
     if let Ok(python) = std::env::var("CHRONOLITH_DUCKDB") {
         ask_duckdb(&python, &fixture, &stored);
     }
-    let answers = std::fs::read_to_string(stored).unwrap();
-    let answers: Vec<Vec<Vec<String>>> = serde_json::from_str(&answers).unwrap();
+    let packed = GzDecoder::new(std::fs::File::open(stored).unwrap());
+    let answers: Vec<Vec<Vec<String>>> = serde_json::from_reader(packed).unwrap();
     let queries = queries();
     assert_eq!(queries.len(), answers.len());
     for (sql, mut expected) in queries.into_iter().zip(answers) {
