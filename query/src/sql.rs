@@ -19,6 +19,7 @@ mod filter;
 mod functions;
 mod gapfill;
 mod guard;
+mod leaf;
 mod order;
 mod planner;
 mod problem;

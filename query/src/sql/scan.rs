@@ -9,19 +9,15 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{BatchCoalescer, SortOptions};
 use arrow::datatypes::SchemaRef;
 use chronolith_engine::{ReadReport, WindowRecords, Windows};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+    EquivalenceProperties, LexOrdering, Partitioning, PhysicalSortExpr,
 };
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
-};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, SortOrderPushdownResult,
 };
@@ -31,6 +27,7 @@ use super::columns::{
     Layout, Series, Source, array_bytes, blob_array, repeated, time_array, value_array,
 };
 use super::filter::Conditions;
+use super::leaf::{counted, leaf_methods};
 use super::order::Ordered;
 use super::watch::Watch;
 
@@ -181,31 +178,7 @@ impl ExecutionPlan for RecordScan {
         "RecordScan"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+    leaf_methods!();
 
     fn fetch(&self) -> Option<usize> {
         self.fetch
@@ -251,7 +224,6 @@ impl ExecutionPlan for RecordScan {
             watch: Watch::of(&context),
         };
         let batch_rows = context.session_config().batch_size().max(1);
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
         let rows: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match self.order {
             Some(direction) => {
                 // No more than is wanted, since every window more is one more to decode.
@@ -260,12 +232,8 @@ impl ExecutionPlan for RecordScan {
             }
             None => Box::new(Rows::new(reader, range, batch_rows)),
         };
-        let rows = limited(rows, self.fetch.unwrap_or(usize::MAX)).map(move |batch| {
-            let _timer = baseline.elapsed_compute().timer();
-            batch.record_output(&baseline)
-        });
-        let stream = futures::stream::iter(rows);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+        let rows = limited(rows, self.fetch.unwrap_or(usize::MAX));
+        Ok(counted(rows, schema, &self.metrics, partition))
     }
 }
 

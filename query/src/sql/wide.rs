@@ -11,31 +11,27 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use chronolith_engine::{Match, Selector};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::expressions::Column as ColumnExpr;
 use datafusion::physical_expr::{
-    EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr, PhysicalSortExpr,
+    EquivalenceProperties, LexOrdering, Partitioning, PhysicalSortExpr,
 };
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
-};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::catalog::Lookup;
 use super::columns::{Layout, Names, Series, Shape, Source, are_exact, kinds, time_type};
 use super::filter::{Conditions, support};
+use super::leaf::{counted, leaf_methods};
 use super::scan::{Counters, fmt_range};
 use super::watch::Watch;
 use rows::Rows;
@@ -257,31 +253,7 @@ impl ExecutionPlan for WideScan {
         "WideScan"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+    leaf_methods!();
 
     fn fetch(&self) -> Option<usize> {
         self.fetch
@@ -310,11 +282,7 @@ impl ExecutionPlan for WideScan {
             Watch::of(&context),
             context.session_config().batch_size().max(1),
         );
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let limit = self.fetch.unwrap_or(usize::MAX);
-        let rows = super::scan::limited(rows, limit)
-            .map(move |batch: Result<RecordBatch>| batch.record_output(&baseline));
-        let stream = futures::stream::iter(rows);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+        let rows = super::scan::limited(rows, self.fetch.unwrap_or(usize::MAX));
+        Ok(counted(rows, schema, &self.metrics, partition))
     }
 }

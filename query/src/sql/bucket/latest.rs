@@ -6,22 +6,19 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringViewArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use chronolith_engine::{Kind, Value};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, RecordOutput,
-};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::operator::{Group, Key, grouped};
 use crate::sql::aggregates::latest::{LATEST, LATEST_TIME};
 use crate::sql::catalog::read_error;
 use crate::sql::columns::{Shape, Source};
+use crate::sql::leaf::{counted, leaf_methods};
 use crate::sql::scan::{ScanInput, fmt_range};
 use crate::sql::watch::Watch;
 
@@ -92,31 +89,7 @@ impl ExecutionPlan for LatestScan {
         "LatestScan"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+    leaf_methods!();
 
     fn execute(
         &self,
@@ -133,9 +106,7 @@ impl ExecutionPlan for LatestScan {
             watch: Watch::of(&context),
             batch_rows: context.session_config().batch_size().max(1),
         };
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let rows = rows.map(move |batch| batch.record_output(&baseline));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(rows))))
+        Ok(counted(rows, schema, &self.metrics, partition))
     }
 }
 

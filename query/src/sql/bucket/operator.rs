@@ -8,21 +8,18 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use chronolith_engine::{Aggregation, Bucket, Every, Function, MetricId, ReadReport, combine};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput,
-};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
 use super::call::Call;
 use crate::sql::catalog::read_error;
 use crate::sql::columns::{Source, repeated, time_array};
+use crate::sql::leaf::{counted, leaf_methods};
 use crate::sql::scan::{Counters, ScanInput, fmt_range};
 use crate::sql::watch::Watch;
 
@@ -124,31 +121,7 @@ impl ExecutionPlan for BucketAggregate {
         "BucketAggregate"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
+    leaf_methods!();
 
     fn execute(
         &self,
@@ -179,10 +152,7 @@ impl ExecutionPlan for BucketAggregate {
             watch: Watch::of(&context),
             is_done: false,
         };
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let rows = rows.map(move |batch| batch.record_output(&baseline));
-        let stream = futures::stream::iter(rows);
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+        Ok(counted(rows, schema, &self.metrics, partition))
     }
 }
 
