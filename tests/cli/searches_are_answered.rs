@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -157,6 +156,16 @@ fn the_index_is_no_part_of_the_data() {
     expect(at, 0, &["verify", "--db", "db"]);
 }
 
+/// How many files there are, in all folders. What vanishes while it is looked at does not count.
+fn files(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let count = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => files(&entry.path()),
+        _ => 1,
+    };
+    entries.map(count).sum()
+}
+
 #[test]
 fn killed_at_any_moment_the_index_goes_on_or_is_built_anew() {
     let kills: u64 =
@@ -182,6 +191,7 @@ fn killed_at_any_moment_the_index_goes_on_or_is_built_anew() {
             held.lock().unwrap();
             expect(at, 0, &["seal", "--db", "db", "--all"]);
         }
+        let wanted = files(&at.join("db")) + kill as usize % 24;
         let mut child = Command::new(program())
             .args(command)
             .current_dir(at)
@@ -189,8 +199,10 @@ fn killed_at_any_moment_the_index_goes_on_or_is_built_anew() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Any moment will do: how far it came is what differs.
-        std::thread::sleep(Duration::from_micros(kill * 7_919 % 60_000));
+        // How far it came is what differs: so many files it has made.
+        while child.try_wait().unwrap().is_none() && files(&at.join("db")) < wanted {
+            std::thread::yield_now();
+        }
         child.kill().unwrap();
         child.wait().unwrap();
         expect(at, 0, &["seal", "--db", "db", "--all"]);
