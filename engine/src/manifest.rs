@@ -24,6 +24,8 @@ const TEMPORARY: &str = "manifest.new";
 const MAGIC: [u8; 6] = *b"CLMANI";
 const VERSION: u16 = 1;
 const HEADER_BYTES: usize = 12;
+/// Files and seal batches are numbered one by one: none comes near this.
+const NUMBER_MAX: u64 = 1 << 60;
 
 /// A run that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +83,10 @@ pub(crate) struct Manifest {
     pub(crate) last_batch: u64,
     /// The first file of the log that counts.
     pub(crate) first_log: u64,
+    /// A later file of the log that was there when this was written: the one that is written to,
+    /// where nothing else would say that it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_log: Option<u64>,
     /// All frames up to here are in runs or chunks.
     pub(crate) flushed: Sequence,
     /// Where the log ended at the last clean close.
@@ -148,8 +154,13 @@ impl Manifest {
         }
         let offset = HEADER_BYTES as u64;
         let content = record::get(body, protect, Purpose::Manifest, FILE, offset)?;
-        let manifest = serde_ipld_dagcbor::from_slice(&content);
-        Ok(manifest.map_err(|error| Fault::new(FILE, offset, error.to_string()))?)
+        let manifest: Result<Self, _> = serde_ipld_dagcbor::from_slice(&content);
+        let manifest = manifest.map_err(|error| Fault::new(FILE, offset, error.to_string()))?;
+        let numbers = [manifest.last_file, manifest.last_batch, manifest.last_known_log()];
+        if numbers.iter().any(|number| *number > NUMBER_MAX) {
+            return Err(Fault::new(FILE, offset, "a number of a file is far too large").into());
+        }
+        Ok(manifest)
     }
 
     /// The bytes of a manifest whose header is damaged, or one byte of its record.
@@ -158,6 +169,12 @@ impl Manifest {
         bytes[..6].copy_from_slice(&MAGIC);
         bytes[8..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
         record::mend(&mut bytes[HEADER_BYTES..]).then_some(bytes)
+    }
+
+    /// The last file of the log that must be there.
+    pub(crate) fn last_known_log(&self) -> u64 {
+        let closed = self.clean_end.map(|end| end.file);
+        self.first_log.max(self.last_log.max(closed).unwrap_or(0))
     }
 
     /// Takes the next file number.

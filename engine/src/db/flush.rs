@@ -77,7 +77,7 @@ impl Inner {
 
     /// Writes everything in memory to a run and cuts the log; what is then in files.
     pub(super) fn flush_with(&self, upkeep: &mut Upkeep) -> Maintained<Base> {
-        let cut = self.cut(&upkeep.manifest)?;
+        let cut = self.cut(upkeep)?;
         let mut manifest = upkeep.manifest.clone();
         let run = self.write_run(&mut manifest, &cut)?;
         manifest.runs.extend(run.clone());
@@ -90,13 +90,15 @@ impl Inner {
     }
 
     /// Goes on in a new file of the log and freezes the memtable, between two batches.
-    fn cut(&self, manifest: &Manifest) -> Maintained<Cut> {
+    fn cut(&self, upkeep: &mut Upkeep) -> Maintained<Cut> {
         let wal = self.log()?;
         // Mostly done before writers are held up.
         wal.sync_to(wal.last())?;
         let log_file = wal.file_number() + 1;
-        let (disk, database) = (&*self.disk, &manifest.database);
-        let prepared = wal::prepare_file(disk, database, log_file, wal.synced())?;
+        let manifest = &mut upkeep.manifest;
+        let prepared = wal::prepare_file(&*self.disk, &manifest.database, log_file, wal.synced())?;
+        manifest.last_log = Some(log_file);
+        self.store(manifest)?;
         let mut guard = self.view.write();
         wal.switch_to(prepared)?;
         let last = wal.last();
@@ -160,6 +162,7 @@ impl Inner {
         let old_log = manifest.first_log..cut.log_file;
         manifest.flushed = cut.last;
         manifest.first_log = cut.log_file;
+        manifest.last_log = None;
         manifest.clean_end = None;
         self.store(&manifest)?;
         upkeep.manifest = manifest;

@@ -279,7 +279,10 @@ impl Inner {
         self.remove_orphans(first_log)?;
         let number = last_log.map_or(first_log, |last| last + 1);
         let last = recovered.last_sequence;
-        let prepared = wal::prepare_file(&*disk, &manifest.database, number, last)?;
+        let upkeep = self.upkeep.get_mut();
+        let prepared = wal::prepare_file(&*disk, &upkeep.manifest.database, number, last)?;
+        upkeep.manifest.last_log = Some(number);
+        upkeep.manifest.store(&*disk, &*protect)?;
         self.wal = Some(Arc::new(Wal::start(Arc::clone(&disk), prepared, last)));
         Ok(())
     }
@@ -326,6 +329,12 @@ impl Inner {
             recovered.torn.is_some()
                 && (number > end.file || (number == end.file && end.offset == 0))
         };
+        let mut upkeep = self.upkeep.lock();
+        if upkeep.manifest.last_log.is_some_and(is_gone) {
+            upkeep.manifest.last_log = None;
+            upkeep.manifest.store(disk, &*self.options.protect)?;
+        }
+        drop(upkeep);
         // From the last on, one after the other, so that no gap is left where the power is cut.
         for number in recovered.files.iter().rev().filter(|number| is_gone(**number)) {
             let name = wal::file_name(*number);
@@ -436,6 +445,7 @@ impl Inner {
         if upkeep.manifest.clean_end != Some(end) {
             let mut manifest = upkeep.manifest.clone();
             manifest.clean_end = Some(end);
+            manifest.last_log = None;
             self.store(&manifest)?;
             upkeep.manifest = manifest;
         }

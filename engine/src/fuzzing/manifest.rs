@@ -57,6 +57,7 @@ pub(super) fn seeds(seeds: &mut Vec<(&'static str, Vec<u8>)>) {
         database: vec![1; 16],
         last_file: 7,
         clean_end: Some(LogEnd { file: 1, offset: 60 }),
+        last_log: Some(2),
         state: Some(3),
         runs: vec![RunRecord {
             number: 1,

@@ -4,7 +4,7 @@
 //! read there is an empty frame. Metrics whose definitions are lost leave a gap in the numbers;
 //! what is defined behind it gets another number, and its records follow it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chronolith_disk::{Disk, Mapped};
@@ -111,6 +111,7 @@ impl Repairer<'_> {
         file.sync().at(disk, "sync", &name)?;
         disk.sync_dir(wal::DIR).at(disk, "sync", wal::DIR)?;
         self.manifest.first_log = number;
+        self.manifest.last_log = None;
         self.manifest.clean_end = Some(LogEnd { file: number, offset });
         self.report.changed_files += maps.len() as u64;
         self.originals.extend(maps.iter().map(|(number, _)| wal::file_name(*number)));
@@ -124,18 +125,18 @@ impl Repairer<'_> {
             names.iter().filter_map(|name| wal::file_number(name)).collect();
         numbers.retain(|number| *number >= self.manifest.first_log);
         numbers.sort_unstable();
-        let mut last = numbers.last().copied().unwrap_or(0).max(self.manifest.first_log);
-        if let Some(end) = self.manifest.clean_end {
-            last = last.max(end.file);
-        }
+        let last = numbers.last().copied().unwrap_or(0).max(self.manifest.last_known_log());
+        let named = self.report.faults.iter().filter_map(|fault| {
+            let number = wal::file_number(fault.file.strip_prefix(wal::DIR)?.strip_prefix('/')?);
+            number.filter(|number| !numbers.contains(number))
+        });
+        let gone: BTreeSet<u64> = named.collect();
+        let lines = gone.into_iter().map(wal::file_name);
+        self.report.lost.extend(lines.map(|name| format!("{name}: this file of the log is gone")));
         let mut maps = Vec::new();
-        for number in self.manifest.first_log..=last {
+        for number in numbers {
             let name = wal::file_name(number);
-            if numbers.contains(&number) {
-                maps.push((number, disk.map(&name).at(disk, "read", &name)?));
-            } else if self.is_damaged(&name) {
-                self.report.lost.push(format!("{name}: this file of the log is gone"));
-            }
+            maps.push((number, disk.map(&name).at(disk, "read", &name)?));
         }
         Ok((maps, last))
     }
@@ -154,6 +155,10 @@ impl Repairer<'_> {
             if end < bytes.len() {
                 let (name, rest) = (wal::file_name(*number), bytes.len() - end);
                 self.report.lost.push(format!("the last {rest} bytes of {name}"));
+            }
+            if bytes.len() < frame::FILE_HEADER_BYTES {
+                let name = wal::file_name(*number);
+                self.report.lost.push(format!("what was in {name}, which is cut short"));
             }
             let closed_at = self.manifest.clean_end.filter(|closed| closed.file == *number);
             let missing =

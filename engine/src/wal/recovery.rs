@@ -79,14 +79,15 @@ impl Unconfirmed {
     }
 }
 
-/// The files of the log from `first` on, rising; fails where the first, which is durable before a
-/// manifest names it, or one in between is missing.
-fn files(disk: &dyn Disk, first: u64) -> Result<Vec<u64>, ReadError> {
+/// The files of the log from `first` on, rising; fails where one up to `last`, which are durable
+/// before a manifest names them, or one in between is missing.
+fn files(disk: &dyn Disk, first: u64, last: u64) -> Result<Vec<u64>, ReadError> {
     let names = disk.list(DIR).at(disk, "list", DIR)?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
     numbers.retain(|number| *number >= first);
     numbers.sort_unstable();
-    for (index, expected) in (0..numbers.len().max(1)).zip(first..) {
+    let last = numbers.last().map_or(last, |found| last.max(*found));
+    for (index, expected) in (first..=last).enumerate() {
         if numbers.get(index) != Some(&expected) {
             return Err(Fault::new(&file_name(expected), 0, "this file of the log is gone").into());
         }
@@ -100,6 +101,8 @@ pub(crate) struct LogStart<'a> {
     /// The bytes that name the database.
     pub(crate) database: &'a [u8],
     pub(crate) first_file: u64,
+    /// The last file that must be there.
+    pub(crate) last_file: u64,
     /// What stands up to here is in runs and chunks.
     pub(crate) after: Sequence,
     /// The end that a clean close recorded: what stands before it cannot be torn.
@@ -113,6 +116,7 @@ impl<'a> LogStart<'a> {
         Self {
             database: &manifest.database,
             first_file: manifest.first_log,
+            last_file: manifest.last_known_log(),
             after: manifest.flushed,
             confirmed: manifest.clean_end,
             is_shared: false,
@@ -127,14 +131,8 @@ pub(crate) fn replay(
     log: LogStart<'_>,
     take: &mut dyn FnMut(Sequence, Payload) -> Result<(), ReadError>,
 ) -> Result<Recovered, ReadError> {
-    let LogStart { database, first_file, after, confirmed, is_shared } = log;
-    let numbers = files(disk, first_file)?;
-    if let Some(confirmed) = confirmed
-        && numbers.last().is_none_or(|last| *last < confirmed.file)
-    {
-        let name = file_name(confirmed.file);
-        return Err(Fault::new(&name, 0, "this file of the log is gone").into());
-    }
+    let LogStart { database, first_file, last_file, after, confirmed, is_shared } = log;
+    let numbers = files(disk, first_file, last_file)?;
     // The first file may begin with frames that were flushed already.
     let mut last_sequence = None;
     let mut end = LogEnd { file: first_file, offset: 0 };
@@ -206,10 +204,11 @@ pub(crate) fn replay(
             Some(problem) => problem,
         };
         let place = LogEnd { file: *number, offset: at as u64 };
-        // Nothing is written behind a header, or to a later file, and no manifest names a file as
-        // the first, before the header is on stable storage.
+        // Nothing is written behind a header, or to a later file, and no manifest names a file,
+        // before the header is on stable storage.
+        let is_named = *number <= last_file;
         let is_header =
-            at == 0 && (bytes.len() > FILE_HEADER_BYTES || index == 0 || index + 1 < maps.len());
+            at == 0 && (bytes.len() > FILE_HEADER_BYTES || is_named || index + 1 < maps.len());
         let is_confirmed = is_header
             || confirmed.is_some_and(|confirmed| place < confirmed)
             || is_confirmed_later(database, &maps[index..], at, last_sequence.unwrap_or(after));
