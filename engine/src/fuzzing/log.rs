@@ -56,8 +56,14 @@ pub fn wal_frame(data: &[u8]) {
     for confirmed in [None, Some(LogEnd { file: 1, offset: file.len() as u64 / 2 })] {
         for after in [0, 1] {
             let take = &mut |_, _| Ok(());
-            let log =
-                LogStart { database: b"fuzz", first_file: 1, after, confirmed, is_shared: false };
+            let log = LogStart {
+                database: b"fuzz",
+                first_file: 1,
+                last_file: 1,
+                after,
+                confirmed,
+                is_shared: false,
+            };
             if let Ok(recovered) = replay(&disk, &Clear, log, take) {
                 assert!(recovered.end.offset <= file.len() as u64);
                 assert!(recovered.confirmed <= recovered.end || recovered.torn.is_some());
