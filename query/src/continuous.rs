@@ -37,6 +37,7 @@
 
 mod bytes;
 mod cell;
+mod claim;
 mod commit;
 mod error;
 mod feed;
@@ -52,8 +53,10 @@ mod state;
 mod statement;
 mod status;
 mod step;
+mod stream;
 mod subscription;
 mod view;
+mod watermark;
 mod window;
 mod worker;
 
@@ -63,5 +66,6 @@ pub use runtime::{Columns, Continuous, Outcome};
 pub use state::is_query;
 pub use statement::is_statement;
 pub use status::Status;
+pub use stream::ChangeStream;
 pub use subscription::{DeliveryCheck, From, Snapshot, Subscription};
 pub use worker::Worker;

@@ -58,6 +58,7 @@ fn show(all: &[Status], as_json: bool) -> Result<()> {
                 "watermark": watermark(status),
                 "records": status.records,
                 "late_records": status.late_records,
+                "ahead_records": status.ahead_records,
                 "recomputed_windows": status.recomputed_windows,
                 "reread_records": status.reread_records,
                 "unfit_values": status.unfit_values,
@@ -87,7 +88,11 @@ fn show(all: &[Status], as_json: bool) -> Result<()> {
         );
         say!("  watermark     {}", watermark(status).unwrap_or_else(|| "none yet".to_owned()));
         say!("  lag           {} batches", status.lag);
-        say!("  records       {} ({} late)", status.records, status.late_records);
+        let ahead = match status.ahead_records {
+            0 => String::new(),
+            ahead => format!(", {ahead} too far ahead of the clock to move the watermark"),
+        };
+        say!("  records       {} ({} late{ahead})", status.records, status.late_records);
         say!(
             "  computed      {} windows from {} stored records",
             status.recomputed_windows,

@@ -212,6 +212,12 @@ impl Follower {
         self.wal.last()
     }
 
+    /// A number that tells the log from all others that are open in this process.
+    #[must_use]
+    pub fn log_address(&self) -> usize {
+        Arc::as_ptr(&self.wal).addr()
+    }
+
     /// Waits until something is written after a sequence, for no longer than this; whether there
     /// is something.
     #[must_use]

@@ -41,6 +41,11 @@ impl Sum {
         self.sum = sum;
     }
 
+    fn merge(&mut self, other: &Self) {
+        self.add(other.sum);
+        self.compensation += other.compensation;
+    }
+
     fn value(&self) -> f64 {
         if self.sum.is_finite() { self.sum + self.compensation } else { self.sum }
     }
@@ -63,17 +68,43 @@ impl Path {
         self.last = (time_ns, value);
     }
 
+    /// What of the values lies between the first record and the last; `None` of a single record.
     fn value(&self, aggregate: Aggregate, count: u64) -> Option<f64> {
         let span = seconds(self.first.0, self.last.0);
         match aggregate {
-            Aggregate::TimeWeighted if span == 0.0 => Some(self.last.1),
-            Aggregate::TimeWeighted => Some(self.area.value() / span),
             _ if count < 2 => None,
             Aggregate::Delta => Some(self.last.1 - self.first.1),
             Aggregate::Increase => Some(self.increase.value()),
             Aggregate::Rate => (span > 0.0).then(|| self.increase.value() / span),
-            Aggregate::Plain(_) => None,
+            Aggregate::TimeWeighted | Aggregate::Plain(_) => None,
         }
+    }
+}
+
+/// A function of ways over the metrics of a group, each taken by itself: counters of two devices have
+/// no way together. Rises add up, as in PromQL's `sum(rate(…))`; in the average every value weighs as
+/// long as it stands, whichever metric it is of.
+fn along_ways<'a>(cells: impl Iterator<Item = &'a Cell>, aggregate: Aggregate) -> Option<f64> {
+    let ways = cells.filter_map(|cell| Some((cell.path?, cell.partial.count())));
+    let (mut sum, mut spans, mut points) = (Sum::default(), Sum::default(), Sum::default());
+    let (mut summed, mut seen) = (0_u64, 0_u64);
+    for (path, count) in ways {
+        if aggregate == Aggregate::TimeWeighted {
+            sum.merge(&path.area);
+            spans.add(seconds(path.first.0, path.last.0));
+            points.add(path.last.1);
+            seen += 1;
+        } else if let Some(value) = path.value(aggregate, count) {
+            sum.add(value);
+            summed += 1;
+        }
+    }
+    match aggregate {
+        Aggregate::TimeWeighted if seen == 0 => None,
+        // Values that stand for no time weigh the same.
+        Aggregate::TimeWeighted if spans.value() == 0.0 => Some(points.value() / seen as f64),
+        Aggregate::TimeWeighted => Some(sum.value() / spans.value()),
+        _ => (summed > 0).then(|| sum.value()),
     }
 }
 
@@ -146,18 +177,15 @@ impl Cell {
 }
 
 /// The value of an aggregate over the cells of a group's metrics, in the order of the metrics.
-/// Functions of ways are for one metric; of several they have no value.
 pub(super) fn aggregate<'a>(
     mut cells: impl Iterator<Item = &'a Cell>,
     aggregate: Aggregate,
 ) -> Option<Aggregated> {
-    let first = cells.next()?;
-    let second = cells.next();
     let Aggregate::Plain(function) = aggregate else {
-        let path = first.path.filter(|_| second.is_none())?;
-        return path.value(aggregate, first.partial.count()).map(Aggregated::Float);
+        return along_ways(cells, aggregate).map(Aggregated::Float);
     };
-    let Some(second) = second else { return first.partial.value(function) };
+    let first = cells.next()?;
+    let Some(second) = cells.next() else { return first.partial.value(function) };
     let mut merged = first.partial.clone();
     merged.merge(&second.partial);
     cells.for_each(|cell| merged.merge(&cell.partial));

@@ -47,6 +47,12 @@ pub enum ContinuousError {
         /// The cursor of the newest change.
         newest: u64,
     },
+    /// Somebody moves the queries of this database on already.
+    #[error(
+        "the continuous queries of this database are open already in this process; clone that handle, \
+         or drop it first; to read answers beside it take Continuous::reading"
+    )]
+    AlreadyOpen,
     /// The subscription was ended by its check.
     #[error("the subscription to {name} was ended: {reason}")]
     Refused {

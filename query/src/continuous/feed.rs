@@ -1,7 +1,8 @@
 //! Feeds: the changes of one query in memory, shared by all who follow it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::error::ContinuousError;
@@ -12,6 +13,14 @@ pub(super) struct Feed {
     name: String,
     kept: Mutex<Kept>,
     arrived: Condvar,
+    waiters: Mutex<Waiters>,
+}
+
+/// Tasks that are woken with the next change, each once.
+#[derive(Default)]
+struct Waiters {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
 }
 
 #[derive(Default)]
@@ -51,7 +60,35 @@ impl Feed {
             kept.changes.extend(changes.into_iter().map(Arc::new));
         }
         let (name, kept, arrived) = (name.to_owned(), Mutex::new(kept), Condvar::new());
-        Ok(Self { name, kept, arrived })
+        Ok(Self { name, kept, arrived, waiters: Mutex::default() })
+    }
+
+    fn waiters(&self) -> MutexGuard<'_, Waiters> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number for a task that will wait.
+    pub(super) fn new_waiter(&self) -> u64 {
+        let mut waiters = self.waiters();
+        waiters.next += 1;
+        waiters.next
+    }
+
+    /// Wakes a task with the next change.
+    pub(super) fn wake_later(&self, waiter: u64, waker: &Waker) {
+        self.waiters().wakers.insert(waiter, waker.clone());
+    }
+
+    /// The task does not wait any more.
+    pub(super) fn forget_waiter(&self, waiter: u64) {
+        self.waiters().wakers.remove(&waiter);
+    }
+
+    /// Wakes threads and tasks.
+    fn notify(&self) {
+        self.arrived.notify_all();
+        let wakers = std::mem::take(&mut self.waiters().wakers);
+        wakers.into_values().for_each(Waker::wake);
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -81,19 +118,19 @@ impl Feed {
         kept.changes.extend(changes.into_iter().skip(fresh));
         kept.newest = newest;
         drop(kept);
-        self.arrived.notify_all();
+        self.notify();
     }
 
     /// The query is no more.
     pub(super) fn end(&self) {
         self.kept().is_dropped = true;
-        self.arrived.notify_all();
+        self.notify();
     }
 
     /// Wakes those who wait.
     pub(super) fn wake(&self) {
         drop(self.kept());
-        self.arrived.notify_all();
+        self.notify();
     }
 
     pub(super) fn newest(&self) -> Cursor {

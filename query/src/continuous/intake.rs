@@ -79,9 +79,10 @@ impl Live {
                     let Some(group) = self.group_of_metric(db, change.metric)? else { continue };
                     touched.has_input = true;
                     self.note_times(group, change.first_ns, change.last_ns);
-                    if change.kind == ChangeKind::Write {
-                        self.see(change.first_ns);
-                        self.see(change.last_ns);
+                    if let (ChangeKind::Write, Some(metric)) =
+                        (change.kind, db.metric_by_number(change.metric))
+                    {
+                        self.see_stored(db, metric, (change.first_ns, change.last_ns))?;
                     }
                 }
                 Ok(until)
@@ -110,7 +111,8 @@ impl Live {
             let mut spans: Vec<(i64, i64)> = Vec::new();
             for metric in metrics {
                 if let (Some(first_ns), Some((last_ns, _))) = (first_ns, db.latest(metric)?) {
-                    self.see(last_ns);
+                    self.see_stored(db, metric, (first_ns, last_ns))?;
+                    self.count_ahead(db, metric, last_ns)?;
                     spans.push((first_ns, last_ns));
                 }
             }
@@ -124,14 +126,6 @@ impl Live {
             }
         }
         Ok(())
-    }
-
-    /// Moves the watermark on.
-    fn see(&mut self, time_ns: i64) {
-        let conditions = &self.query.conditions;
-        if (conditions.from_ns..=conditions.to_ns).contains(&time_ns) {
-            self.progress.latest_ns = self.progress.latest_ns.max(Some(time_ns));
-        }
     }
 
     /// Notes that records in a range of time may have changed. Of queries that only count what is
@@ -207,14 +201,13 @@ impl Live {
         let mut spans: BTreeMap<usize, (i64, i64)> = BTreeMap::new();
         for (metric, time_ns, _) in logged.records().skip(first) {
             let Some(group) = self.group_of_metric(db, metric)? else { continue };
+            self.see(time_ns);
             let span = spans.entry(group).or_insert((time_ns, time_ns));
             *span = (span.0.min(time_ns), span.1.max(time_ns));
         }
         for (group, (first_ns, last_ns)) in spans {
             touched.has_input = true;
             self.note_times(group, first_ns, last_ns);
-            self.see(first_ns);
-            self.see(last_ns);
         }
         Ok(())
     }

@@ -28,6 +28,8 @@ pub(super) struct Live {
     pub(super) slice: usize,
     /// The position that is on disk.
     pub(super) position_stored: u64,
+    /// The latest event time that may move the watermark.
+    pub(super) allowed_ns: i64,
 }
 
 /// Records that are aggregated together.
@@ -77,6 +79,7 @@ impl Live {
             closing: BTreeSet::new(),
             slice: 64,
             position_stored,
+            allowed_ns: i64::MIN,
         };
         live.find_metrics(db)?;
         live.find_outputs(db)?;
@@ -107,12 +110,6 @@ impl Live {
             live.groups[group].pending.push(pending);
         }
         Ok(live)
-    }
-
-    /// The latest event time less the lateness that is allowed: what is before it has come.
-    pub(super) fn watermark_ns(&self) -> Option<i64> {
-        let latest_ns = self.progress.latest_ns?;
-        Some(latest_ns.saturating_sub(self.query.options.lateness_ns))
     }
 
     /// Looks at the metrics that came since the last time.

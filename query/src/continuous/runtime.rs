@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chronolith_engine::{Db, Durability, Follower, WriteError};
 
+use super::claim::Claim;
 use super::error::ContinuousError;
 use super::feed::Feed;
 use super::live::Live;
@@ -22,6 +23,15 @@ use super::view::rows;
 /// How much of what was written is kept in memory for queries that are behind: bytes.
 const TAIL_BYTES: usize = 64 << 20;
 
+/// What time it is: nanoseconds since the epoch.
+type Clock = dyn Fn() -> i64 + Send + Sync;
+
+fn system_clock() -> i64 {
+    // A clock before 1970 is as good as none.
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// The continuous queries of a database.
 ///
 /// Queries move on when [`Continuous::advance`] or [`Continuous::settle`] is called, or by themselves
@@ -35,8 +45,15 @@ pub struct Continuous {
 struct Inner {
     db: Db,
     /// `None` where the database is open for reading only.
-    follower: Option<Follower>,
+    claim: Option<Claim>,
+    clock: Box<Clock>,
     queries: Mutex<BTreeMap<String, Entry>>,
+}
+
+impl Inner {
+    fn follower(&self) -> Option<&Follower> {
+        self.claim.as_ref().map(Claim::follower)
+    }
 }
 
 struct Entry {
@@ -74,24 +91,33 @@ pub struct Columns {
 }
 
 impl Continuous {
-    /// The continuous queries of a database, as they were left. Open them once for a database:
-    /// clones are handles to the same ones.
+    /// The continuous queries of a database, as they were left. They are open once for a database,
+    /// and clones are handles to the same ones: [`ContinuousError::AlreadyOpen`] while others are.
     pub fn open(db: Db) -> Result<Self, ContinuousError> {
-        let follower = match db.follow(TAIL_BYTES) {
-            Ok(follower) => Some(follower),
+        Self::open_with_clock(db, system_clock)
+    }
+
+    /// The same by another clock than the system's: nanoseconds since the epoch. It only says which
+    /// records are too far ahead of it (`max_ahead`) to move watermarks.
+    pub fn open_with_clock(
+        db: Db,
+        clock: impl Fn() -> i64 + Send + Sync + 'static,
+    ) -> Result<Self, ContinuousError> {
+        let claim = match db.follow(TAIL_BYTES) {
+            Ok(follower) => Some(Claim::new(follower)?),
             Err(WriteError::ReadOnly) => None,
             Err(error) => return Err(error.into()),
         };
-        Self::load(db, follower)
+        Self::load(db, claim, Box::new(clock))
     }
 
     /// The same for reading only, also where the database is open for writing: nothing is moved on,
     /// answers are computed up to now in memory.
     pub fn reading(db: Db) -> Result<Self, ContinuousError> {
-        Self::load(db, None)
+        Self::load(db, None, Box::new(system_clock))
     }
 
-    fn load(db: Db, follower: Option<Follower>) -> Result<Self, ContinuousError> {
+    fn load(db: Db, claim: Option<Claim>, clock: Box<Clock>) -> Result<Self, ContinuousError> {
         let mut queries = BTreeMap::new();
         for (name, text) in db.state_entries(QUERIES) {
             let name = String::from_utf8_lossy(&name).into_owned();
@@ -105,7 +131,7 @@ impl Continuous {
             queries.insert(name, load(&db, query)?);
         }
         let queries = Mutex::new(queries);
-        Ok(Self { inner: Arc::new(Inner { db, follower, queries }) })
+        Ok(Self { inner: Arc::new(Inner { db, claim, clock, queries }) })
     }
 
     /// The database.
@@ -138,7 +164,7 @@ impl Continuous {
 
     fn create(&self, query: Query) -> Result<Outcome, ContinuousError> {
         let db = &self.inner.db;
-        let follower = self.inner.follower.as_ref().ok_or(WriteError::ReadOnly)?;
+        let follower = self.inner.follower().ok_or(WriteError::ReadOnly)?;
         let mut queries = self.queries();
         if queries.contains_key(&query.name) {
             return Err(ContinuousError::Exists(query.name));
@@ -151,6 +177,7 @@ impl Continuous {
         let mut kept = Kept::default();
         kept.progress.position = follower.last();
         let mut live = Live::load(db, query, kept)?;
+        live.set_clock((self.inner.clock)());
         live.note_everything(db, true)?;
         live.remember_pending();
         let mut batch = db.batch();
@@ -170,7 +197,7 @@ impl Continuous {
         let queries = self.queries();
         let position = |entry: &Entry| entry.live.progress.position;
         let status = |entry: &Entry| {
-            let last = self.inner.follower.as_ref().map_or_else(|| position(entry), Follower::last);
+            let last = self.inner.follower().map_or_else(|| position(entry), Follower::last);
             entry.live.status(&self.inner.db, last, entry.feed.oldest())
         };
         queries.values().map(status).collect()
@@ -181,6 +208,8 @@ impl Continuous {
         let mut queries = self.queries();
         let Entry { live, .. } = find(&mut queries, name)?;
         live.find_metrics(db)?;
+        live.set_clock((self.inner.clock)());
+        live.mend_watermark(db)?;
         for group in 0..live.groups.len() {
             live.note_always(group, from_ns, to_ns);
         }
@@ -215,14 +244,11 @@ impl Continuous {
     /// Moves each query on by one step; whether there was anything to do. What a step has done is on
     /// stable storage when this returns.
     pub fn advance(&self) -> Result<bool, ContinuousError> {
-        let (db, follower) = (&self.inner.db, self.inner.follower.as_ref());
-        if follower.is_none() {
-            return Err(WriteError::ReadOnly.into());
-        }
+        let follower = self.inner.follower().ok_or(WriteError::ReadOnly)?;
         let mut queries = self.queries();
         let mut is_busy = false;
         for entry in queries.values_mut().filter(|entry| !entry.live.progress.is_paused) {
-            is_busy |= step(db, follower, entry)? == Stepped::Busy;
+            is_busy |= self.step(follower, entry)? == Stepped::Busy;
         }
         Ok(is_busy)
     }
@@ -240,14 +266,14 @@ impl Continuous {
             let running = queries.values().filter(|entry| !entry.live.progress.is_paused);
             running.map(|entry| entry.live.progress.position).min()
         };
-        if let Some(follower) = &self.inner.follower {
+        if let Some(follower) = self.inner.follower() {
             let _ = follower.wait(position.unwrap_or_else(|| follower.last()), longest);
         }
     }
 
     /// Ends what [`Continuous::wait`] waits for, and makes those who follow look up.
     pub(super) fn wake(&self) {
-        if let Some(follower) = &self.inner.follower {
+        if let Some(follower) = self.inner.follower() {
             follower.wake();
         }
         self.queries().values().for_each(|entry| entry.feed.wake());
@@ -290,10 +316,13 @@ impl Continuous {
         let mut queries = self.queries();
         let entry = find(&mut queries, name)?;
         let mut ahead = BTreeMap::new();
-        match self.inner.follower.as_ref() {
+        match self.inner.follower() {
             _ if entry.live.progress.is_paused => {}
-            Some(follower) => while step(db, Some(follower), entry)? == Stepped::Busy {},
-            None => while entry.live.step(db, None, Sink::Keep(&mut ahead))? == Stepped::Busy {},
+            Some(follower) => while self.step(follower, entry)? == Stepped::Busy {},
+            None => {
+                entry.live.set_clock((self.inner.clock)());
+                while entry.live.step(db, None, Sink::Keep(&mut ahead))? == Stepped::Busy {}
+            }
         }
         let rows = rows(db, &entry.live, &ahead, starts)?;
         // What a reader has computed in memory has no cursors yet: they are told again.
@@ -305,22 +334,20 @@ impl Continuous {
         let feed = Arc::clone(&find(&mut self.queries(), name)?.feed);
         Subscription::new(name, feed, from)
     }
-}
 
-/// Moves a query on by one step. Where that fails the query is as it was left on disk, since what is
-/// in memory may be ahead of it.
-fn step(
-    db: &Db,
-    follower: Option<&Follower>,
-    entry: &mut Entry,
-) -> Result<Stepped, ContinuousError> {
-    let stepped = entry.live.step(db, follower, Sink::Commit(&entry.feed));
-    if stepped.is_err() {
-        let query = entry.live.query.clone();
-        let kept = Kept::load(db, &query.name)?;
-        entry.live = Live::load(db, query, kept)?;
+    /// Moves a query on by one step. Where that fails the query is as it was left on disk, since what
+    /// is in memory may be ahead of it.
+    fn step(&self, follower: &Follower, entry: &mut Entry) -> Result<Stepped, ContinuousError> {
+        let db = &self.inner.db;
+        entry.live.set_clock((self.inner.clock)());
+        let stepped = entry.live.step(db, Some(follower), Sink::Commit(&entry.feed));
+        if stepped.is_err() {
+            let query = entry.live.query.clone();
+            let kept = Kept::load(db, &query.name)?;
+            entry.live = Live::load(db, query, kept)?;
+        }
+        stepped
     }
-    stepped
 }
 
 fn find<'a>(

@@ -17,7 +17,7 @@ use super::row::Cursor;
 /// Names and statements.
 pub(super) const QUERIES: &str = "continuous";
 const PROGRESS: &[u8] = b"p";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Whether a database has a continuous query of a name.
 #[must_use]
@@ -44,6 +44,8 @@ pub(super) struct Progress {
     pub(super) records: u64,
     /// Records that came after their window closed.
     pub(super) late: u64,
+    /// Records that were too far ahead of the clock to move the watermark.
+    pub(super) ahead: u64,
     /// Windows that were computed from the store.
     pub(super) recomputed: u64,
     /// Records that were read for that.
@@ -72,7 +74,8 @@ impl Progress {
         put_i64(&mut out, self.latest_ns.unwrap_or(0));
         put_u64(&mut out, self.cursor);
         out.push(u8::from(self.is_paused));
-        let counts = [self.records, self.late, self.recomputed, self.reread, self.unfit];
+        let counts =
+            [self.records, self.late, self.recomputed, self.reread, self.unfit, self.ahead];
         counts.iter().for_each(|count| put_u64(&mut out, *count));
         put_u32(&mut out, self.pending.len() as u32);
         for (keys, pending) in &self.pending {
@@ -85,11 +88,9 @@ impl Progress {
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let mut bytes = Bytes::new(bytes);
-        match bytes.u8()? {
-            VERSION => {}
-            other => {
-                return Err(format!("it has version {other}, and this program knows {VERSION}"));
-            }
+        let version = bytes.u8()?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(format!("it has version {version}, and this program knows {VERSION}"));
         }
         let position = bytes.u64()?;
         let has_latest = bytes.u8()? != 0;
@@ -98,6 +99,8 @@ impl Progress {
         let is_paused = bytes.u8()? != 0;
         let (records, late) = (bytes.u64()?, bytes.u64()?);
         let (recomputed, reread, unfit) = (bytes.u64()?, bytes.u64()?, bytes.u64()?);
+        // In version 1 every record moved the watermark.
+        let ahead = if version > 1 { bytes.u64()? } else { 0 };
         let mut pending = Vec::new();
         for _ in 0..bytes.u32()? {
             let keys = bytes.texts()?;
@@ -112,6 +115,7 @@ impl Progress {
             is_paused,
             records,
             late,
+            ahead,
             recomputed,
             reread,
             unfit,

@@ -5,7 +5,7 @@
 //!     SELECT keys, window, aggregates FROM metric | class | records
 //!     [WHERE conditions] GROUP BY keys and window
 //!     [WITH (lateness = '1m', emit = 'updates' | 'final', late = 'recompute' | 'count',
-//!            keep_changes = 10000)]
+//!            max_ahead = '1h' | 'none', keep_changes = 10000)]
 //! SHOW CONTINUOUS QUERIES
 //! REFRESH CONTINUOUS QUERY name [FROM 'time'] [TO 'time']
 //! PAUSE | RESUME CONTINUOUS QUERY name
@@ -149,6 +149,8 @@ pub(super) enum Aggregate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QueryOptions {
     pub(super) lateness_ns: i64,
+    /// How far a record may be ahead of the clock and still move the watermark; `None`: any time.
+    pub(super) max_ahead_ns: Option<i64>,
     pub(super) emit: Emit,
     pub(super) late: Late,
     pub(super) keep_changes: u64,

@@ -26,6 +26,9 @@ pub struct Status {
     pub records: u64,
     /// Records that came after their window had closed.
     pub late_records: u64,
+    /// Records whose time was further ahead of the clock than `max_ahead`: they are answered, but do
+    /// not move the watermark.
+    pub ahead_records: u64,
     /// Windows that were computed from the store.
     pub recomputed_windows: u64,
     /// Records that were read, or answered from statistics, for that.
@@ -62,6 +65,7 @@ impl Live {
             watermark_ns: self.watermark_ns(),
             records: self.progress.records,
             late_records: self.progress.late,
+            ahead_records: self.progress.ahead,
             recomputed_windows: self.progress.recomputed,
             reread_records: self.progress.reread,
             unfit_values: self.progress.unfit,

@@ -64,6 +64,10 @@ impl Subscription {
         Ok(Self { name: name.to_owned(), feed, cursor, check: Box::new(Everything) })
     }
 
+    pub(super) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
     /// The same with a check before each delivery.
     #[must_use]
     pub fn checked(mut self, check: impl DeliveryCheck + 'static) -> Self {
@@ -82,7 +86,10 @@ impl Subscription {
         self.until(Instant::now().checked_add(longest))
     }
 
-    fn until(&mut self, deadline: Option<Instant>) -> Result<Option<Arc<Change>>, ContinuousError> {
+    pub(super) fn until(
+        &mut self,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Arc<Change>>, ContinuousError> {
         let Some(change) = self.feed.after(self.cursor, deadline)? else { return Ok(None) };
         if let Err(reason) = self.check.check(&self.name, &change) {
             return Err(ContinuousError::Refused { name: self.name.clone(), reason });

@@ -4,6 +4,8 @@
 //! `CHRONOLITH_HISTORIES=500 cargo test -p chronolith-query --test continuous ad_hoc` runs a campaign.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use chronolith_engine::{Db, Maintenance, Options};
 use chronolith_query::continuous::{Change, ChangeKind, Continuous, From, Row};
@@ -56,7 +58,18 @@ struct History {
     paths: bool,
     least: Option<f64>,
     emits_final: bool,
+    /// Whether some devices have clocks that are far ahead.
+    strays: bool,
 }
+
+const PLAIN: History = History {
+    cut: Cut::ALL[0],
+    by_device: true,
+    paths: false,
+    least: None,
+    emits_final: false,
+    strays: false,
+};
 
 impl History {
     fn statement(&self) -> String {
@@ -88,23 +101,32 @@ impl History {
             _ => 3 * SECOND_NS,
         };
         let mut player = Player::new(seed, stride_ns);
+        player.strays = self.strays;
         let mut random = Random(seed ^ 0x5555);
+        // The clock of this machine is where the writers are.
+        let clock = Arc::new(AtomicI64::new(player.now_ns));
+        let open = |db: &Db| {
+            let clock = Arc::clone(&clock);
+            Continuous::open_with_clock(db.clone(), move || clock.load(Ordering::Relaxed)).unwrap()
+        };
         for _ in 0..random.below(20) {
             player.act(&db, &ids);
         }
-        let mut queries = Continuous::open(db.clone()).unwrap();
+        clock.store(player.now_ns, Ordering::Relaxed);
+        let mut queries = open(&db);
         queries.execute(&self.statement()).unwrap();
         let mut follower = queries.subscribe("answers", From::Cursor(0)).unwrap();
         let (mut replayed, mut cursor) = (Replayed::default(), 0);
         for round in 0..60 {
             let place = format!("round {round}, {place}");
             player.act(&db, &ids);
+            clock.store(player.now_ns, Ordering::Relaxed);
             match random.below(6) {
                 0 => drop(queries.advance().unwrap()),
                 1 => {
                     // The same process, without the tail that was in memory.
                     drop((queries, follower));
-                    queries = Continuous::open(db.clone()).unwrap();
+                    queries = open(&db);
                     follower = queries.subscribe("answers", From::Cursor(cursor)).unwrap();
                 }
                 2 => {
@@ -112,7 +134,7 @@ impl History {
                     db.close().unwrap();
                     db = Db::open(directory.path(), options()).unwrap();
                     ids = metrics(&db);
-                    queries = Continuous::open(db.clone()).unwrap();
+                    queries = open(&db);
                     follower = queries.subscribe("answers", From::Cursor(cursor)).unwrap();
                 }
                 _ => {}
@@ -149,7 +171,7 @@ fn every_window_and_function_equals_the_ad_hoc_query_on_random_histories() {
     for seed in 1..=histories {
         for cut in Cut::ALL {
             for (by_device, emits_final) in [(true, false), (false, false), (false, true)] {
-                History { cut, by_device, paths: false, least: None, emits_final }.play(seed);
+                History { cut, by_device, emits_final, ..PLAIN }.play(seed);
             }
         }
     }
@@ -160,10 +182,23 @@ fn functions_of_ways_and_conditions_on_values_equal_it_too() {
     let histories = number("CHRONOLITH_HISTORIES", 3);
     for seed in 1..=histories {
         for cut in Cut::ALL {
-            History { cut, by_device: true, paths: true, least: None, emits_final: false }
-                .play(seed);
-            let least = Some(30_000.0);
-            History { cut, by_device: true, paths: false, least, emits_final: false }.play(seed);
+            // Groups of several metrics, too.
+            for by_device in [true, false] {
+                History { cut, by_device, paths: true, ..PLAIN }.play(seed);
+            }
+            History { cut, least: Some(30_000.0), ..PLAIN }.play(seed);
+        }
+    }
+}
+
+#[test]
+fn records_of_clocks_that_are_far_ahead_equal_it_too() {
+    let histories = number("CHRONOLITH_HISTORIES", 3);
+    for seed in 1..=histories {
+        for cut in Cut::ALL {
+            for emits_final in [false, true] {
+                History { cut, emits_final, strays: true, ..PLAIN }.play(seed);
+            }
         }
     }
 }

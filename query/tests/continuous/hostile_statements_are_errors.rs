@@ -10,7 +10,7 @@ fn queries() -> (tempfile::TempDir, Continuous) {
     (directory, Continuous::open(db).unwrap())
 }
 
-const SHAPES: [(&str, &str); 43] = [
+const SHAPES: [(&str, &str); 44] = [
     ("", "CREATE CONTINUOUS QUERY"),
     ("SELECT 1", "CREATE CONTINUOUS QUERY"),
     ("CREATE CONTINUOUS QUERY", "the name"),
@@ -134,6 +134,10 @@ const SHAPES: [(&str, &str); 43] = [
     (
         "CREATE CONTINUOUS QUERY q AS SELECT time_bucket('5m', time), count(*) FROM m GROUP BY 1 WITH (latenes = '1m')",
         "no option",
+    ),
+    (
+        "CREATE CONTINUOUS QUERY q AS SELECT time_bucket('5m', time), count(*) FROM m GROUP BY 1 WITH (max_ahead = 'far')",
+        "length|width",
     ),
     (
         "CREATE CONTINUOUS QUERY q AS SELECT time_bucket('5m', time), count(*) FROM m GROUP BY 1 WITH (emit = 'never')",

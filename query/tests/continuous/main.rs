@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod answers_equal_the_ad_hoc_query;
+mod broken_clocks_close_nothing;
 mod changes_are_told_once_each;
+mod handles_are_shared_and_streams_wake;
 mod hostile_statements_are_errors;
 mod new_records_cost_the_same_whatever_the_history;
 mod oracle;

@@ -187,23 +187,33 @@ fn plain(window: &[Vec<(i64, f64)>]) -> Vec<Option<Value>> {
     ]
 }
 
+/// Of several metrics the sum of what each has by itself; every value of an average weighs as long
+/// as it stands.
 fn path(window: &[Vec<(i64, f64)>]) -> Vec<Option<Value>> {
-    let [points] = window else { return vec![None; 4] };
     let seconds = |from: i64, to: i64| (to - from) as f64 / 1e9;
-    let (first, last) = (points[0], points[points.len() - 1]);
-    let span = seconds(first.0, last.0);
-    let steps = || points.windows(2).map(|pair| (pair[0], pair[1]));
-    let rises: Vec<f64> = steps().map(|((_, a), (_, b))| if b < a { b } else { b - a }).collect();
-    let areas: Vec<f64> = steps().map(|((t, a), (u, _))| a * seconds(t, u)).collect();
-    let increase = (points.len() > 1).then(|| exact_sum(&rises));
-    let weighted = if span == 0.0 { last.1 } else { exact_sum(&areas) / span };
-    let values = [
-        increase.filter(|_| span > 0.0).map(|increase| increase / span),
-        increase,
-        (points.len() > 1).then_some(last.1 - first.1),
-        Some(weighted),
-    ];
-    values.into_iter().map(|value| value.map(Value::F64)).collect()
+    let (mut rates, mut increases, mut deltas) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut areas, mut spans) = (Vec::new(), Vec::new());
+    for points in window {
+        let (first, last) = (points[0], points[points.len() - 1]);
+        let span = seconds(first.0, last.0);
+        let steps = || points.windows(2).map(|pair| (pair[0], pair[1]));
+        let rises: Vec<f64> =
+            steps().map(|((_, a), (_, b))| if b < a { b } else { b - a }).collect();
+        areas.extend(steps().map(|((t, a), (u, _))| a * seconds(t, u)));
+        spans.push(span);
+        if points.len() > 1 {
+            rates.push(exact_sum(&rises) / span);
+            increases.push(exact_sum(&rises));
+            deltas.push(last.1 - first.1);
+        }
+    }
+    let lasts: Vec<f64> = window.iter().map(|points| points[points.len() - 1].1).collect();
+    let weighted = match exact_sum(&spans) {
+        0.0 => exact_sum(&lasts) / lasts.len() as f64,
+        span => exact_sum(&areas) / span,
+    };
+    let sum = |values: &[f64]| (!values.is_empty()).then(|| Value::F64(exact_sum(values)));
+    vec![sum(&rates), sum(&increases), sum(&deltas), Some(Value::F64(weighted))]
 }
 
 /// The sum with errors that do not matter: pairwise, of sorted magnitudes.

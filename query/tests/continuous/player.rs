@@ -39,13 +39,15 @@ pub(crate) struct Player {
     pub(crate) now_ns: i64,
     /// How far it goes at once: nanoseconds.
     pub(crate) stride_ns: i64,
+    /// Whether some records come from clocks that are far ahead.
+    pub(crate) strays: bool,
 }
 
 impl Player {
     pub(crate) fn new(seed: u64, stride_ns: i64) -> Self {
         // The night before clocks go forward in Europe.
         let now_ns = 1_711_840_000 * SECOND_NS;
-        Self { random: Random(seed), now_ns, stride_ns }
+        Self { random: Random(seed), now_ns, stride_ns, strays: false }
     }
 
     fn value(&mut self) -> f64 {
@@ -68,8 +70,25 @@ impl Player {
             15 => drop(db.compact().unwrap()),
             // A long pause, and perhaps an hour that the clock skips or repeats.
             16 => self.now_ns += self.stride_ns * self.random.below(30) as i64,
+            17 if self.strays => self.stray(db, metrics),
             _ => self.backfill(db, metrics),
         }
+    }
+
+    /// A run of records of a device whose clock is hours or decades ahead.
+    fn stray(&mut self, db: &Db, metrics: &[MetricId]) {
+        let id = metrics[self.random.below(metrics.len() as u64) as usize];
+        let ahead = [2 * 3_600, 400 * 86_400, 2_400_000_000][self.random.below(3) as usize];
+        // Some in the same windows as others before.
+        let mut time_ns = self.now_ns / (20 * self.stride_ns) * 20 * self.stride_ns;
+        time_ns += ahead * SECOND_NS;
+        let mut batch = db.batch();
+        for _ in 0..=self.random.below(5) {
+            time_ns += self.random.below(self.stride_ns as u64) as i64;
+            let value = self.value();
+            batch.push(id, time_ns, value).unwrap();
+        }
+        db.write(&batch, Durability::Buffered).unwrap();
     }
 
     /// Mostly in order, some out of it, some at a time that has a record.

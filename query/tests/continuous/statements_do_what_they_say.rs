@@ -161,7 +161,7 @@ fn a_paused_query_catches_up_and_a_dropped_one_takes_its_data_along() {
     it.run("DROP CONTINUOUS QUERY q");
     assert_eq!(it.db.latest(output).unwrap(), None);
     assert!(it.db.state_entries("continuous/q").is_empty());
-    assert!(Continuous::open(it.db.clone()).unwrap().names().is_empty());
+    assert!(Continuous::reading(it.db.clone()).unwrap().names().is_empty());
 }
 
 #[test]

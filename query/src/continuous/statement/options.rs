@@ -1,4 +1,4 @@
-//! `WITH (lateness = '1m', emit = 'final', late = 'count', keep_changes = 10000)`.
+//! `WITH (lateness = '1m', emit = 'final', late = 'count', max_ahead = '1h', keep_changes = 10000)`.
 
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
@@ -7,18 +7,22 @@ use crate::calendar::Width;
 
 use super::{Emit, Late, QueryOptions};
 
+/// How far a record may be ahead of the clock, where nothing is said: more than honest clocks are
+/// apart, and less than most that take local time for UTC.
+const MAX_AHEAD_NS: i64 = 3_600_000_000_000;
 /// Changes that are kept for those who resume, where nothing is said.
 const KEEP_CHANGES: u64 = 10_000;
 /// The most that may be asked for: they are kept in the state, which is for small things.
 const KEEP_CHANGES_MAX: u64 = 1_000_000;
 
 const KNOWN: &str = "write lateness = '1m', emit = 'updates' or 'final', late = 'recompute' or \
-                     'count', keep_changes = 10000";
+                     'count', max_ahead = '1h' or 'none', keep_changes = 10000";
 
 impl Default for QueryOptions {
     fn default() -> Self {
         let (emit, late) = (Emit::Updates, Late::Recompute);
-        Self { lateness_ns: 0, emit, late, keep_changes: KEEP_CHANGES }
+        let max_ahead_ns = Some(MAX_AHEAD_NS);
+        Self { lateness_ns: 0, max_ahead_ns, emit, late, keep_changes: KEEP_CHANGES }
     }
 }
 
@@ -62,6 +66,8 @@ fn set(options: &mut QueryOptions, name: &str, value: &str) -> Result<(), String
     let wrong = |choices: &str| Err(format!("{name} = {value:?} is unknown; write {choices}"));
     match (name, value.to_lowercase().as_str()) {
         ("lateness", text) => options.lateness_ns = length_ns(text)?,
+        ("max_ahead", "none") => options.max_ahead_ns = None,
+        ("max_ahead", text) => options.max_ahead_ns = Some(length_ns(text)?),
         ("emit", "updates") => options.emit = Emit::Updates,
         ("emit", "final") => options.emit = Emit::Final,
         ("emit", _) => return wrong("'updates' or 'final'"),
