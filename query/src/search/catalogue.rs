@@ -96,7 +96,7 @@ fn chunk(sealed: &SealedChunk<'_>, now: Now) -> Option<Chunk> {
         records: body.count,
         size_bytes: body.size_bytes,
         cid: sealed.cid,
-        bounds: now.axis.and_then(|_| body.float_bounds(definition.kind)),
+        bounds: now.axis.and_then(|axis| Some((axis, body.float_bounds(definition.kind)?))),
     };
     if !definition.level.hides_metric() && !now.is_hidden {
         return Some(shown);

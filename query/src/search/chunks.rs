@@ -1,7 +1,8 @@
 //! Passing over the chunks that fit: those of some subjects in a range of time.
 //!
-//! Candidates come from whichever costs less, the postings of the subjects or those of the cells
-//! of time; both conditions are then checked on each candidate's columns.
+//! Candidates come from whichever costs least, the postings of the subjects, of the cells of time, or
+//! of the cells of degrees where coordinates in a box are wanted; times and subjects are then checked
+//! on each candidate's columns, bounds by who asked for them.
 
 use tantivy::columnar::Column;
 use tantivy::query::{AllQuery, BooleanQuery, EnableScoring, Occur, Query, TermQuery};
@@ -23,6 +24,8 @@ pub(super) struct Chunks<'a> {
     /// `None`: those of all subjects.
     pub(super) subjects: Option<&'a Subjects>,
     pub(super) range: (i64, i64),
+    /// Cells of degrees of which all that is wanted has one; `None` where that may be anything.
+    pub(super) degrees: Option<Vec<u64>>,
 }
 
 /// A chunk that fits.
@@ -54,10 +57,12 @@ impl Chunks<'_> {
         let all = self.searcher.num_docs();
         let mut best = (all, Drive::Query(Box::new(AllQuery)));
         let segments = self.searcher.segment_readers().len() as u64;
-        if let Some(terms) = cells::terms_of_range(self.range.0, self.range.1) {
-            let terms = terms.into_iter().map(|cell| Term::from_field_u64(self.fields.cell, cell));
+        let times = cells::terms_of_range(self.range.0, self.range.1);
+        let of_field = [(self.fields.cell, &times), (self.fields.degrees, &self.degrees)];
+        for (field, terms) in of_field {
+            let Some(terms) = terms else { continue };
             let (mut cost, mut clauses) = (0, Vec::new());
-            for term in terms {
+            for term in terms.iter().map(|cell| Term::from_field_u64(field, *cell)) {
                 let found = self.searcher.doc_freq(&term)?;
                 if found > 0 {
                     // A union costs more for each candidate than a list.

@@ -90,8 +90,8 @@ pub struct Chunk {
     pub size_bytes: u32,
     /// The content id of its header.
     pub cid: Cid,
-    /// The least and the greatest value, where its subject is an axis of a device's place.
-    pub bounds: Option<(f64, f64)>,
+    /// Where its subject is an axis of a device's place: which, and the least and the greatest value.
+    pub bounds: Option<(Axis, (f64, f64))>,
 }
 
 /// A rectangle on the globe: degrees. `west` is greater than `east` where it crosses the 180th

@@ -1,8 +1,9 @@
 //! Where devices were: from the chunks of their coordinates.
 //!
 //! A chunk was recorded in a box where its device has, at some time of the chunk that is in the
-//! range asked for, a chunk of latitudes and a chunk of longitudes whose values reach into the box. Since chunks are short,
-//! their least and greatest values are coarse cells that follow the device.
+//! range asked for, a chunk of latitudes and a chunk of longitudes whose values reach into the box.
+//! Since chunks are short, their least and greatest values are coarse cells that follow the device;
+//! they are found by the cells of degrees that the box has on each axis.
 
 use std::collections::HashMap;
 
@@ -11,6 +12,7 @@ use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{Searcher, SegmentReader, Term};
 
+use super::cells;
 use super::chunks::{Chunks, Passed, Visitor};
 use super::document::{Axis, GeoBox};
 use super::error::SearchError;
@@ -61,7 +63,9 @@ impl Places {
             let devices = subjects.hits.iter().map(device).collect::<Result<Vec<_>, _>>()?;
             let (low, high, spans) = (None, None, HashMap::new());
             let mut reach = Reach { axis, geo, range, devices, low, high, spans };
-            Chunks { fields, searcher, subjects: Some(&subjects), range }.visit(&mut reach)?;
+            let degrees = cells::terms_of_box(axis, geo);
+            let chunks = Chunks { fields, searcher, subjects: Some(&subjects), range, degrees };
+            chunks.visit(&mut reach)?;
             Ok::<_, SearchError>(reach.spans)
         };
         let (latitudes, mut longitudes) = (of_axis(Axis::Latitude)?, of_axis(Axis::Longitude)?);

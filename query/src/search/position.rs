@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// The version of the schema and of everything that decides what is found: raise it and every
 /// index is rebuilt.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A segment of the source that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

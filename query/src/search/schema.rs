@@ -62,6 +62,8 @@ pub(super) struct Fields {
     pub(super) number: Field,
     /// Cells of time; only chunks have them.
     pub(super) cell: Field,
+    /// Cells of degrees; only chunks of coordinates have them.
+    pub(super) degrees: Field,
     /// The subject of a chunk, and of a subject itself.
     pub(super) subject: Field,
     pub(super) cid: Field,
@@ -103,6 +105,7 @@ impl Fields {
             mark: schema.add_text_field("mark", text(IndexRecordOption::Basic, false)),
             number: schema.add_u64_field("number", NumericOptions::default().set_indexed()),
             cell: schema.add_u64_field("cell", NumericOptions::default().set_indexed()),
+            degrees: schema.add_u64_field("degrees", NumericOptions::default().set_indexed()),
             subject: schema.add_u64_field(column::SUBJECT, fast().set_indexed()),
             cid: schema.add_bytes_field("cid", BytesOptions::default().set_stored()),
             tag: schema.add_text_field("tag", stored()),
@@ -213,9 +216,11 @@ impl Fields {
         document.add_bytes(self.cid, &chunk.cid.to_bytes());
         cells::terms_of_span(chunk.first_ns, chunk.last_ns, cells);
         cells.iter().for_each(|cell| document.add_u64(self.cell, *cell));
-        if let Some((low, high)) = chunk.bounds {
+        if let Some((axis, (low, high))) = chunk.bounds {
             document.add_f64(self.low, low);
             document.add_f64(self.high, high);
+            cells::terms_of_bounds(axis, (low, high), cells);
+            cells.iter().for_each(|cell| document.add_u64(self.degrees, *cell));
         }
         document
     }

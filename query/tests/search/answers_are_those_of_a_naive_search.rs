@@ -56,8 +56,14 @@ fn subject() -> impl Strategy<Value = Subject> {
 /// Chunks as (which subject, window, length in hours, least value, reach of values, hidden).
 type Part = (usize, i64, i64, f64, f64, bool);
 
+/// Least values: coordinates, some at the ends and some that cannot be.
+fn low() -> impl Strategy<Value = f64> {
+    prop_oneof![6 => -90.0..90.0_f64, 1 => select(&[-180.0, 180.0, 90.0, -90.0, 179.9][..]),
+                1 => -500.0..500.0_f64]
+}
+
 fn documents() -> impl Strategy<Value = Documents> {
-    let parts = (0..30_usize, -60..60_i64, 0..900_i64, -90.0..90.0, 0.0..60.0, any::<u8>());
+    let parts = (0..30_usize, -60..60_i64, 0..900_i64, low(), 0.0..60.0, any::<u8>());
     let parts = parts.prop_map(|(subject, window, hours, low, reach, hidden)| {
         let hours = if hours < 800 { hours % 30 } else { hours * 20 };
         (subject, window, hours, low, reach, hidden < 20)
@@ -75,7 +81,7 @@ fn documents() -> impl Strategy<Value = Documents> {
             let first = window * 6 * HOUR_NS + at as i64;
             let mut made = chunk(subject, at as i64, (first, first + hours * HOUR_NS));
             made.records = 1 + at as u32;
-            made.bounds = subject.axis.map(|_| (low, low + reach));
+            made.bounds = subject.axis.map(|axis| (axis, (low, low + reach)));
             if is_hidden {
                 (made.subject, made.bounds, made.records) = (None, None, 0);
                 made.level = Level::Secret;
@@ -123,8 +129,13 @@ fn meaning() -> impl Strategy<Value = Meaning> {
 }
 
 fn conditions() -> impl Strategy<Value = Conditions> {
-    let geo = (-90.0..60.0_f64, 0.0..90.0_f64, -180.0..180.0_f64, -180.0..180.0_f64);
-    let geo = geo.prop_map(|(south, height, west, east)| {
+    // Large boxes, small ones and points, also at the poles and across the 180th meridian.
+    let size = prop_oneof![0.0..90.0_f64, 0.0..3.0_f64, Just(0.0)];
+    let south = prop_oneof![-90.0..60.0_f64, Just(90.0), Just(-90.0)];
+    let west = prop_oneof![-180.0..180.0_f64, Just(179.75), Just(-180.0), Just(180.0)];
+    let geo = (south, size.clone(), west, prop_oneof![size, 0.0..359.0_f64]);
+    let geo = geo.prop_map(|(south, height, west, width)| {
+        let east = if west + width > 180.0 { west + width - 360.0 } else { west + width };
         GeoBox::new(south, west, (south + height).min(90.0), east).unwrap()
     });
     let range = prop_oneof![

@@ -169,7 +169,7 @@ impl Documents {
                 owner.is_some_and(|owner| {
                     owner.device == subject.device
                         && owner.axis == Some(axis)
-                        && bounds.is_some_and(|(low, high)| geo.meets(axis, low, high))
+                        && bounds.is_some_and(|(_, (low, high))| geo.meets(axis, low, high))
                 })
             })
         };

@@ -114,7 +114,8 @@ impl Search<'_> {
         let sums = vec![Sealed::default(); subjects.hits.len()];
         let mut sums = Sums { places, sums, records: None, size: None };
         let (fields, searcher, range) = (self.fields, &self.searcher, self.range());
-        Chunks { fields, searcher, subjects: Some(subjects), range }.visit(&mut sums)?;
+        let chunks = Chunks { fields, searcher, subjects: Some(subjects), range, degrees: None };
+        chunks.visit(&mut sums)?;
         Ok(sums.sums)
     }
 

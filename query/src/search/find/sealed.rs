@@ -108,7 +108,8 @@ impl Search<'_> {
         };
         let range = self.range();
         let (fields, searcher) = (self.fields, &self.searcher);
-        Chunks { fields, searcher, subjects: subjects.as_ref(), range }.visit(&mut best)?;
+        let of = subjects.as_ref();
+        Chunks { fields, searcher, subjects: of, range, degrees: None }.visit(&mut best)?;
         let mut answer = Answer { total: best.total, ..Answer::default() };
         for facet in &request.counts {
             let hits = counted.iter().flat_map(|subjects| &subjects.hits);
