@@ -41,12 +41,18 @@ mod claim;
 mod commit;
 mod error;
 mod feed;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod intake;
 mod live;
 mod outputs;
 mod pending;
 mod recompute;
 mod row;
+mod runs;
 mod runtime;
 mod session;
 mod state;

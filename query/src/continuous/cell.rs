@@ -3,7 +3,7 @@
 use chronolith_engine::{Aggregated, Kind, Partial, ValueRef};
 
 use super::bytes::{Bytes, put_bytes, put_f64, put_i64};
-use super::statement::{Aggregate, Comparison, Number, ValueCondition};
+use super::statement::{Aggregate, Comparison, Number, Query, ValueCondition};
 
 /// What is known of one metric's records in one window: enough for all aggregates of a query.
 #[derive(Debug, Clone)]
@@ -105,6 +105,34 @@ fn along_ways<'a>(cells: impl Iterator<Item = &'a Cell>, aggregate: Aggregate) -
         Aggregate::TimeWeighted if spans.value() == 0.0 => Some(points.value() / seen as f64),
         Aggregate::TimeWeighted => Some(sum.value() / spans.value()),
         _ => (summed > 0).then(|| sum.value()),
+    }
+}
+
+/// What became of records that were to be added to a cell.
+pub(super) struct Added {
+    /// How many were.
+    pub(super) count: u64,
+    /// Whether some were not later than all before, so that the cell must be computed anew.
+    pub(super) is_dirty: bool,
+}
+
+impl Query {
+    /// Adds records of a cell's window that fulfil the conditions to it, in the order in which they
+    /// were written.
+    pub(super) fn add_all(&self, cell: &mut Cell, records: &[(i64, ValueRef<'_>)]) -> Added {
+        let mut added = Added { count: 0, is_dirty: false };
+        let needs_path = self.needs_path();
+        let mut last_ns = cell.last_ns();
+        for (time_ns, value) in records {
+            if last_ns.is_some_and(|last_ns| *time_ns <= last_ns) {
+                added.is_dirty = true;
+            } else if self.conditions.hold(*value) {
+                cell.add(*time_ns, *value, needs_path);
+                last_ns = Some(*time_ns);
+                added.count += 1;
+            }
+        }
+        added
     }
 }
 

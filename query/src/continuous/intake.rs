@@ -12,11 +12,11 @@ use chronolith_engine::{ChangeKind, Changes, Db, Follower, Logged, Sequence, Val
 
 use super::cell::Cell;
 use super::error::ContinuousError;
-use super::live::{Live, Open, closes_ns};
+use super::live::{Live, Open};
 use super::outputs;
 use super::recompute::first_time;
+use super::runs::Runs;
 use super::statement::Late;
-use super::window::Span;
 
 /// How many records a step takes.
 const RECORDS_MAX: usize = 100_000;
@@ -54,15 +54,16 @@ impl Live {
             self.progress.position = until;
             return Ok(until > position);
         };
-        let watermark_ns = self.watermark_ns();
+        let mut runs = Runs::new(self.watermark_ns(), &self.query.windows);
         let mut until = followed.until;
         for logged in &followed.batches {
-            self.take_batch(db, logged, watermark_ns, touched)?;
+            self.take_batch(db, logged, &mut runs, touched)?;
             if touched.cells.len() > self.query.share_of(CELLS_MAX) {
                 until = logged.sequence();
                 break;
             }
         }
+        self.take_runs(&mut runs, touched);
         self.progress.position = until;
         Ok(until > position)
     }
@@ -154,36 +155,43 @@ impl Live {
         self.groups[group].note(from_ns, last_ns, near_ns);
     }
 
-    fn take_batch(
+    /// Takes a batch: records of sessions at once, others into the runs of their metrics.
+    fn take_batch<'a>(
         &mut self,
         db: &Db,
-        logged: &Logged,
-        watermark_ns: Option<i64>,
+        logged: &'a Logged,
+        runs: &mut Runs<'a>,
         touched: &mut Touched,
     ) -> Result<(), ContinuousError> {
         for (metric, from_ns, to_ns) in logged.deletions() {
             if let Some(group) = self.group_of_metric(db, metric)? {
+                // They concern what was there before.
+                self.take_runs(runs, touched);
                 touched.has_input = true;
                 self.note_times(group, from_ns, to_ns);
             }
         }
         for (index, (metric, time_ns, value)) in logged.records().enumerate() {
-            if touched.cells.len() > 2 * self.query.share_of(CELLS_MAX) {
-                return self.take_rest(db, logged, index, touched);
-            }
             let Some(group) = self.group_of_metric(db, metric)? else { continue };
             if self.query.conditions.clip(time_ns, time_ns).is_none() {
                 continue;
             }
             touched.has_input = true;
             self.see(time_ns);
-            match self.query.windows.gap_ns() {
-                None => self.take_record(group, metric, time_ns, value, watermark_ns, touched),
-                Some(gap_ns) => {
-                    let late = watermark_ns
-                        .is_some_and(|watermark_ns| time_ns.saturating_add(gap_ns) <= watermark_ns);
-                    self.take_for_session(group, metric, (time_ns, value), (gap_ns, late), touched);
+            if let Some(gap_ns) = self.query.windows.gap_ns() {
+                let late = runs
+                    .watermark_ns
+                    .is_some_and(|watermark_ns| time_ns.saturating_add(gap_ns) <= watermark_ns);
+                self.take_for_session(group, metric, (time_ns, value), (gap_ns, late), touched);
+            } else {
+                runs.push(group, metric, time_ns, value);
+                if runs.is_full() {
+                    self.take_runs(runs, touched);
                 }
+            }
+            if touched.cells.len() > 2 * self.query.share_of(CELLS_MAX) {
+                self.take_runs(runs, touched);
+                return self.take_rest(db, logged, index + 1, touched);
             }
         }
         Ok(())
@@ -210,56 +218,6 @@ impl Live {
             self.note_times(group, first_ns, last_ns);
         }
         Ok(())
-    }
-
-    fn take_record(
-        &mut self,
-        index: usize,
-        metric: u32,
-        time_ns: i64,
-        value: ValueRef<'_>,
-        watermark_ns: Option<i64>,
-        touched: &mut Touched,
-    ) {
-        let (mut is_late, mut is_taken) = (false, false);
-        let holds = self.query.conditions.hold(value);
-        let needs_path = self.query.needs_path();
-        for Span { start_ns, last_ns } in self.query.windows.holding(time_ns) {
-            let closes_ns = closes_ns(&self.query, last_ns);
-            let group = &mut self.groups[index];
-            if watermark_ns.is_some_and(|watermark_ns| closes_ns <= watermark_ns) {
-                is_late = true;
-                if self.query.options.late == Late::Recompute {
-                    // Up to where the next begins, so that neighbours become one span.
-                    let next_ns = self.query.windows.next_start(start_ns);
-                    let to_ns = next_ns.map_or(start_ns, |next_ns| next_ns - 1);
-                    group.note(start_ns, to_ns, 1);
-                }
-                continue;
-            }
-            if group.is_pending(start_ns) {
-                continue;
-            }
-            let cell = group.open.get(&start_ns).and_then(|open| open.cells.get(&metric));
-            if cell.and_then(Cell::last_ns).is_some_and(|last_ns| time_ns <= last_ns) {
-                touched.dirty.entry((index, start_ns)).or_default().insert(metric);
-                continue;
-            }
-            if !holds {
-                continue;
-            }
-            is_taken = true;
-            let open = group.open.entry(start_ns).or_insert_with(|| {
-                self.closing.insert((closes_ns, index, start_ns));
-                Open { last_ns, shown: Some(None), ..Open::default() }
-            });
-            let cell = open.cells.entry(metric).or_insert_with(|| Cell::new(value.kind()));
-            cell.add(time_ns, value, needs_path);
-            touched.rows.insert((index, start_ns));
-            touched.cells.insert((index, start_ns, metric));
-        }
-        self.progress.records += u64::from(is_taken);
-        self.progress.late += u64::from(is_late);
     }
 
     fn take_for_session(

@@ -17,8 +17,8 @@ pub(super) struct Live {
     pub(super) progress: Progress,
     pub(super) groups: Vec<Group>,
     by_keys: HashMap<Vec<String>, usize>,
-    /// The group of each metric that was looked at; `None` where it is not of this query.
-    by_metric: HashMap<u32, Option<usize>>,
+    /// What each metric is to the query, by its number: every record of the database asks here.
+    by_metric: Vec<Membership>,
     /// How many metrics the database had when they were last looked at.
     metrics_known: usize,
     /// When open windows close: the watermark, group and beginning. Windows that have grown since
@@ -30,6 +30,17 @@ pub(super) struct Live {
     pub(super) position_stored: u64,
     /// The latest event time that may move the watermark.
     pub(super) allowed_ns: i64,
+}
+
+/// What a metric is to a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Membership {
+    /// It was not looked at.
+    Unknown,
+    /// It is not of this query.
+    Other,
+    /// It is of this group.
+    Group(u32),
 }
 
 /// Records that are aggregated together.
@@ -74,7 +85,7 @@ impl Live {
             progress: kept.progress,
             groups: Vec::new(),
             by_keys: HashMap::new(),
-            by_metric: HashMap::new(),
+            by_metric: Vec::new(),
             metrics_known: 0,
             closing: BTreeSet::new(),
             slice: 64,
@@ -85,7 +96,8 @@ impl Live {
         live.find_outputs(db)?;
         for (start_ns, metric, cell) in kept.cells {
             // Of a metric that the statement chooses, since the statement never changes.
-            let Some(group) = live.by_metric.get(&metric).copied().flatten() else { continue };
+            let Membership::Group(group) = live.membership(metric) else { continue };
+            let group = group as usize;
             let last_ns = match live.query.windows.gap_ns() {
                 Some(_) => cell.last_ns().unwrap_or(start_ns),
                 None => live.query.windows.at(start_ns).last_ns,
@@ -119,7 +131,7 @@ impl Live {
             return Ok(());
         }
         for id in db.select(&self.query.selector)? {
-            if self.by_metric.contains_key(&id.index()) {
+            if self.membership(id.index()) != Membership::Unknown {
                 continue;
             }
             let Some(definition) = db.definition(id) else { continue };
@@ -143,7 +155,7 @@ impl Live {
             group.members.push(member);
             group.members.sort_by_key(|member| member.id.index());
             group.find_outputs(db, &self.query);
-            self.by_metric.insert(id.index(), Some(index));
+            self.set_membership(id.index(), Membership::Group(index as u32));
         }
         self.metrics_known = count;
         Ok(())
@@ -178,11 +190,27 @@ impl Live {
         db: &Db,
         metric: u32,
     ) -> Result<Option<usize>, ContinuousError> {
-        if let Some(found) = self.by_metric.get(&metric) {
-            return Ok(*found);
+        if self.membership(metric) == Membership::Unknown {
+            self.find_metrics(db)?;
         }
-        self.find_metrics(db)?;
-        Ok(*self.by_metric.entry(metric).or_insert(None))
+        match self.membership(metric) {
+            Membership::Group(group) => return Ok(Some(group as usize)),
+            Membership::Other => {}
+            Membership::Unknown => self.set_membership(metric, Membership::Other),
+        }
+        Ok(None)
+    }
+
+    fn membership(&self, metric: u32) -> Membership {
+        self.by_metric.get(metric as usize).copied().unwrap_or(Membership::Unknown)
+    }
+
+    fn set_membership(&mut self, metric: u32, membership: Membership) {
+        let index = metric as usize;
+        if self.by_metric.len() <= index {
+            self.by_metric.resize(index + 1, Membership::Unknown);
+        }
+        self.by_metric[index] = membership;
     }
 
     /// The row of a window, where its records have one.

@@ -67,7 +67,7 @@ pub(super) struct Pending {
 }
 
 impl Progress {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_u64(&mut out, self.position);
         out.push(u8::from(self.latest_ns.is_some()));
