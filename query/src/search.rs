@@ -42,6 +42,9 @@ mod expression;
 mod facets;
 mod find;
 mod follow;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod matching;
 mod place;

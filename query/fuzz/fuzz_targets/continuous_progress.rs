@@ -1,0 +1,9 @@
+#![no_main]
+//! How far a continuous query is.
+
+use chronolith_query_fuzz::{in_proportion, within};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    within(in_proportion(data.len()), || chronolith_query::continuous::fuzzing::progress(data));
+});
