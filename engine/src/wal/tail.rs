@@ -65,6 +65,20 @@ impl Logged {
         })
     }
 
+    /// The same of some metrics alone, with their places among all.
+    pub fn records_of(
+        &self,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = (usize, u32, i64, ValueRef<'_>)> {
+        let batch = &self.batch;
+        let wanted =
+            batch.metrics.iter().enumerate().filter(move |(_, metric)| is_wanted(**metric));
+        wanted.filter_map(move |(index, metric)| {
+            let (kind, bits) = (batch.kinds.get(index)?, batch.bits.get(index)?);
+            Some((index, *metric, *batch.times.get(index)?, value(batch, *kind, *bits)?))
+        })
+    }
+
     fn size_bytes(&self) -> usize {
         size_of::<Self>() + self.batch.size_bytes() + self.deletions.len() * size_of::<Deletion>()
     }

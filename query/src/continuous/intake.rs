@@ -7,6 +7,7 @@
 //! not later than all, and makes it dirty once more, so that nothing is counted twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chronolith_engine::{ChangeKind, Changes, Db, Follower, Logged, Sequence, ValueRef};
 
@@ -171,8 +172,11 @@ impl Live {
                 self.note_times(group, from_ns, to_ns);
             }
         }
-        for (index, (metric, time_ns, value)) in logged.records().enumerate() {
-            let Some(group) = self.group_of_metric(db, metric)? else { continue };
+        // Every metric of the batch is known from here on.
+        self.find_metrics(db)?;
+        let members = Arc::clone(&self.by_metric);
+        for (index, metric, time_ns, value) in logged.records_of(|metric| members.has(metric)) {
+            let Some(group) = members.group(metric) else { continue };
             if self.query.conditions.clip(time_ns, time_ns).is_none() {
                 continue;
             }

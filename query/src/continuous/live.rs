@@ -1,6 +1,7 @@
 //! A query at work: its groups, their open windows, and how far it is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chronolith_engine::{Db, Kind, MetricId};
 
@@ -17,8 +18,7 @@ pub(super) struct Live {
     pub(super) progress: Progress,
     pub(super) groups: Vec<Group>,
     by_keys: HashMap<Vec<String>, usize>,
-    /// What each metric is to the query, by its number: every record of the database asks here.
-    by_metric: Vec<Membership>,
+    pub(super) by_metric: Arc<Memberships>,
     /// How many metrics the database had when they were last looked at.
     metrics_known: usize,
     /// When open windows close: the watermark, group and beginning. Windows that have grown since
@@ -32,15 +32,32 @@ pub(super) struct Live {
     pub(super) allowed_ns: i64,
 }
 
-/// What a metric is to a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Membership {
-    /// It was not looked at.
-    Unknown,
-    /// It is not of this query.
-    Other,
-    /// It is of this group.
-    Group(u32),
+/// The group of each metric, by its number: every record of the database asks here.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memberships(Vec<u32>);
+
+impl Memberships {
+    /// What stands for metrics that are not of the query.
+    const NONE: u32 = u32::MAX;
+
+    /// Whether a metric is of the query.
+    pub(super) fn has(&self, metric: u32) -> bool {
+        self.0.get(metric as usize).is_some_and(|group| *group != Self::NONE)
+    }
+
+    /// The group of a metric, where it is of the query.
+    pub(super) fn group(&self, metric: u32) -> Option<usize> {
+        let group = *self.0.get(metric as usize)?;
+        (group != Self::NONE).then_some(group as usize)
+    }
+
+    fn insert(&mut self, metric: u32, group: usize) {
+        let index = metric as usize;
+        if self.0.len() <= index {
+            self.0.resize(index + 1, Self::NONE);
+        }
+        self.0[index] = group as u32;
+    }
 }
 
 /// Records that are aggregated together.
@@ -85,7 +102,7 @@ impl Live {
             progress: kept.progress,
             groups: Vec::new(),
             by_keys: HashMap::new(),
-            by_metric: Vec::new(),
+            by_metric: Arc::default(),
             metrics_known: 0,
             closing: BTreeSet::new(),
             slice: 64,
@@ -96,8 +113,7 @@ impl Live {
         live.find_outputs(db)?;
         for (start_ns, metric, cell) in kept.cells {
             // Of a metric that the statement chooses, since the statement never changes.
-            let Membership::Group(group) = live.membership(metric) else { continue };
-            let group = group as usize;
+            let Some(group) = live.by_metric.group(metric) else { continue };
             let last_ns = match live.query.windows.gap_ns() {
                 Some(_) => cell.last_ns().unwrap_or(start_ns),
                 None => live.query.windows.at(start_ns).last_ns,
@@ -131,7 +147,7 @@ impl Live {
             return Ok(());
         }
         for id in db.select(&self.query.selector)? {
-            if self.membership(id.index()) != Membership::Unknown {
+            if self.by_metric.has(id.index()) {
                 continue;
             }
             let Some(definition) = db.definition(id) else { continue };
@@ -155,7 +171,7 @@ impl Live {
             group.members.push(member);
             group.members.sort_by_key(|member| member.id.index());
             group.find_outputs(db, &self.query);
-            self.set_membership(id.index(), Membership::Group(index as u32));
+            Arc::make_mut(&mut self.by_metric).insert(id.index(), index);
         }
         self.metrics_known = count;
         Ok(())
@@ -190,27 +206,8 @@ impl Live {
         db: &Db,
         metric: u32,
     ) -> Result<Option<usize>, ContinuousError> {
-        if self.membership(metric) == Membership::Unknown {
-            self.find_metrics(db)?;
-        }
-        match self.membership(metric) {
-            Membership::Group(group) => return Ok(Some(group as usize)),
-            Membership::Other => {}
-            Membership::Unknown => self.set_membership(metric, Membership::Other),
-        }
-        Ok(None)
-    }
-
-    fn membership(&self, metric: u32) -> Membership {
-        self.by_metric.get(metric as usize).copied().unwrap_or(Membership::Unknown)
-    }
-
-    fn set_membership(&mut self, metric: u32, membership: Membership) {
-        let index = metric as usize;
-        if self.by_metric.len() <= index {
-            self.by_metric.resize(index + 1, Membership::Unknown);
-        }
-        self.by_metric[index] = membership;
+        self.find_metrics(db)?;
+        Ok(self.by_metric.group(metric))
     }
 
     /// The row of a window, where its records have one.
