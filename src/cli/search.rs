@@ -61,6 +61,14 @@ pub(super) struct SearchCommand {
     #[arg(long = "box", value_name = "LAT,LON,LAT,LON", allow_hyphen_values = true)]
     place: Option<String>,
 
+    /// Only what has a price, and one that is not below this
+    #[arg(long, value_name = "PRICE")]
+    min_price: Option<u128>,
+
+    /// Only what has a price, and one that is not above this
+    #[arg(long, value_name = "PRICE")]
+    max_price: Option<u128>,
+
     /// The order
     #[arg(long, value_name = "ORDER", default_value = "relevance")]
     sort: Order,
@@ -213,6 +221,10 @@ impl SearchCommand {
             from_ns,
             to_ns,
             place,
+            price: match (self.min_price, self.max_price) {
+                (None, None) => None,
+                (least, most) => Some(least.unwrap_or(0)..=most.unwrap_or(u128::MAX)),
+            },
             sort: match self.sort {
                 Order::Relevance => Sort::Relevance,
                 Order::Time => Sort::Time,

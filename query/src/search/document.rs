@@ -49,9 +49,10 @@ impl Subject {
         self.tags.get(key).or_else(|| self.metadata.get(key)).map(String::as_str)
     }
 
-    /// What it costs, in whole coins or motes as the producer wrote it.
+    /// What it costs, as the producer wrote it: a whole number, such as of motes, of which 10^18 are a
+    /// coin.
     #[must_use]
-    pub fn price(&self) -> Option<u64> {
+    pub fn price(&self) -> Option<u128> {
         self.label("price")?.trim().parse().ok()
     }
 }

@@ -11,12 +11,14 @@ use super::request::{Facet, FacetCounts};
 /// The most values that are counted out.
 const VALUES_MAX: usize = 100;
 
+/// The column of a segment, and which number each of its terms has; `u32::MAX` where it is not known.
+type Segment = (Option<StrColumn>, Vec<u32>);
+
 /// The values that subjects have of a facet, numbered as they are asked for.
 pub(super) struct Values<'a> {
     searcher: &'a Searcher,
     facet: Facet,
-    /// The column of each segment, and which number each of its terms has.
-    segments: Vec<Option<(Option<StrColumn>, Vec<u32>)>>,
+    segments: Vec<Option<Segment>>,
     numbers: HashMap<String, u32>,
     pub(super) names: Vec<String>,
 }
@@ -27,36 +29,73 @@ impl<'a> Values<'a> {
         Self { searcher, facet, segments, numbers: HashMap::new(), names: Vec::new() }
     }
 
-    /// The number of a subject's value; `None` where it has none.
-    pub(super) fn of(&mut self, address: DocAddress) -> Result<Option<u32>, SearchError> {
-        let slot = &mut self.segments[address.segment_ord as usize];
-        let (column, known) = match slot {
+    /// Looks up the values of subjects together: one by one, each costs reading a block of names.
+    pub(super) fn learn(
+        &mut self,
+        subjects: impl Iterator<Item = DocAddress>,
+    ) -> Result<(), SearchError> {
+        let mut wanted: Vec<Vec<u64>> = vec![Vec::new(); self.segments.len()];
+        for address in subjects {
+            let (column, known) = self.segment(address.segment_ord)?;
+            let ordinal = column.as_ref().and_then(|column| column.ords().first(address.doc_id));
+            if let Some(ordinal) = ordinal
+                && known.get(ordinal as usize).is_some_and(|number| *number == u32::MAX)
+            {
+                wanted[address.segment_ord as usize].push(ordinal);
+            }
+        }
+        for (segment, mut ordinals) in wanted.into_iter().enumerate() {
+            ordinals.sort_unstable();
+            ordinals.dedup();
+            let Some((Some(column), known)) = &mut self.segments[segment] else { continue };
+            let (names, numbers) = (&mut self.names, &mut self.numbers);
+            let mut next = ordinals.iter();
+            let found = column.dictionary().sorted_ords_to_term_cb(&ordinals, |term| {
+                let name = String::from_utf8_lossy(term).into_owned();
+                if let Some(slot) = next.next().and_then(|at| known.get_mut(*at as usize)) {
+                    *slot = number(name, names, numbers);
+                }
+            });
+            found.map_err(tantivy::TantivyError::from)?;
+        }
+        Ok(())
+    }
+
+    /// The column of a segment, and which numbers its terms have.
+    fn segment(&mut self, ordinal: u32) -> Result<&mut Segment, SearchError> {
+        let slot = &mut self.segments[ordinal as usize];
+        Ok(match slot {
             Some(segment) => segment,
             None => {
-                let reader = self.searcher.segment_reader(address.segment_ord);
+                let reader = self.searcher.segment_reader(ordinal);
                 let column = reader.fast_fields().str(self.facet.name())?;
                 let terms = column.as_ref().map_or(0, |column| column.num_terms());
                 slot.insert((column, vec![u32::MAX; terms]))
             }
-        };
+        })
+    }
+
+    /// The number of a subject's value; `None` where it has none.
+    pub(super) fn of(&mut self, address: DocAddress) -> Result<Option<u32>, SearchError> {
+        let (column, known) = self.segment(address.segment_ord)?;
         let Some(column) = column else { return Ok(None) };
         let Some(ordinal) = column.ords().first(address.doc_id) else { return Ok(None) };
-        let Some(known) = known.get_mut(ordinal as usize) else { return Ok(None) };
-        if *known == u32::MAX {
-            let mut name = String::new();
-            column.ord_to_str(ordinal, &mut name).map_err(tantivy::TantivyError::from)?;
-            *known = match self.numbers.get(&name) {
-                Some(number) => *number,
-                None => {
-                    let number = self.names.len() as u32;
-                    self.names.push(name.clone());
-                    self.numbers.insert(name, number);
-                    number
-                }
-            };
+        let found = known.get(ordinal as usize).copied();
+        if found != Some(u32::MAX) {
+            return Ok(found);
         }
-        Ok(Some(*known))
+        self.learn(std::iter::once(address))?;
+        let (_, known) = self.segment(address.segment_ord)?;
+        Ok(known.get(ordinal as usize).copied().filter(|number| *number != u32::MAX))
     }
+}
+
+/// The number of a name, a new one where it has none.
+fn number(name: String, names: &mut Vec<String>, numbers: &mut HashMap<String, u32>) -> u32 {
+    *numbers.entry(name).or_insert_with_key(|name| {
+        names.push(name.clone());
+        names.len() as u32 - 1
+    })
 }
 
 /// Counts from how often each subject counts.

@@ -4,6 +4,8 @@ mod listing;
 mod metrics;
 mod sealed;
 
+use std::ops::RangeInclusive;
+
 use tantivy::Searcher;
 
 use super::error::SearchError;
@@ -11,8 +13,8 @@ use super::expression::Expression;
 use super::index::SearchIndex;
 use super::matching::Matcher;
 use super::request::{Answer, LIMIT_MAX, REACH_MAX, Request, Sort, Target};
-use super::schema::Fields;
-use super::subjects::Subjects;
+use super::schema::{Fields, NO_PRICE};
+use super::subjects::{SubjectHit, Subjects};
 use super::suggest::suggestion;
 use super::words::Analyzer;
 
@@ -56,6 +58,9 @@ fn check(request: &Request) -> Result<(), SearchError> {
     if request.from_ns > request.to_ns {
         return fail("the range of time ends before it begins".to_owned());
     }
+    if request.price.as_ref().is_some_and(RangeInclusive::is_empty) {
+        return fail("the range of prices ends before it begins".to_owned());
+    }
     Ok(())
 }
 
@@ -71,7 +76,9 @@ impl Search<'_> {
 
     /// Whether subjects are narrowed by anything that is indexed of them.
     fn has_conditions(&self) -> bool {
-        !self.expression.is_everything() || !self.request.labels.is_empty()
+        !self.expression.is_everything()
+            || !self.request.labels.is_empty()
+            || self.request.price.is_some()
     }
 
     fn subjects(&self, hidden: bool) -> Result<Subjects, SearchError> {
@@ -82,22 +89,25 @@ impl Search<'_> {
         };
         let query = matcher.query(&self.expression, self.request, hidden)?;
         let with_scores = self.request.sort == Sort::Relevance && !self.expression.is_everything();
-        Subjects::find(&self.searcher, &*query, with_scores)
+        let found = Subjects::find(&self.searcher, &*query, with_scores)?;
+        let Some(prices) = &self.request.price else { return Ok(found) };
+        let is_wanted = |hit: &SubjectHit| hit.price != NO_PRICE && prices.contains(&hit.price);
+        Ok(Subjects::new(found.hits.into_iter().filter(is_wanted).collect()))
     }
 }
 
 /// What decides the order of two that are found; the least comes first.
-type Rank = (i64, i64);
+type Rank = (i128, i64);
 
 /// The rank of something by the order that is asked for.
-fn rank(sort: Sort, score: f32, price: u64, span_ns: Option<(i64, i64)>) -> Rank {
+fn rank(sort: Sort, score: f32, price: u128, span_ns: Option<(i64, i64)>) -> Rank {
     // What has no records comes behind what has.
     let newest = span_ns.map_or(i64::MAX, |(_, last)| !last);
     match sort {
         // Scores are not negative, and the bits of such floats are in their order.
-        Sort::Relevance => (-i64::from(score.to_bits()), newest),
-        Sort::Time => (span_ns.map_or(i64::MAX, |(first, _)| first), newest),
-        Sort::Freshness => (newest, 0),
-        Sort::Price => (i64::try_from(price).unwrap_or(i64::MAX), newest),
+        Sort::Relevance => (-i128::from(score.to_bits()), newest),
+        Sort::Time => (span_ns.map_or(i64::MAX, |(first, _)| first).into(), newest),
+        Sort::Freshness => (newest.into(), 0),
+        Sort::Price => (i128::try_from(price).unwrap_or(i128::MAX), newest),
     }
 }

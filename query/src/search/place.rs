@@ -59,6 +59,7 @@ impl Places {
             let term = Term::from_field_text(fields.mark, name);
             let query = TermQuery::new(term, IndexRecordOption::Basic);
             let subjects = Subjects::find(searcher, &query, false)?;
+            devices.learn(subjects.hits.iter().map(|hit| hit.address))?;
             let device = |hit: &SubjectHit| devices.of(hit.address);
             let devices = subjects.hits.iter().map(device).collect::<Result<Vec<_>, _>>()?;
             let (low, high, spans) = (None, None, HashMap::new());
@@ -81,6 +82,7 @@ impl Places {
             let column = |name| columns.column_opt::<f64>(name);
             fixed.push((column(column::LATITUDE)?, column(column::LONGITUDE)?));
         }
+        devices.learn(subjects.hits.iter().map(|hit| hit.address))?;
         let place = |hit: &SubjectHit| {
             let (latitude, longitude) = &fixed[hit.address.segment_ord as usize];
             let of = |column: &Option<Column<f64>>| column.as_ref()?.first(hit.address.doc_id);

@@ -1,5 +1,7 @@
 //! What is searched for, and what is found.
 
+use std::ops::RangeInclusive;
+
 use super::document::{GeoBox, Subject};
 
 /// What is listed.
@@ -123,6 +125,8 @@ pub struct Request {
     /// Only what was recorded here: the device's coordinates of that time, or the place of the
     /// metric.
     pub place: Option<GeoBox>,
+    /// Only what has a price that is in here, in what the producer wrote it in.
+    pub price: Option<RangeInclusive<u128>>,
     /// The order.
     pub sort: Sort,
     /// How many are passed over.
@@ -142,6 +146,7 @@ impl Default for Request {
             from_ns: i64::MIN,
             to_ns: i64::MAX,
             place: None,
+            price: None,
             sort: Sort::default(),
             offset: 0,
             limit: 20,
@@ -198,6 +203,8 @@ pub struct Hit {
     pub size_bytes: u64,
     /// Their first and last time, nanoseconds since the epoch; `None` where nothing is sealed.
     pub span_ns: Option<(i64, i64)>,
+    /// What it costs; of a device the least of its metrics that fit. `None` where that is unknown.
+    pub price: Option<u128>,
     /// How well it fits the text; 0 where other orders are asked for.
     pub score: f32,
     /// Which chunk.

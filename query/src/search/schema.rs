@@ -14,7 +14,7 @@ use super::words::{Analyzer, Word, tokens};
 /// Subjects are numbered from here on; before are those that stand for hidden ones.
 pub(super) const FIRST_SUBJECT: u64 = 64;
 /// Where a subject costs nothing that is known.
-pub(super) const NO_PRICE: u64 = u64::MAX;
+pub(super) const NO_PRICE: u128 = u128::MAX;
 
 /// Names of columns that are read by name.
 pub(super) mod column {
@@ -28,7 +28,8 @@ pub(super) mod column {
     pub(in crate::search) const SIZE: &str = "size";
     pub(in crate::search) const LOW: &str = "low";
     pub(in crate::search) const HIGH: &str = "high";
-    pub(in crate::search) const PRICE: &str = "price_number";
+    /// The upper half of the price, and the lower.
+    pub(in crate::search) const PRICE: [&str; 2] = ["price_upper", "price_lower"];
     pub(in crate::search) const PRINT: &str = "print";
     pub(in crate::search) const LATITUDE: &str = "latitude";
     pub(in crate::search) const LONGITUDE: &str = "longitude";
@@ -79,7 +80,7 @@ pub(super) struct Fields {
     size: Field,
     low: Field,
     high: Field,
-    price: Field,
+    price: [Field; 2],
     print: Field,
     latitude: Field,
     longitude: Field,
@@ -120,7 +121,7 @@ impl Fields {
             size: schema.add_u64_field(column::SIZE, fast()),
             low: schema.add_f64_field(column::LOW, fast()),
             high: schema.add_f64_field(column::HIGH, fast()),
-            price: schema.add_u64_field(column::PRICE, fast()),
+            price: column::PRICE.map(|half| schema.add_u64_field(half, fast())),
             print: schema.add_u64_field(column::PRINT, fast()),
             latitude: schema.add_f64_field(column::LATITUDE, fast()),
             longitude: schema.add_f64_field(column::LONGITUDE, fast()),
@@ -175,7 +176,7 @@ impl Fields {
                 .iter()
                 .for_each(|(key, value)| document.add_text(field, format!("{key}={value}")));
         }
-        document.add_u64(self.price, subject.price().unwrap_or(NO_PRICE));
+        self.add_price(&mut document, subject.price().unwrap_or(NO_PRICE));
         if let Some((latitude, longitude)) = subject.place {
             document.add_f64(self.latitude, latitude);
             document.add_f64(self.longitude, longitude);
@@ -188,7 +189,7 @@ impl Fields {
         let number = hidden_number(level, kind);
         let mut document = self.empty(number);
         document.add_u64(self.number, number);
-        document.add_u64(self.price, NO_PRICE);
+        self.add_price(&mut document, NO_PRICE);
         let (level, kind) = (level.number().to_string(), kind.name());
         document.add_text(self.mark, mark::HIDDEN);
         document.add_text(self.label, label_term(Facet::Level.name(), &level));
@@ -237,6 +238,11 @@ impl Fields {
             document.add_u64(field, 0);
         }
         document
+    }
+
+    fn add_price(&self, document: &mut TantivyDocument, price: u128) {
+        document.add_u64(self.price[0], (price >> 64) as u64);
+        document.add_u64(self.price[1], price as u64);
     }
 
     fn add_words(

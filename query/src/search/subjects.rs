@@ -1,5 +1,6 @@
 //! The subjects that fit.
 
+use tantivy::columnar::Column;
 use tantivy::query::{EnableScoring, Query};
 use tantivy::{DocAddress, Searcher};
 
@@ -13,7 +14,8 @@ pub(super) struct SubjectHit {
     pub(super) number: u64,
     pub(super) address: DocAddress,
     pub(super) score: f32,
-    pub(super) price: u64,
+    /// [`NO_PRICE`] where there is none that is known.
+    pub(super) price: u128,
 }
 
 /// The subjects that fit, found by their numbers.
@@ -48,10 +50,14 @@ impl Subjects {
         let mut hits = Vec::new();
         for (ordinal, reader) in searcher.segment_readers().iter().enumerate() {
             let numbers = reader.fast_fields().u64(column::SUBJECT)?;
-            let prices = reader.fast_fields().column_opt::<u64>(column::PRICE)?;
+            let [upper, lower] =
+                column::PRICE.map(|half| reader.fast_fields().column_opt::<u64>(half));
+            let (upper, lower) = (upper?, lower?);
             let mut take = |doc: u32, score: f32| {
                 if !reader.is_deleted(doc) {
-                    let price = prices.as_ref().and_then(|prices| prices.first(doc));
+                    let half = |column: &Option<Column<u64>>| column.as_ref()?.first(doc);
+                    let price = half(&upper).zip(half(&lower));
+                    let price = price.map(|(up, low)| u128::from(up) << 64 | u128::from(low));
                     hits.push(SubjectHit {
                         number: numbers.first(doc).unwrap_or(0),
                         address: DocAddress::new(ordinal as u32, doc),

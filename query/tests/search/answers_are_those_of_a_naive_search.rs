@@ -12,6 +12,7 @@ use proptest::sample::select;
 
 use crate::oracle::{Conditions, Documents, Meaning, Name, chunk};
 
+const COIN: u128 = 1_000_000_000_000_000_000;
 const HOUR_NS: i64 = 3_600_000_000_000;
 const DAY_NS: i64 = 24 * HOUR_NS;
 const WORDS: [&str; 8] = ["speed", "fuel", "rpm", "Door", "km", "bus", "Lamp", "can2"];
@@ -25,7 +26,9 @@ fn name() -> impl Strategy<Value = String> {
 
 fn subject() -> impl Strategy<Value = Subject> {
     let place = prop::option::weighted(0.2, (-80.0..80.0_f64, -180.0..180.0_f64));
-    let price = prop::option::weighted(0.4, 0..5_u8);
+    // Motes, of which 10^18 are a coin: more than 64 bits hold.
+    let price = select(&[0, 1, 2, 3, 20 * COIN, 21 * COIN, (1 << 64) - 1, 1 << 64][..]);
+    let price = prop::option::weighted(0.4, price);
     let classes = select(&["fleet", "", "obd"][..]);
     let levels = select(&[Level::Regular, Level::Bulk][..]);
     let units = select(&["km/h", "", "K"][..]);
@@ -146,8 +149,10 @@ fn conditions() -> impl Strategy<Value = Conditions> {
         }),
         (-30..30_i64).prop_map(|day| (day * DAY_NS, i64::MAX)),
     ];
-    (prop::option::weighted(0.8, meaning()), range, prop::option::weighted(0.4, geo))
-        .prop_map(|(meaning, range, place)| Conditions { meaning, range, place })
+    let prices = select(&[(0, 2), (3, 20 * COIN), (1 << 64, u128::MAX), (0, u128::MAX)][..]);
+    let prices = prop::option::weighted(0.2, prices);
+    (prop::option::weighted(0.8, meaning()), range, prop::option::weighted(0.4, geo), prices)
+        .prop_map(|(meaning, range, place, price)| Conditions { meaning, range, place, price })
 }
 
 fn name_of(target: Target, hit: &Hit) -> Name {
@@ -159,11 +164,13 @@ fn name_of(target: Target, hit: &Hit) -> Name {
 }
 
 fn is_in_order(sort: Sort, hits: &[Hit]) -> bool {
-    let key = |hit: &Hit| match sort {
-        Sort::Time => hit.span_ns.map_or(i64::MAX, |(first, _)| first),
-        Sort::Freshness => hit.span_ns.map_or(i64::MAX, |(_, last)| !last),
-        Sort::Relevance => -i64::from(hit.score.to_bits()),
-        Sort::Price => 0,
+    let key = |hit: &Hit| -> i128 {
+        match sort {
+            Sort::Time => hit.span_ns.map_or(i64::MAX, |(first, _)| first).into(),
+            Sort::Freshness => hit.span_ns.map_or(i64::MAX, |(_, last)| !last).into(),
+            Sort::Relevance => -i128::from(hit.score.to_bits()),
+            Sort::Price => hit.price.map_or(i128::MAX, |price| price as i128),
+        }
     };
     hits.is_sorted_by_key(key)
 }
@@ -175,6 +182,7 @@ fn check(documents: &Documents, index: &SearchIndex, target: Target, conditions:
         from_ns: conditions.range.0,
         to_ns: conditions.range.1,
         place: conditions.place,
+        price: conditions.price.map(|(least, most)| least..=most),
         limit: 1_000,
         counts: vec![Facet::Class, Facet::Level],
         ..Request::default()

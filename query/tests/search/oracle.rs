@@ -146,6 +146,16 @@ pub(crate) struct Conditions {
     pub(crate) meaning: Option<Meaning>,
     pub(crate) range: (i64, i64),
     pub(crate) place: Option<GeoBox>,
+    pub(crate) price: Option<(u128, u128)>,
+}
+
+impl Conditions {
+    /// Whether a subject has a price that is wanted.
+    fn affords(&self, subject: Option<&Subject>) -> bool {
+        let Some((least, most)) = self.price else { return true };
+        let price = subject.and_then(|subject| subject.metadata.get("price"));
+        price.is_some_and(|price| (least..=most).contains(&price.parse().unwrap()))
+    }
 }
 
 /// What a naive search names a thing that it finds.
@@ -198,6 +208,7 @@ impl Documents {
                 (Some(_), None) => false,
             };
             let (from_ns, to_ns) = conditions.range;
+            let text = text && conditions.affords(subject);
             text && place && chunk.first_ns <= to_ns && chunk.last_ns >= from_ns
         };
         self.chunks.iter().filter(fits).collect()
@@ -214,6 +225,7 @@ impl Documents {
                 .place
                 .is_some_and(|geo| subject.place.is_some_and(|place| geo.holds(place)));
             let anywhere = conditions.place.is_none();
+            let text = text && conditions.affords(Some(subject));
             text && (sealed.contains(&subject.number) || (is_always && (anywhere || inside)))
         };
         self.subjects.iter().filter(fits).collect()

@@ -7,15 +7,15 @@ use tantivy::{DocAddress, TantivyDocument, Term};
 use super::Search;
 use crate::search::error::SearchError;
 use crate::search::request::{Facet, Hit};
-use crate::search::subjects::Subjects;
+use crate::search::subjects::{SubjectHit, Subjects};
 
 impl Search<'_> {
-    /// Where the subject of a number is.
-    pub(super) fn address_of(&self, number: u64) -> Result<Option<DocAddress>, SearchError> {
+    /// The subject of a number.
+    pub(super) fn subject_of(&self, number: u64) -> Result<Option<SubjectHit>, SearchError> {
         let term = Term::from_field_u64(self.fields.number, number);
         let query = TermQuery::new(term, IndexRecordOption::Basic);
         let found = Subjects::find(&self.searcher, &query, false)?;
-        Ok(found.hits.first().map(|hit| hit.address))
+        Ok(found.hits.first().copied())
     }
 
     /// A subject as it is listed.

@@ -11,7 +11,7 @@ use crate::search::error::SearchError;
 use crate::search::facets::{Values, counts, ranked};
 use crate::search::place::Places;
 use crate::search::request::{Answer, Facet, Hit, Sort};
-use crate::search::schema::column;
+use crate::search::schema::{NO_PRICE, column};
 use crate::search::subjects::Subjects;
 
 /// What the chunks of a subject that fit hold together.
@@ -143,7 +143,8 @@ impl Search<'_> {
         };
         for (hit, sealed) in listed.hits.iter().zip(sums) {
             let described = self.described(hit.address)?;
-            answer.hits.push(with(Hit { score: hit.score, ..described }, &sealed));
+            let price = known(hit.price);
+            answer.hits.push(with(Hit { score: hit.score, price, ..described }, &sealed));
         }
         Ok(answer)
     }
@@ -155,6 +156,7 @@ impl Search<'_> {
             found.sums = Some(self.sums(&found.subjects, None)?);
         }
         let mut values = Values::new(&self.searcher, Facet::Device);
+        values.learn(found.slots.iter().map(|slot| found.subjects.hits[*slot].address))?;
         let mut devices: HashMap<Option<u32>, Vec<usize>> = HashMap::new();
         for slot in &found.slots {
             let device = values.of(found.subjects.hits[*slot].address)?;
@@ -169,14 +171,15 @@ impl Search<'_> {
         }
         let mut hits = Vec::with_capacity(devices.len());
         for (device, slots) in &devices {
-            let (mut sealed, mut score, mut price) = (Sealed::default(), 0.0_f32, u64::MAX);
+            let (mut sealed, mut score, mut price) = (Sealed::default(), 0.0_f32, NO_PRICE);
             for slot in slots {
                 let hit = &found.subjects.hits[*slot];
                 sealed.add(&found.sealed(*slot));
                 (score, price) = (score.max(hit.score), price.min(hit.price));
             }
             let (device, metrics) = (name(*device), slots.len() as u64);
-            let hit = with(Hit { device, metrics, score, ..Hit::default() }, &sealed);
+            let hit = Hit { device, metrics, score, price: known(price), ..Hit::default() };
+            let hit = with(hit, &sealed);
             hits.push((rank(request.sort, score, price, sealed.span_ns), hit));
         }
         hits.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.device.cmp(&b.1.device)));
@@ -206,6 +209,11 @@ impl Search<'_> {
         let named = |(value, count): (u32, u64)| (values.names[value as usize].clone(), count);
         Ok(ranked(facet, counts.into_iter().map(named).collect()))
     }
+}
+
+/// A price that is one.
+pub(super) fn known(price: u128) -> Option<u128> {
+    (price != NO_PRICE).then_some(price)
 }
 
 fn with(hit: Hit, sealed: &Sealed) -> Hit {

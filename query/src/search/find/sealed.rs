@@ -6,6 +6,7 @@ use tantivy::columnar::Column;
 use tantivy::schema::Value;
 use tantivy::{DocAddress, SegmentReader, TantivyDocument};
 
+use super::metrics::known;
 use super::{Rank, Search, rank};
 use crate::search::chunks::{Chunks, Passed, Visitor};
 use crate::search::error::SearchError;
@@ -141,13 +142,13 @@ impl Search<'_> {
         };
         let owner = number(column::SUBJECT)?;
         let is_hidden = owner < FIRST_SUBJECT;
-        let mut hit = match (is_hidden, subject) {
-            (true, _) => Hit::default(),
-            (false, Some(subject)) => self.described(subject.address)?,
-            (false, None) => match self.address_of(owner)? {
-                Some(address) => self.described(address)?,
-                None => Hit::default(),
-            },
+        let subject = match (is_hidden, subject) {
+            (false, None) => self.subject_of(owner)?,
+            _ => subject,
+        };
+        let mut hit = match subject.filter(|_| !is_hidden) {
+            Some(subject) => self.described(subject.address)?,
+            None => Hit::default(),
         };
         let document: TantivyDocument = self.searcher.doc(address)?;
         let cid = document.get_first(self.fields.cid).and_then(|value| value.as_bytes());
@@ -159,6 +160,7 @@ impl Search<'_> {
         hit.size_bytes = number(column::SIZE)?;
         hit.span_ns = Some((time(column::FIRST)?, time(column::LAST)?));
         hit.score = subject.map_or(0.0, |subject| subject.score);
+        hit.price = subject.and_then(|subject| known(subject.price));
         hit.chunk = Some(ChunkHit {
             window: time(column::WINDOW)?,
             generation: (revision >> 32) as u32,
