@@ -21,5 +21,6 @@ mod power_cuts_lose_nothing_acknowledged;
 mod questions_are_answered_exactly;
 mod random_operations_agree_with_an_oracle;
 mod repairs_keep_what_is_whole;
+mod selectors_equal_a_look_at_every_metric;
 mod windows_may_be_wide_or_many;
 mod writers_go_on_while_chunks_are_sealed;
