@@ -143,6 +143,7 @@ impl Chain {
             proposer: None,
             beacon: None,
             voters: &[],
+            evidence: &[],
             transactions: &transactions,
         };
         let started = ProcessTime::now();

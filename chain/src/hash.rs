@@ -39,6 +39,8 @@ pub enum Domain {
     Puzzle,
     /// A set of validators.
     ValidatorSet,
+    /// A commit certificate, or that there is none.
+    Certificate,
     /// An id that is derived from the transaction that made the thing.
     Derived,
     /// The coefficients of a batch verification.
@@ -69,6 +71,7 @@ impl Domain {
             Self::Seed => "chronolith/seed/1",
             Self::Puzzle => "chronolith/puzzle/1",
             Self::ValidatorSet => "chronolith/validator-set/1",
+            Self::Certificate => "chronolith/certificate/1",
             Self::Derived => "chronolith/derived/1",
             Self::Batch => "chronolith/batch/1",
             Self::StateKey => "chronolith/state-key/1",

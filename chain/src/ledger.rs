@@ -39,9 +39,7 @@ pub use directory::{
     Certificate, CertificateKey, Certify, RegisterService, RevokeCertificate, Service, ServiceInfo,
     ServiceKey, UpdateService,
 };
-pub use execute::{
-    BlockError, Executed, Inadmissible, Input, Receipt, execute, least_fee, list_root,
-};
+pub use execute::{BlockError, Executed, Inadmissible, Input, Receipt, execute, least_fee};
 pub use governance::{
     Ballot, BallotKey, Choice, Outcome, Proposal, ProposalKey, Propose, ProposedChange,
     ProtocolKey, Vote,
@@ -61,6 +59,6 @@ pub use storage::{
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{
     Bond, BondedKey, ConsensusKeyKey, Delegate, DelegationKey, Evidence, Misdeed, MisdeedKey,
-    Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Unbond, Unbonding, UnbondingKey,
-    Validator, ValidatorKey, beacon_step, puzzle_is_solved,
+    PastSeatsKey, Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Unbond, Unbonding,
+    UnbondingKey, Validator, ValidatorKey, Validators, beacon_step, puzzle_is_solved,
 };

@@ -6,13 +6,19 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod block;
+pub mod certificate;
 pub mod coin;
 pub mod content;
 pub mod encoding;
 pub mod genesis;
 pub mod hash;
+pub mod header;
+pub mod history;
 pub mod keys;
 pub mod ledger;
+pub mod list;
 pub mod state;
 pub mod transaction;
+pub mod validator_set;
 pub mod vote;

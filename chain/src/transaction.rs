@@ -127,6 +127,12 @@ impl Verified {
         &self.transaction
     }
 
+    /// Gives the transaction away.
+    #[must_use]
+    pub fn into_transaction(self) -> Transaction {
+        self.transaction
+    }
+
     /// Its id.
     #[must_use]
     pub fn id(&self) -> TransactionId {

@@ -1,7 +1,6 @@
 //! Executing a block: a pure function of the state and the block.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use chronolith_merkle::{Tree, leaf_hash};
 
 use super::agenda;
 use super::call::{Call, Halt, Ledger};
@@ -11,11 +10,11 @@ use super::parameters::{ParameterName, Parameters, ParametersKey};
 use super::refusal::Refusal;
 use super::rewards;
 use super::storage::settle_some;
-use super::validators::{advance_schedule, reveal};
+use super::validators::{Evidence, Seats, SeatsKey, advance_schedule, keep_seats, punish, reveal};
 use crate::address::Address;
 use crate::coin::Amount;
-use crate::encoding::encode;
 use crate::hash::{ChainId, Hash, TransactionId};
+use crate::list::ListRoot;
 use crate::state::{Overlay, Prepared, State, StateError};
 use crate::transaction::Verified;
 
@@ -34,6 +33,8 @@ pub struct Input<'a> {
     pub beacon: Option<Hash>,
     /// Whose votes committed the block before.
     pub voters: &'a [Address],
+    /// Misdeeds that the proposer reports.
+    pub evidence: &'a [Evidence],
     /// The transactions.
     pub transactions: &'a [Verified],
 }
@@ -54,9 +55,11 @@ pub struct Executed {
     /// What became of each transaction.
     pub receipts: Vec<Receipt>,
     /// The root over the transactions' ids.
-    pub transactions_root: Hash,
+    pub transactions: ListRoot,
     /// The root over the receipts.
-    pub receipts_root: Hash,
+    pub receipts_root: ListRoot,
+    /// Who validates the next height.
+    pub next_seats: Seats,
     /// The new state; its root is known, and it can be committed.
     pub prepared: Prepared,
 }
@@ -156,6 +159,14 @@ pub enum BlockError {
     /// The beacon is not the next element of the proposer's chain.
     #[error("the beacon is not the next of the proposer's chain")]
     Beacon,
+    /// Evidence that the proposer reports does not count.
+    #[error("evidence {index}: {refusal}")]
+    Evidence {
+        /// Its place.
+        index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
     /// A rule of the block itself failed.
     #[error("the block's own rules fail: {0}")]
     Rule(Refusal),
@@ -173,14 +184,6 @@ impl From<Halt> for BlockError {
     }
 }
 
-/// The root of a Merkle list (RFC 6962) over the encodings of values.
-#[must_use]
-pub fn list_root<T: BorshSerialize>(values: impl IntoIterator<Item = T>) -> Hash {
-    let leaves: Vec<[u8; 32]> =
-        values.into_iter().map(|value| leaf_hash(&encode(&value))).collect();
-    Hash(Tree::from_leaf_hashes(&leaves).root())
-}
-
 /// The least fee of a transaction of a size in bytes and a weight.
 #[must_use]
 pub fn least_fee(parameters: &Parameters, size: usize, weight: u64) -> Amount {
@@ -191,8 +194,8 @@ pub fn least_fee(parameters: &Parameters, size: usize, weight: u64) -> Amount {
 
 /// Executes a block on a state, and changes nothing: the result can be committed, or dropped.
 ///
-/// The order is: the schedule of terms, the beacon, the transactions, the agenda, the settlement of
-/// leases, the rewards.
+/// The order is: the schedule of terms, the beacon, the evidence, the transactions, the agenda, the
+/// settlement of leases, the rewards.
 ///
 /// # Errors
 /// Where the block as a whole is invalid, or the state cannot be read.
@@ -211,12 +214,14 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
         time_ms: input.time_ms,
         parameters,
     };
+    keep_seats(&mut ledger)?;
     advance_schedule(&mut ledger)?;
     if let (Some(proposer), Some(beacon)) = (input.proposer, input.beacon)
         && !reveal(&mut ledger, proposer, beacon)?
     {
         return Err(BlockError::Beacon);
     }
+    report(&mut ledger, input)?;
     let mut receipts = Vec::with_capacity(input.transactions.len());
     let mut fees = Amount::ZERO;
     for (index, transaction) in input.transactions.iter().enumerate() {
@@ -228,11 +233,24 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
     settle_some(&mut ledger)?;
     rewards::distribute(&mut ledger, fees, input.proposer, input.voters)?;
     Ok(Executed {
-        transactions_root: list_root(input.transactions.iter().map(Verified::id)),
-        receipts_root: list_root(&receipts),
+        transactions: ListRoot::of(input.transactions.iter().map(Verified::id)),
+        receipts_root: ListRoot::of(&receipts),
         receipts,
+        next_seats: ledger.get_or_default(&SeatsKey {})?,
         prepared: state.prepare(input.height, ledger.state.into_changes())?,
     })
+}
+
+/// Punishes what the proposer reports; a block with evidence that does not count is invalid.
+fn report(ledger: &mut Ledger<'_>, input: &Input<'_>) -> Result<(), BlockError> {
+    for (index, evidence) in input.evidence.iter().enumerate() {
+        let reporter = input.proposer.unwrap_or_default();
+        match punish(ledger, evidence, reporter) {
+            Err(Halt::Refused(refusal)) => return Err(BlockError::Evidence { index, refusal }),
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 fn ensure_limits(parameters: &Parameters, transactions: &[Verified]) -> Result<(), BlockError> {

@@ -51,6 +51,7 @@ mod tests {
             DelegationKey::KIND,
             UnbondingKey::KIND,
             SeatsKey::KIND,
+            PastSeatsKey::KIND,
             BondedKey::KIND,
             MisdeedKey::KIND,
             ProposalKey::KIND,

@@ -13,6 +13,7 @@ mod unbond;
 
 pub use bond::Bond;
 pub use delegate::Delegate;
+pub(super) use evidence::punish;
 pub use evidence::{Evidence, Misdeed};
 pub use ready::Ready;
 pub use retract::Retract;
@@ -30,6 +31,7 @@ use crate::coin::{Amount, BasisPoints, Coin, CoinError, mul_div};
 use crate::encoding::{Keyed, Rising};
 use crate::hash::{Domain, Hash};
 use crate::keys::PublicKey;
+use crate::state::{Overlay, StateError, View};
 
 /// How many validators one account may be behind.
 const MAX_DELEGATIONS: usize = 64;
@@ -43,8 +45,10 @@ tables! {
     0x12 DelegationKey { owner: Address, validator: Address } => u128;
     /// What an account will get back from behind a validator.
     0x13 UnbondingKey { validator: Address, release: u64, owner: Address } => Unbonding;
-    /// The validators of the running term.
+    /// The validators of the next height: those of the running term.
     0x14 SeatsKey {} => Seats;
+    /// The validators of the height of the state, where they are others than those of the next.
+    0x17 PastSeatsKey {} => Seats;
     /// All stake behind validators.
     0x15 BondedKey {} => Amount;
     /// A misdeed that was punished, and at what height.
@@ -105,6 +109,25 @@ impl Keyed for Seat {
     }
 }
 
+/// Who validated the height of a state, and who validates the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// The set whose certificate commits the block that made the state.
+    pub last: Seats,
+    /// The set of the next height.
+    pub next: Seats,
+}
+
+impl Validators {
+    /// The sets that a state holds.
+    pub fn of(state: &dyn View) -> Result<Self, StateError> {
+        let state = Overlay::new(state);
+        let next = state.get(&SeatsKey {})?.unwrap_or_default();
+        let last = state.get(&PastSeatsKey {})?.unwrap_or_else(|| next.clone());
+        Ok(Self { last, next })
+    }
+}
+
 /// Where lots and terms are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
 pub struct Schedule {
@@ -122,6 +145,14 @@ pub struct Schedule {
 
 pub(crate) fn current(ledger: &Ledger<'_>) -> Result<Schedule, Halt> {
     ledger.get_or_default(&ScheduleKey {})
+}
+
+/// At the beginning of a block: who validates it are those who validated the last, by its end.
+pub(super) fn keep_seats(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
+    if ledger.get(&PastSeatsKey {})?.is_some() {
+        ledger.remove(&PastSeatsKey {});
+    }
+    Ok(())
 }
 
 /// Begins the next term, and the next lot, where the running one is over.

@@ -177,6 +177,7 @@ fn blocks_have_limits() {
         proposer: None,
         beacon: None,
         voters: &[],
+        evidence: &[],
         transactions: &[],
     };
     let refused = chronolith_chain::ledger::execute(&world.state, &input);

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod blocks_follow_each_other;
+mod certificates_bind;
 mod coin_rules;
+mod committee;
 mod device_and_anchor_rules;
 mod directory_rules;
 mod documents_are_current;

@@ -376,6 +376,7 @@ fn run(state: &mut State, world: &World, height: u64, time_ms: u64, block: &[Ver
         proposer: Some(account(VALIDATOR)),
         beacon: None,
         voters: &voters,
+        evidence: &[],
         transactions: block,
     };
     let executed =
@@ -413,6 +414,7 @@ fn random_actions_conserve_supply_and_replay() {
             proposer: Some(account(VALIDATOR)),
             beacon: None,
             voters: &voters,
+            evidence: &[],
             transactions: &block,
         };
         let executed = execute(&world.state, &input);

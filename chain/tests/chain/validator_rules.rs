@@ -155,6 +155,7 @@ fn a_proposer_reveals_his_beacon_step_by_step() {
             proposer: Some(account(VALIDATOR)),
             beacon: Some(beacon),
             voters: &[],
+            evidence: &[],
             transactions: &[],
         };
         execute(&world.state, &input)

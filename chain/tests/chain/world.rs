@@ -145,6 +145,7 @@ impl World {
             proposer: Some(account(VALIDATOR)),
             beacon: None,
             voters: &voters,
+            evidence: &[],
             transactions: &transactions,
         };
         execute(&self.state, &input)

@@ -19,13 +19,18 @@ impl Hasher for Rfc6962 {
     }
 
     fn concat_and_hash(left: &Digest, right: Option<&Digest>) -> Digest {
-        let Some(right) = right else { return *left };
-        let mut hasher = Sha256::new();
-        hasher.update([1]);
-        hasher.update(left);
-        hasher.update(right);
-        hasher.finalize().into()
+        right.map_or(*left, |right| node_hash(left, right))
     }
+}
+
+/// The hash of a node above two others.
+#[must_use]
+pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    let mut hasher = Sha256::new();
+    hasher.update([1]);
+    hasher.update(left);
+    hasher.update(right);
+    hasher.finalize().into()
 }
 
 /// The hash of a leaf's data.

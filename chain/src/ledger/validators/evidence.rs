@@ -3,6 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::{ConsensusKeyKey, MisdeedKey, slash};
+use crate::address::Address;
 use crate::hash::Domain;
 use crate::keys::PublicKey;
 use crate::ledger::action::Rules;
@@ -18,6 +19,8 @@ use crate::vote::{Proposal, Signed, Vote};
 ///   step, and differ.
 /// - The height is not above the present one, and not longer ago than `unbonding_blocks`.
 /// - Of one key, height and round, one piece of evidence counts.
+/// - It comes in a transaction, or the proposer puts it into his block and is the sender; a block
+///   with evidence that is refused is invalid.
 /// - The validator is barred for ever and loses `double_sign_slash` of all that is behind him, and
 ///   of what is unbonding since that height. Of this the sender gets `reporter_share`; the rest is
 ///   burnt.
@@ -77,20 +80,29 @@ impl Rules for Evidence {
     }
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
-        let place = self.misdeed.place().filter(|_| self.misdeed.chain() == ledger.chain);
-        let (height, round) = place.ok_or(Refusal::Harmless)?;
-        ensure(height <= ledger.height, Refusal::Harmless)?;
-        let window = ledger.parameters.count(ParameterName::UnbondingBlocks);
-        let until = height.saturating_add(window);
-        ensure(ledger.height < until, Refusal::Late { until })?;
-        let owner = ConsensusKeyKey { key: self.key };
-        let validator = ledger.find(&owner, Thing::ConsensusKey)?;
-        let known = MisdeedKey { id: Domain::Vote.hash_of(&(self.key, height, round)).0 };
-        ensure(ledger.get(&known)?.is_none(), Refusal::Exists(Thing::Evidence))?;
-        ensure(self.misdeed.is_by(&self.key), Refusal::Harmless)?;
-        let height_now = ledger.height;
-        ledger.put(&known, &height_now);
-        let share = ledger.parameters.share(ParameterName::DoubleSignSlash);
-        slash(ledger, validator, share, height, call.sender)
+        punish(ledger, self, call.sender)
     }
+}
+
+/// Checks evidence and slashes for it, whether it came in a transaction or in the block itself.
+pub(crate) fn punish(
+    ledger: &mut Ledger<'_>,
+    evidence: &Evidence,
+    reporter: Address,
+) -> Result<(), Halt> {
+    let Evidence { key, misdeed } = evidence;
+    let place = misdeed.place().filter(|_| misdeed.chain() == ledger.chain);
+    let (height, round) = place.ok_or(Refusal::Harmless)?;
+    ensure(height <= ledger.height, Refusal::Harmless)?;
+    let window = ledger.parameters.count(ParameterName::UnbondingBlocks);
+    let until = height.saturating_add(window);
+    ensure(ledger.height < until, Refusal::Late { until })?;
+    let validator = ledger.find(&ConsensusKeyKey { key: *key }, Thing::ConsensusKey)?;
+    let known = MisdeedKey { id: Domain::Vote.hash_of(&(*key, height, round)).0 };
+    ensure(ledger.get(&known)?.is_none(), Refusal::Exists(Thing::Evidence))?;
+    ensure(misdeed.is_by(key), Refusal::Harmless)?;
+    let height_now = ledger.height;
+    ledger.put(&known, &height_now);
+    let share = ledger.parameters.share(ParameterName::DoubleSignSlash);
+    slash(ledger, validator, share, height, reporter)
 }
