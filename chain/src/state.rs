@@ -15,6 +15,7 @@ mod store;
 mod trie;
 mod version;
 
+pub(crate) use backend::FileBackend;
 pub use key::{Key, KeyPart};
 pub use overlay::{Overlay, View};
 pub use proof::{ProofEnd, StateProof, StateProofError, key_hash, value_hash};

@@ -7,12 +7,12 @@ use chronolith_disk::DiskFile;
 use redb::StorageBackend;
 
 /// One file under redb.
-pub(super) struct FileBackend {
+pub(crate) struct FileBackend {
     file: Box<dyn DiskFile>,
 }
 
 impl FileBackend {
-    pub(super) fn new(file: Box<dyn DiskFile>) -> Self {
+    pub(crate) fn new(file: Box<dyn DiskFile>) -> Self {
         Self { file }
     }
 }
