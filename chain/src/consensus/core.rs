@@ -9,6 +9,7 @@
 
 mod context;
 
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arc_malachitebft_core_consensus as malachite;
@@ -171,22 +172,22 @@ impl Core {
         actions: &mut Vec<Action>,
     ) -> Result<(), CoreFailure> {
         let state = &mut self.state;
-        let run = || -> Result<(), CoreError> {
+        let run = || -> Result<(), Box<CoreError>> {
             malachite::process!(
                 input: input,
                 state: state,
                 metrics: &(),
-                with: effect => Ok::<_, CoreError>(answer(effect, signer, actions))
+                with: effect => Ok::<_, Infallible>(answer(effect, signer, actions))
             )
         };
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error @ Error::ReplayDivergence(..))) => {
-                Err(CoreFailure::Diverged(error.to_string()))
-            }
-            // A certificate that was pruned: it proposes without, or not at all.
-            Ok(Err(Error::MissingPolkaCertificate(..))) => Ok(()),
-            Ok(Err(error)) => Err(CoreFailure::Stuck(error.to_string())),
+            Ok(Err(error)) => match *error {
+                Error::ReplayDivergence(..) => Err(CoreFailure::Diverged(error.to_string())),
+                // A certificate that was pruned: nothing is proposed in this round.
+                Error::MissingPolkaCertificate(..) => Ok(()),
+                _ => Err(CoreFailure::Stuck(error.to_string())),
+            },
             Err(panic) => Err(CoreFailure::Panicked(panic_text(panic.as_ref()))),
         }
     }

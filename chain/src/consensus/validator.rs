@@ -164,8 +164,8 @@ pub struct Validator {
     evidence: Vec<Evidence>,
     neighbours: Neighbours,
     stands_aside_until: u64,
-    /// Whether what the core is told comes from the log.
-    is_replaying: bool,
+    /// What the log holds of the height, while it is replayed.
+    recorded: Vec<Event>,
 
     now: Now,
     outputs: Vec<Output>,

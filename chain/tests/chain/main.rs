@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod a_validator_signs_once;
 mod blocks_follow_each_other;
 mod certificates_bind;
 mod coin_rules;
@@ -12,12 +13,16 @@ mod documents_are_current;
 mod encodings_are_canonical;
 mod governance_rules;
 mod malformed_input_is_refused;
+mod mempool_rules;
+mod messages_are_checked;
 mod network;
+mod nodes_catch_up;
 mod power_cuts_lose_no_version;
 mod random;
 mod random_actions_conserve_supply;
 mod rights_rules;
 mod signatures_follow_one_rule;
+mod signing_twice_is_punished;
 mod snapshots_arrive_whole;
 mod states_are_provable;
 mod storage_rules;

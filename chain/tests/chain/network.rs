@@ -7,15 +7,17 @@ use std::sync::Arc;
 use chronolith_chain::coin::Amount;
 use chronolith_chain::consensus::message::{Decided, Message, PeerId};
 use chronolith_chain::consensus::{
-    BeaconChain, Config, ConsensusError, Files, Identity, Input, Now, Output, Timeouts, Validator,
+    BeaconChain, Config, ConsensusError, Files, Identity, Input, Now, Output, Refusal, Timeouts,
+    Validator,
 };
 use chronolith_chain::encoding::{Rising, Text};
 use chronolith_chain::genesis::{Genesis, GenesisAccount, GenesisValidator};
 use chronolith_chain::hash::Hash;
-use chronolith_chain::keys::SecretKey;
+use chronolith_chain::keys::{PublicKey, SecretKey};
 use chronolith_chain::ledger::{Account, AccountKey, Parameters, Transfer, audit, least_fee};
 use chronolith_chain::state::{Options, Overlay};
 use chronolith_chain::transaction::{Body, Transaction};
+use chronolith_chain::vote::{Message as _, Proposal, Step, Vote};
 use chronolith_disk::{Disk, SimDisk};
 
 use crate::world::{BEGIN, PEOPLE, account, consensus_key, key};
@@ -87,8 +89,8 @@ pub(crate) struct Node {
     pub(crate) committed: BTreeMap<u64, Decided>,
     /// What became of what was handed in at it.
     pub(crate) submitted: Vec<bool>,
-    /// What it refused, as text.
-    pub(crate) refused: Vec<String>,
+    /// What it refused.
+    pub(crate) refused: Vec<Refusal>,
     /// What it found out about others.
     pub(crate) evidence: usize,
     /// Whether it said that it stands aside.
@@ -102,6 +104,8 @@ pub(crate) struct Network {
     pub(crate) now: Now,
     pub(crate) config: Config,
     in_flight: VecDeque<(usize, usize, Message)>,
+    /// What each key signed for each step, of all that was ever sent.
+    signed: BTreeMap<(PublicKey, u64, u32, u8), Hash>,
     /// Looks at every message before it is sent: sender, receiver, message; keeps it or not.
     pub(crate) filter: Box<dyn FnMut(usize, usize, &Message) -> bool>,
 }
@@ -109,9 +113,19 @@ pub(crate) struct Network {
 impl Network {
     /// A network of validators, and of nodes that only follow.
     pub(crate) fn new(validators: u8, followers: u8, config: Config) -> Self {
+        Self::on(validators, followers, config, |_| (SimDisk::new(), SimDisk::new()))
+    }
+
+    /// The same, on disks of the caller's choice: of data and guard of each node.
+    pub(crate) fn on(
+        validators: u8,
+        followers: u8,
+        config: Config,
+        disks: impl Fn(u8) -> (SimDisk, SimDisk),
+    ) -> Self {
         let genesis = genesis(validators);
         let node = |number: u8| {
-            let (data, guard) = (SimDisk::new(), SimDisk::new());
+            let (data, guard) = disks(number);
             let identity = (number < validators).then(|| identity(number));
             let validator =
                 Validator::create(&genesis, &files(&data, &guard), identity, config).unwrap();
@@ -125,6 +139,7 @@ impl Network {
             now,
             config,
             in_flight: VecDeque::new(),
+            signed: BTreeMap::new(),
             filter: Box::new(|_, _, _| true),
         };
         for node in 0..network.nodes.len() {
@@ -175,7 +190,7 @@ impl Network {
                 Output::Evidence(_) => self.nodes[node].evidence += 1,
                 Output::Submitted(result) => self.nodes[node].submitted.push(result.is_ok()),
                 Output::Refused { reason, .. } => {
-                    self.nodes[node].refused.push(reason.to_string());
+                    self.nodes[node].refused.push(reason);
                 }
                 Output::StandsAside { .. } => self.nodes[node].stands_aside = true,
             }
@@ -185,6 +200,7 @@ impl Network {
 
     /// Puts a message on its way.
     pub(crate) fn send(&mut self, from: usize, to: usize, message: Message) {
+        self.note_signed(&message);
         if (self.filter)(from, to, &message) {
             // What arrives is what its bytes say.
             let message = Message::decode(&message.encode()).unwrap();
@@ -192,24 +208,57 @@ impl Network {
         }
     }
 
+    /// No honest validator signs two things for one step, whatever happened to it.
+    fn note_signed(&mut self, message: &Message) {
+        let (key, step, hash) = match message {
+            Message::Vote(vote) => {
+                let Vote { height, round, step, .. } = vote.signed.message;
+                let step = if step == Step::Prevote { 1 } else { 2 };
+                (vote.key, (height, round, step), vote.signed.message.signing_hash())
+            }
+            Message::Proposal(proposal) => {
+                let Proposal { height, round, .. } = proposal.signed.message;
+                (proposal.key, (height, round, 0), proposal.signed.message.signing_hash())
+            }
+            _ => return,
+        };
+        let (height, round, step) = step;
+        let before = *self.signed.entry((key, height, round, step)).or_insert(hash);
+        assert_eq!(before, hash, "{key:?} signed twice at height {height}, round {round}");
+    }
+
     /// Delivers a message, or lets time go by until a node wants to be woken; whether there was
     /// anything to do.
     pub(crate) fn step(&mut self) -> bool {
+        self.try_step().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, where a node may fail.
+    pub(crate) fn try_step(&mut self) -> Result<bool, ConsensusError> {
         if let Some((from, to, message)) = self.in_flight.pop_front() {
-            self.give(to, Input::Message { from: PeerId(from as u64), message });
-            return true;
+            self.try_give(to, Input::Message { from: PeerId(from as u64), message })?;
+            return Ok(true);
         }
         let wake = |node: &Node| node.validator.as_ref().and_then(Validator::wake_at);
-        let Some(at) = self.nodes.iter().filter_map(wake).min() else { return false };
+        let Some(at) = self.nodes.iter().filter_map(wake).min() else { return Ok(false) };
         let by = at.saturating_sub(self.now.elapsed_ns);
         self.now.elapsed_ns += by;
         self.now.time_ns += by;
         for node in 0..self.nodes.len() {
             if wake(&self.nodes[node]).is_some_and(|at| at <= self.now.elapsed_ns) {
-                self.give(node, Input::Tick);
+                self.try_give(node, Input::Tick)?;
             }
         }
-        true
+        Ok(true)
+    }
+
+    /// Goes on for some steps.
+    pub(crate) fn run(&mut self, steps: usize) {
+        for _ in 0..steps {
+            if !self.step() {
+                return;
+            }
+        }
     }
 
     /// Runs until every node that is up has committed a height.
@@ -249,7 +298,7 @@ impl Network {
         self.in_flight.retain(|(_, to, _)| *to != node);
     }
 
-    /// Opens a node's files again.
+    /// Opens a node's files again, and connects it.
     pub(crate) fn restart(&mut self, node: usize) -> Result<(), ConsensusError> {
         let Node { data, guard, .. } = &self.nodes[node];
         let files = files(data, guard);
@@ -257,6 +306,7 @@ impl Network {
         let identity = is_validator.then(|| identity(node as u8));
         let validator = Validator::open(&self.genesis, &files, identity, self.config)?;
         self.nodes[node].validator = Some(validator);
+        self.nodes[node].stands_aside = false;
         self.connect(node);
         Ok(())
     }

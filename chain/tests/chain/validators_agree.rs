@@ -18,7 +18,7 @@ fn agree(validators: u8) {
     let root = network.nodes[0].root();
     for node in &network.nodes {
         assert_eq!(node.root(), root);
-        assert_eq!(node.refused, Vec::<String>::new());
+        assert!(node.refused.is_empty(), "{:?}", node.refused);
     }
     let blocks = &network.nodes[0].committed;
     let carried: usize = blocks.values().map(|decided| decided.block.transactions.len()).sum();

@@ -112,11 +112,12 @@ impl Validator {
             return Ok(());
         }
         let height = self.height();
-        self.is_replaying = true;
-        self.core.begin_replay(entries.iter().filter_map(|entry| match entry {
-            Entry::Event(event) => Some(event),
+        let recorded = entries.iter().filter_map(|entry| match entry {
+            Entry::Event(event) => Some(event.clone()),
             Entry::Height(_) | Entry::Block(_) => None,
-        }));
+        });
+        self.recorded = recorded.collect();
+        self.core.begin_replay(self.recorded.iter());
         self.start_core()?;
         for entry in entries {
             if self.height() != height || self.phase != Phase::Running {
@@ -138,7 +139,7 @@ impl Validator {
             }
         }
         self.core.end_replay();
-        self.is_replaying = false;
+        self.recorded.clear();
         Ok(())
     }
 

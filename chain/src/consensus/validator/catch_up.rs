@@ -21,6 +21,8 @@ struct Neighbour {
     since_ns: u64,
     /// When it was told last what there is here.
     told_ns: u64,
+    /// When it was sent a proposed block last.
+    answered_ns: u64,
 }
 
 /// A question that is not answered yet.
@@ -70,6 +72,17 @@ impl Neighbours {
         let is_due = now_ns >= known.told_ns.saturating_add(while_ns);
         if is_due {
             known.told_ns = now_ns;
+        }
+        is_due
+    }
+
+    /// Whether a neighbour may be sent a proposed block; at most once in a while.
+    pub(super) fn may_answer(&mut self, peer: PeerId, now_ns: u64, while_ns: u64) -> bool {
+        self.add(peer);
+        let Some(known) = self.all.get_mut(&peer) else { return false };
+        let is_due = known.answered_ns == 0 || now_ns >= known.answered_ns.saturating_add(while_ns);
+        if is_due {
+            known.answered_ns = now_ns;
         }
         is_due
     }

@@ -189,7 +189,7 @@ impl Validator {
             evidence: Vec::new(),
             neighbours: Neighbours::default(),
             stands_aside_until: 0,
-            is_replaying: false,
+            recorded: Vec::new(),
             now: Now { elapsed_ns: 0, time_ns: 0 },
             outputs: Vec::new(),
             must_sync: false,

@@ -21,6 +21,10 @@ const ATTEMPTS: usize = 32;
 /// The most blocks that are kept without a proposal, of all neighbours and of one.
 const MOST_LOOSE: usize = 8;
 const MOST_LOOSE_OF_ONE: usize = 2;
+/// The most proposals of a round: the second one already proves that its proposer signed twice.
+const MOST_OF_ROUND: usize = 2;
+/// The most blocks that are asked for because of votes.
+const MOST_WANTED: usize = 64;
 
 struct Candidate {
     block: Block,
@@ -31,6 +35,12 @@ struct Candidate {
 struct Proposed {
     proposal: FromValidator<Proposal>,
     arrived_ns: u64,
+}
+
+impl Proposed {
+    fn round(&self) -> u32 {
+        self.proposal.signed.message.round
+    }
 }
 
 /// The blocks that are voted on at a height.
@@ -55,11 +65,22 @@ impl Candidates {
         Some((block, executed?))
     }
 
-    /// Remembers a proposal that was checked.
-    pub(super) fn note_proposal(&mut self, proposal: FromValidator<Proposal>, arrived_ns: u64) {
-        if !self.proposals.iter().any(|known| known.proposal == proposal) {
+    /// Remembers a proposal that was checked; whether it is one of the first of its round.
+    pub(super) fn note_proposal(
+        &mut self,
+        proposal: FromValidator<Proposal>,
+        arrived_ns: u64,
+    ) -> bool {
+        if self.proposals.iter().any(|known| known.proposal == proposal) {
+            return true;
+        }
+        let round = proposal.signed.message.round;
+        let of_round = self.proposals.iter().filter(|known| known.round() == round).count();
+        let has_room = of_round < MOST_OF_ROUND;
+        if has_room {
             self.proposals.push(Proposed { proposal, arrived_ns });
         }
+        has_room
     }
 
     /// The latest proposal of a block.
@@ -73,9 +94,9 @@ impl Candidates {
         self.proposal_of(id).is_some()
     }
 
-    /// Remembers who may have a block.
+    /// Remembers who may have a block that somebody voted for.
     pub(super) fn want(&mut self, id: BlockId, from: PeerId) {
-        if !self.blocks.contains_key(&id) && self.wanted.len() < 64 {
+        if !self.blocks.contains_key(&id) && self.wanted.len() < MOST_WANTED {
             self.wanted.insert(id, from);
         }
     }
@@ -188,7 +209,8 @@ impl Validator {
         block: Block,
     ) -> Result<(), ConsensusError> {
         let id = block.header.id();
-        if self.candidates.blocks.contains_key(&id) {
+        let is_over = block.header.height != self.height();
+        if is_over || self.candidates.blocks.contains_key(&id) {
             return Ok(());
         }
         if !self.candidates.is_proposed(&id) {
@@ -264,15 +286,15 @@ impl Validator {
     ) -> Result<(), ConsensusError> {
         let id = proposal.signed.message.block;
         let arrived_ns = self.now.time_ns;
-        self.candidates.note_proposal(proposal, arrived_ns);
+        let is_noted = self.candidates.note_proposal(proposal, arrived_ns);
         self.tell(Event::Proposal(proposal))?;
-        if self.phase != Phase::Running {
+        if self.phase != Phase::Running || !is_noted {
             return Ok(());
         }
         if self.candidates.blocks.contains_key(&id) {
             return self.judge(proposal, arrived_ns);
         }
-        self.candidates.want(id, from);
+        self.candidates.wanted.insert(id, from);
         for (from, block) in self.candidates.take_loose(&id) {
             self.receive_block(from, block)?;
         }

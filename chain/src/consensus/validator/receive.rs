@@ -222,6 +222,11 @@ impl Validator {
         }
         let proposal = self.candidates.proposal_of(&block).filter(|_| height == self.height());
         let Some(proposal) = proposal else { return Ok(()) };
+        // A short question for a large block: one at a time.
+        let a_while = ns(self.config.timeouts.repeat_ms / 2);
+        if !self.neighbours.may_answer(to, self.now.elapsed_ns, a_while) {
+            return Ok(());
+        }
         let valid_round = proposal.signed.message.valid_round;
         if let Some(polka) = valid_round.and_then(|round| self.core.polka(round, block)) {
             self.send(to, Message::Polka(polka));

@@ -2,7 +2,6 @@
 
 use crate::block::InvalidBlock;
 use crate::certificate::CertificateError;
-use crate::encoding::TooLong;
 use crate::hash::{BlockId, ChainId};
 use crate::keys::PublicKey;
 use crate::mempool::Refused;
@@ -136,9 +135,6 @@ pub enum Refusal {
     /// A transaction is not taken.
     #[error(transparent)]
     Transaction(#[from] Refused),
-    /// A list is too long.
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
 }
 
 impl Refusal {
@@ -151,8 +147,7 @@ impl Refusal {
             | Self::Early { .. }
             | Self::Round { .. }
             | Self::NotProposed { .. }
-            | Self::Unasked
-            | Self::TooLong(_) => false,
+            | Self::Unasked => false,
             Self::Transaction(refused) => matches!(refused, Refused::Signature(_)),
             Self::Block { reason, .. } => !reason.is_local(),
             _ => true,

@@ -64,8 +64,9 @@ impl Validator {
         let mut decision = None;
         for action in actions {
             match action {
-                Action::Log(event) if !self.is_replaying => self.log.append(&Entry::Event(event)),
-                Action::Log(_) => {}
+                // What a replay comes to is in the log already, but for what a crash cut off.
+                Action::Log(event) if self.recorded.contains(&event) => {}
+                Action::Log(event) => self.log.append(&Entry::Event(event)),
                 Action::Publish(message) => self.publish(message),
                 Action::GetValue { round } => self.wanted_round = Some(round),
                 // The block goes out with its proposal.

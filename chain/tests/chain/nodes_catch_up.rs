@@ -1,0 +1,85 @@
+//! Who was away, or never votes, gets the blocks that others have, and checks them.
+
+use chronolith_chain::consensus::message::Message;
+
+use crate::network::{Network, config};
+
+#[test]
+fn a_validator_that_was_away_catches_up_and_votes_again() {
+    let mut network = Network::new(4, 0, config());
+    network.run_to(2);
+    network.stop(3);
+    network.run_to(80);
+    network.restart(3).unwrap();
+    network.run_to(84);
+    assert_eq!(network.nodes[3].committed.len(), 84, "none is missing");
+    assert_eq!(network.nodes[3].root(), network.nodes[0].root());
+}
+
+#[test]
+fn a_node_that_only_follows_has_every_block_and_sends_no_vote() {
+    let mut network = Network::new(4, 1, config());
+    network.filter = Box::new(|from, _, message| {
+        let is_signed = matches!(message, Message::Vote(_) | Message::Proposal(_));
+        assert!(from != 4 || !is_signed);
+        true
+    });
+    network.run_to(6);
+    assert_eq!(network.nodes[4].committed.len(), 6);
+    assert_eq!(network.nodes[4].root(), network.nodes[0].root());
+}
+
+#[test]
+fn a_node_that_hears_no_votes_follows_by_asking() {
+    let mut network = Network::new(4, 1, config());
+    network.filter = Box::new(|_, to, message| {
+        to != 4 || matches!(message, Message::Status(_) | Message::Blocks(_))
+    });
+    network.run_to(6);
+    assert_eq!(network.nodes[4].root(), network.nodes[0].root());
+}
+
+#[test]
+fn who_does_not_answer_is_not_asked_for_ever() {
+    let mut network = Network::new(4, 1, config());
+    network.filter = Box::new(|from, to, message| match message {
+        Message::Blocks(_) => from != 0,
+        Message::Vote(_) | Message::Proposal(_) | Message::Block(_) => to != 4,
+        _ => true,
+    });
+    network.run_to(8);
+}
+
+#[test]
+fn pruned_blocks_are_got_from_another() {
+    let mut network = Network::new(4, 0, config());
+    network.run_to(2);
+    network.stop(3);
+    network.run_to(9);
+    for node in 0..2 {
+        network.nodes[node].validator.as_mut().unwrap().prune(8).unwrap();
+        assert_eq!(network.nodes[node].validator.as_ref().unwrap().blocks().oldest(), 8);
+    }
+    network.restart(3).unwrap();
+    network.run_to(11);
+}
+
+#[test]
+fn an_older_state_is_brought_up_from_the_blocks() {
+    let mut network = Network::new(1, 0, config());
+    network.run_to(2);
+    let old = network.nodes[0].data.read_file("state.redb").unwrap();
+    network.run_to(5);
+    network.stop(0);
+    let disk = network.nodes[0].data.clone();
+    {
+        use chronolith_disk::Disk as _;
+        disk.remove("state.redb").unwrap();
+        let file = disk.open("state.redb").unwrap();
+        file.append(&old).unwrap();
+        file.sync().unwrap();
+    }
+    network.restart(0).unwrap();
+    assert_eq!(network.nodes[0].height().unwrap().0, 6);
+    network.run_to(7);
+}
