@@ -35,6 +35,8 @@ pub enum Domain {
     Beacon,
     /// The mixed randomness that lots are drawn by.
     Seed,
+    /// The numbers that a lot is drawn by.
+    Draw,
     /// The puzzle of a candidate.
     Puzzle,
     /// A set of validators.
@@ -69,6 +71,7 @@ impl Domain {
             Self::LeaseEntries => "chronolith/lease-entries/1",
             Self::Beacon => "chronolith/beacon/1",
             Self::Seed => "chronolith/seed/1",
+            Self::Draw => "chronolith/draw/1",
             Self::Puzzle => "chronolith/puzzle/1",
             Self::ValidatorSet => "chronolith/validator-set/1",
             Self::Certificate => "chronolith/certificate/1",

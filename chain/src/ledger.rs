@@ -58,7 +58,9 @@ pub use storage::{
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{
-    Bond, BondedKey, ConsensusKeyKey, Delegate, DelegationKey, Evidence, Misdeed, MisdeedKey,
-    PastSeatsKey, Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Unbond, Unbonding,
-    UnbondingKey, Validator, ValidatorKey, Validators, beacon_step, puzzle_is_solved,
+    Absence, AbsenceKey, Bond, BondedKey, CandidateKey, ConsensusKeyKey, Contribution, Delegate,
+    DelegationKey, Draw, DrawKey, Drawn, Evidence, Misdeed, MisdeedKey, NextBeacon, PastSeatsKey,
+    Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Slash, SlashKey, Unbond,
+    Unbonding, UnbondingKey, Validator, ValidatorKey, Validators, beacon_step, contribution, draw,
+    puzzle_is_solved,
 };

@@ -18,6 +18,7 @@ pub mod header;
 pub mod history;
 pub mod keys;
 pub mod ledger;
+pub mod light;
 pub mod list;
 pub mod mempool;
 pub mod state;

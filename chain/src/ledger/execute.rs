@@ -10,7 +10,9 @@ use super::parameters::{ParameterName, Parameters, ParametersKey};
 use super::refusal::Refusal;
 use super::rewards;
 use super::storage::settle_some;
-use super::validators::{Evidence, Seats, SeatsKey, advance_schedule, keep_seats, punish, reveal};
+use super::validators::{
+    Evidence, Seats, SeatsKey, end_block, keep_seats, punish, record_absent, reveal,
+};
 use crate::address::Address;
 use crate::coin::Amount;
 use crate::hash::{ChainId, Hash, TransactionId};
@@ -194,8 +196,8 @@ pub fn least_fee(parameters: &Parameters, size: usize, weight: u64) -> Amount {
 
 /// Executes a block on a state, and changes nothing: the result can be committed, or dropped.
 ///
-/// The order is: the schedule of terms, the beacon, the evidence, the transactions, the agenda, the
-/// settlement of leases, the rewards.
+/// The order is: the beacon, who is absent, the evidence, the transactions, the agenda, the
+/// settlement of leases, the rewards, the end of the term.
 ///
 /// # Errors
 /// Where the block as a whole is invalid, or the state cannot be read.
@@ -215,12 +217,12 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
         parameters,
     };
     keep_seats(&mut ledger)?;
-    advance_schedule(&mut ledger)?;
     if let (Some(proposer), Some(beacon)) = (input.proposer, input.beacon)
         && !reveal(&mut ledger, proposer, beacon)?
     {
         return Err(BlockError::Beacon);
     }
+    record_absent(&mut ledger, input.voters)?;
     report(&mut ledger, input)?;
     let mut receipts = Vec::with_capacity(input.transactions.len());
     let mut fees = Amount::ZERO;
@@ -231,7 +233,9 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
     }
     agenda::run(&mut ledger)?;
     settle_some(&mut ledger)?;
-    rewards::distribute(&mut ledger, fees, input.proposer, input.voters)?;
+    let reward = rewards::Block { fees, proposer: input.proposer, voters: input.voters };
+    rewards::distribute(&mut ledger, &reward, input.beacon.is_some())?;
+    end_block(&mut ledger)?;
     Ok(Executed {
         transactions: ListRoot::of(input.transactions.iter().map(Verified::id)),
         receipts_root: ListRoot::of(&receipts),

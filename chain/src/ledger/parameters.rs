@@ -109,6 +109,13 @@ parameters! {
     16 TermsPerLot terms_per_lot: 10, 1, 100, "how many terms a lot has";
     17 ReadyBlocks ready_blocks: 100, 1, 1_000, "how many blocks before the end of a term candidates say that they are ready";
     18 PuzzleBits puzzle_bits: 16, 0, 64, "how many leading zero bits the answer to a candidate's puzzle has";
+    19 Seats seats: 22, 4, 128, "how many validators a term seats, at most";
+    60 ContributionFloor contribution_floor: 0, 0, u128::MAX, "the least contribution of a candidate, in points";
+    61 ScoreFee score_fee: 1_000, 0, 1_000_000, "points for each coin of fees that was burnt";
+    62 ScoreAudit score_audit: 10, 0, 1_000_000, "points for each audit that was passed";
+    63 ScoreBond score_bond: 1, 0, 1_000_000, "points for each coin that was bonded for 86,400 blocks";
+    64 AbsenceShare absence_share: 5_000, 100, 10_000, "the share of a term's votes that a validator may miss, in basis points";
+    65 AbsenceSlash absence_slash: 10, 0, 1_000, "the share of a bond that missing more costs, in basis points";
     20 ProposalDeposit proposal_deposit: 100 * COIN, 1, u128::MAX, "the deposit for a proposal, in motes";
     21 VotingBlocks voting_blocks: 7 * DAY, 5, 59 * DAY, "how many blocks are voted on a proposal; less than unbonding takes";
     22 Quorum quorum: 3_334, 1, 10_000, "the share of bonded stake that must vote, in basis points";

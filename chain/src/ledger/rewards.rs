@@ -3,7 +3,8 @@
 //! A share of the fees is burnt. The rest, and what is minted for a block, goes to the proposer (his
 //! share first) and to those whose votes committed the block before, by what is bonded behind them.
 //! What cannot be divided goes to the proposer; where there is none, nothing is minted and all is
-//! burnt.
+//! burnt. A proposer who does not reveal his beacon gets nothing as one: that part is burnt, so that
+//! hiding it costs as much as not proposing.
 
 use super::call::{Halt, Ledger};
 use super::parameters::ParameterName;
@@ -11,13 +12,21 @@ use super::validators::{ValidatorKey, reward};
 use crate::address::Address;
 use crate::coin::{Amount, Coin};
 
-/// Distributes the fees of a block.
+/// Whom a block's reward goes to.
+pub(super) struct Block<'a> {
+    /// What is left of the fees.
+    pub(super) fees: Amount,
+    pub(super) proposer: Option<Address>,
+    pub(super) voters: &'a [Address],
+}
+
+/// Distributes the reward of a block.
 pub(super) fn distribute(
     ledger: &mut Ledger<'_>,
-    fees: Amount,
-    proposer: Option<Address>,
-    voters: &[Address],
+    block: &Block<'_>,
+    has_revealed: bool,
 ) -> Result<(), Halt> {
+    let Block { fees, proposer, voters } = *block;
     let Some(proposer) = proposer else { return ledger.burn(fees) };
     let issuance = ledger.parameters.amount(ParameterName::Issuance);
     if !issuance.is_zero() {
@@ -40,5 +49,5 @@ pub(super) fn distribute(
         left = left.minus(part)?;
         reward(ledger, voter, part)?;
     }
-    ledger.pay(proposer, Coin::Native, left)
+    if has_revealed { ledger.pay(proposer, Coin::Native, left) } else { ledger.burn(left) }
 }

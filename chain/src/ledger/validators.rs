@@ -4,20 +4,38 @@
 //! make the pool larger and slashing smaller, so both reach everybody without touching everybody.
 //! What is worth less than a mote by rounding stays in the pool.
 
+mod absence;
+mod beacon;
 mod bond;
+mod contribution;
 mod delegate;
 mod evidence;
+mod lot;
 mod ready;
 mod retract;
+mod slashing;
+mod term;
 mod unbond;
 
+pub use absence::{Absence, AbsenceKey};
+pub use beacon::{NextBeacon, beacon_step};
 pub use bond::Bond;
+pub use contribution::{Contribution, contribution};
 pub use delegate::Delegate;
 pub(super) use evidence::punish;
 pub use evidence::{Evidence, Misdeed};
+pub use lot::{CandidateKey, Draw, DrawKey, Drawn, draw, puzzle_is_solved};
 pub use ready::Ready;
 pub use retract::Retract;
+pub use slashing::{Slash, SlashKey};
 pub use unbond::Unbond;
+
+pub(super) use absence::record_absent;
+pub(super) use beacon::reveal;
+pub(super) use slashing::release;
+pub(super) use term::end_block;
+
+use slashing::{join_unbonding, slash};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
@@ -29,7 +47,7 @@ use super::tables::tables;
 use crate::address::Address;
 use crate::coin::{Amount, BasisPoints, Coin, CoinError, mul_div};
 use crate::encoding::{Keyed, Rising};
-use crate::hash::{Domain, Hash};
+use crate::hash::Hash;
 use crate::keys::PublicKey;
 use crate::state::{Overlay, StateError, View};
 
@@ -70,12 +88,30 @@ pub struct Validator {
     pub commission: BasisPoints,
     /// The last revealed element of his beacon chain, or its committed end.
     pub beacon: Hash,
+    /// Another beacon chain, which he goes on with from a later lot.
+    pub next_beacon: Option<NextBeacon>,
     /// The lot for which he solved the puzzle last.
     pub solved_lot: Option<u64>,
     /// The term in which he said last that he is ready for the next.
     pub ready_term: Option<u64>,
     /// Whether he signed twice, and can never serve again.
     pub is_barred: bool,
+    /// How often he was slashed for signing twice.
+    pub slashes: u32,
+    /// Motes bonded times the blocks they were: a part of his contribution.
+    pub stake_blocks: u128,
+    /// The height up to which these are counted.
+    pub counted_to: u64,
+}
+
+impl Validator {
+    /// Counts the stake up to a height; called before it changes.
+    fn accrue(&mut self, height: u64) {
+        let blocks = height.saturating_sub(self.counted_to);
+        self.stake_blocks =
+            self.stake_blocks.saturating_add(self.stake.0.saturating_mul(u128::from(blocks)));
+        self.counted_to = height;
+    }
 }
 
 /// Coin that leaves a validator.
@@ -85,6 +121,8 @@ pub struct Unbonding {
     pub amount: Amount,
     /// The height it left at: it answers for what was signed up to then.
     pub since: u64,
+    /// How often the validator had been slashed when it left; it answers for later ones only.
+    pub slashes: u32,
 }
 
 /// The validators of a term, by their accounts.
@@ -141,6 +179,12 @@ pub struct Schedule {
     pub lot_seed: Hash,
     /// What all beacons revealed so far, mixed.
     pub seed: Hash,
+    /// How many terms the running lot has; 0 counts as 1.
+    pub terms: u32,
+    /// Which of them is running, from 0.
+    pub term_of_lot: u32,
+    /// How many candidates there are for the next lot.
+    pub candidates: u32,
 }
 
 pub(crate) fn current(ledger: &Ledger<'_>) -> Result<Schedule, Halt> {
@@ -153,63 +197,6 @@ pub(super) fn keep_seats(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
         ledger.remove(&PastSeatsKey {});
     }
     Ok(())
-}
-
-/// Begins the next term, and the next lot, where the running one is over.
-pub(super) fn advance_schedule(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
-    let mut schedule = current(ledger)?;
-    let term = ledger.parameters.count(ParameterName::TermBlocks);
-    if ledger.height < schedule.term_start.saturating_add(term) {
-        return Ok(());
-    }
-    schedule.term += 1;
-    schedule.term_start = ledger.height;
-    let terms = ledger.parameters.count(ParameterName::TermsPerLot).max(1);
-    if schedule.term / terms > schedule.lot {
-        schedule.lot = schedule.term / terms;
-        schedule.lot_seed = schedule.seed;
-    }
-    ledger.put(&ScheduleKey {}, &schedule);
-    Ok(())
-}
-
-/// Mixes a proposer's revealed preimage into the seed; says whether it is the next of his chain.
-pub(super) fn reveal(
-    ledger: &mut Ledger<'_>,
-    proposer: Address,
-    value: Hash,
-) -> Result<bool, Halt> {
-    let key = ValidatorKey { validator: proposer };
-    let Some(mut validator) = ledger.get(&key)? else { return Ok(false) };
-    if beacon_step(&value) != validator.beacon {
-        return Ok(false);
-    }
-    validator.beacon = value;
-    ledger.put(&key, &validator);
-    let mut schedule = current(ledger)?;
-    schedule.seed = Domain::Seed.hash_of(&(schedule.seed, value));
-    ledger.put(&ScheduleKey {}, &schedule);
-    Ok(true)
-}
-
-/// The element of a beacon chain that follows from its preimage.
-#[must_use]
-pub fn beacon_step(preimage: &Hash) -> Hash {
-    Domain::Beacon.hash(&preimage.0)
-}
-
-/// Whether an answer solves the puzzle of a lot for a candidate.
-#[must_use]
-pub fn puzzle_is_solved(seed: &Hash, candidate: Address, answer: u64, bits: u64) -> bool {
-    let hash = Domain::Puzzle.hash_of(&(seed, candidate, answer));
-    let mut zeros = 0;
-    for byte in hash.0 {
-        zeros += u64::from(byte.leading_zeros());
-        if byte != 0 {
-            break;
-        }
-    }
-    zeros >= bits
 }
 
 fn change_bonded(
@@ -239,6 +226,7 @@ pub(super) fn add_stake(
         mul_div(amount.0, behind.shares, behind.stake.0)?
     };
     ensure(shares > 0, Refusal::Zero)?;
+    behind.accrue(ledger.height);
     behind.shares = behind.shares.checked_add(shares).ok_or(CoinError::Overflow)?;
     behind.stake = behind.stake.plus(amount)?;
     ledger.put(&key, &behind);
@@ -276,6 +264,7 @@ pub(super) fn remove_stake(
     };
     let have = Amount(mul_div(held, behind.stake.0, behind.shares)?);
     ensure(shares <= held, CoinError::Short { have, need: amount }.into())?;
+    behind.accrue(ledger.height);
     behind.shares -= shares;
     if behind.shares == 0 {
         amount = behind.stake;
@@ -291,59 +280,11 @@ pub(super) fn remove_stake(
 
     let wait = ledger.parameters.count(ParameterName::UnbondingBlocks);
     let (since, release) = (ledger.height, ledger.height.saturating_add(wait));
-    let key = UnbondingKey { validator, release, owner };
-    match ledger.get(&key)? {
-        Some(Unbonding { amount: before, .. }) => {
-            let amount = before.plus(amount)?;
-            ledger.put(&key, &Unbonding { amount, since });
-            Ok(())
-        }
-        None => {
-            ledger.put(&key, &Unbonding { amount, since });
-            ledger.schedule(release, Task::Release { validator, height: release, owner })
-        }
+    let unbonding = Unbonding { amount, since, slashes: behind.slashes };
+    if join_unbonding(ledger, UnbondingKey { validator, release, owner }, unbonding)? {
+        return Ok(());
     }
-}
-
-/// Pays out what was unbonded.
-pub(super) fn release(
-    ledger: &mut Ledger<'_>,
-    validator: Address,
-    release: u64,
-    owner: Address,
-) -> Result<(), Halt> {
-    let key = UnbondingKey { validator, release, owner };
-    let Some(unbonding) = ledger.get(&key)? else { return Ok(()) };
-    ledger.remove(&key);
-    ledger.pay(owner, Coin::Native, unbonding.amount)
-}
-
-/// Takes a share of all that is behind a validator, and of what left since `height`.
-fn slash(
-    ledger: &mut Ledger<'_>,
-    validator: Address,
-    share: BasisPoints,
-    height: u64,
-    reporter: Address,
-) -> Result<(), Halt> {
-    let key = ValidatorKey { validator };
-    let mut behind = ledger.find(&key, Thing::Validator)?;
-    let from_stake = behind.stake.basis_points(share)?;
-    behind.stake = behind.stake.minus(from_stake)?;
-    behind.is_barred = true;
-    ledger.put(&key, &behind);
-    change_bonded(ledger, |bonded| bonded.minus(from_stake))?;
-    let mut slashed = from_stake;
-    let leaving = ledger.state.scan::<UnbondingKey>(&validator.0, usize::MAX)?;
-    for (key, unbonding) in leaving.into_iter().filter(|(_, leaving)| leaving.since >= height) {
-        let part = unbonding.amount.basis_points(share)?;
-        let amount = unbonding.amount.minus(part)?;
-        ledger.put(&key, &Unbonding { amount, ..unbonding });
-        slashed = slashed.plus(part)?;
-    }
-    let reward = slashed.basis_points(ledger.parameters.share(ParameterName::ReporterShare))?;
-    ledger.pay(reporter, Coin::Native, reward)?;
-    ledger.burn(slashed.minus(reward)?)
+    ledger.schedule(release, Task::Release { validator, height: release, owner })
 }
 
 /// Gives a validator his part of a block's reward: the commission to his account, the rest to all
@@ -358,6 +299,7 @@ pub(super) fn reward(
     let Some(mut behind) = behind else { return ledger.pay(validator, Coin::Native, part) };
     let commission = part.basis_points(behind.commission)?;
     let rest = part.minus(commission)?;
+    behind.accrue(ledger.height);
     behind.stake = behind.stake.plus(rest)?;
     ledger.put(&key, &behind);
     change_bonded(ledger, |bonded| bonded.plus(rest))?;

@@ -15,7 +15,7 @@ use chronolith_chain::history::{History, Nodes, Position};
 use chronolith_chain::keys::{PublicKey, SecretKey, Signature};
 use chronolith_chain::ledger::{
     Account, AccountKey, Action, Evidence, Executed, ParameterChange, ParameterName, Parameters,
-    ParametersKey, Receipt, ValidatorKey, Validators, audit, beacon_step, least_fee,
+    ParametersKey, Receipt, ScheduleKey, ValidatorKey, Validators, audit, beacon_step, least_fee,
 };
 use chronolith_chain::state::{Key, Options, State, View as _};
 use chronolith_chain::transaction::{Body, Transaction};
@@ -41,7 +41,6 @@ impl Nodes for AllNodes {
 
 /// The chain.
 pub(crate) struct Committee {
-    #[expect(dead_code, reason = "the light client begins with it")]
     pub(crate) genesis: Genesis,
     pub(crate) state: State,
     pub(crate) tip: Tip,
@@ -161,12 +160,13 @@ impl Committee {
 
     /// The preimage of a person's last revealed beacon.
     fn next_beacon(&mut self, person: u8) -> Option<Hash> {
+        let lot = self.get(&ScheduleKey {}).unwrap_or_default().lot;
         let chain = self.beacons.entry(person).or_insert_with(|| beacon_chain(person));
         let bytes =
             self.state.get_bytes(&ValidatorKey { validator: account(person) }.to_bytes()).unwrap();
         let known: chronolith_chain::ledger::Validator =
             decode("a validator", &bytes?, usize::MAX).unwrap();
-        let at = chain.iter().position(|hash| *hash == known.beacon)?;
+        let at = chain.iter().position(|hash| *hash == known.beacon_in(lot))?;
         chain.get(at + 1).copied()
     }
 

@@ -12,6 +12,8 @@ mod directory_rules;
 mod documents_are_current;
 mod encodings_are_canonical;
 mod governance_rules;
+mod light_clients_believe_only_proofs;
+mod lots_are_drawn;
 mod malformed_input_is_refused;
 mod mempool_rules;
 mod messages_are_checked;

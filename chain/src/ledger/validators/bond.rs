@@ -2,7 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{ConsensusKeyKey, Validator, ValidatorKey, add_stake, current, puzzle_is_solved};
+use super::lot::{enlist, puzzle_is_solved};
+use super::{ConsensusKeyKey, ScheduleKey, Validator, ValidatorKey, add_stake, current};
 use crate::coin::{Amount, BasisPoints};
 use crate::hash::Hash;
 use crate::keys::PublicKey;
@@ -18,6 +19,7 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The consensus key belongs to no other validator; an earlier key of the sender's stays his, so
 ///   that what it signed can be held against him.
 /// - The beacon is the end of a hash chain: each block he proposes reveals the preimage of the last.
+///   A chain other than the present one counts from the next lot on.
 /// - The answer to the puzzle is for the seed of the present lot: the hash of seed, sender and
 ///   answer begins with `puzzle_bits` zero bits. Without an answer he is no candidate for the next.
 /// - The commission is at most one hundred percent.
@@ -46,7 +48,9 @@ impl Rules for Bond {
             Refusal::Exists(Thing::ConsensusKey),
         )?;
         let key = ValidatorKey { validator: call.sender };
-        let mut validator = match ledger.get(&key)? {
+        let found = ledger.get(&key)?;
+        let is_new = found.is_none();
+        let mut validator = match found {
             Some(validator) => validator,
             None => {
                 let least = ledger.parameters.amount(ParameterName::MinimumBond);
@@ -55,15 +59,19 @@ impl Rules for Bond {
             }
         };
         ensure(!validator.is_barred, Refusal::Status(Thing::Validator))?;
+        let mut schedule = current(ledger)?;
         if let Some(answer) = self.puzzle {
-            let schedule = current(ledger)?;
             let bits = ledger.parameters.count(ParameterName::PuzzleBits);
             let is_solved = puzzle_is_solved(&schedule.lot_seed, call.sender, answer, bits);
             ensure(is_solved, Refusal::Puzzle)?;
+            if validator.solved_lot != Some(schedule.lot) {
+                enlist(ledger, &mut schedule, call.sender)?;
+                ledger.put(&ScheduleKey {}, &schedule);
+            }
             validator.solved_lot = Some(schedule.lot);
         }
         validator.consensus_key = self.consensus_key;
-        validator.beacon = self.beacon;
+        validator.commit_beacon(self.beacon, schedule.lot, is_new);
         validator.commission = self.commission;
         ledger.put(&key_owner, &call.sender);
         ledger.put(&key, &validator);

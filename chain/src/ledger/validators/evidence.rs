@@ -21,9 +21,9 @@ use crate::vote::{Proposal, Signed, Vote};
 /// - Of one key, height and round, one piece of evidence counts.
 /// - It comes in a transaction, or the proposer puts it into his block and is the sender; a block
 ///   with evidence that is refused is invalid.
-/// - The validator is barred for ever and loses `double_sign_slash` of all that is behind him, and
-///   of what is unbonding since that height. Of this the sender gets `reporter_share`; the rest is
-///   burnt.
+/// - The validator is barred for ever and loses `double_sign_slash` of all that is behind him. What
+///   is unbonding since that height loses the same share when it is paid out. Of this the sender
+///   gets `reporter_share`; the rest is burnt. One validator is slashed 16 times at most.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Evidence {
     /// The consensus key that signed both.
