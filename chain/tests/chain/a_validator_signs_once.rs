@@ -74,7 +74,7 @@ fn a_power_cut_at_every_operation_of_a_lone_validator_loses_nothing() {
 
 #[test]
 fn a_power_cut_at_every_operation_of_one_of_four_makes_it_sign_nothing_twice() {
-    let operations = cut_everywhere(4, &[CrashMode::DropAll, CrashMode::Torn]);
+    let operations = cut_everywhere(4, &[CrashMode::DropUnsynced, CrashMode::Torn]);
     println!("{operations} operations");
     assert!(operations > 50);
 }
@@ -89,8 +89,8 @@ fn power_cuts_of_all_at_once_lose_no_height() {
         for node in 0..4 {
             network.stop(node);
             let Some(up) = network.nodes.get_mut(node) else { continue };
-            up.data = up.data.crash(CrashMode::DropAll, 1);
-            up.guard = up.guard.crash(CrashMode::DropAll, 1);
+            up.data = up.data.crash(CrashMode::DropUnsynced, 1);
+            up.guard = up.guard.crash(CrashMode::DropUnsynced, 1);
         }
         for node in 0..4 {
             network.restart(node).unwrap();

@@ -97,6 +97,9 @@ pub(crate) struct Node {
     pub(crate) stands_aside: bool,
 }
 
+/// Whether a message from a node to another gets through.
+type Filter = dyn FnMut(usize, usize, &Message) -> bool;
+
 /// All nodes, and what is on its way between them.
 pub(crate) struct Network {
     pub(crate) genesis: Genesis,
@@ -107,7 +110,7 @@ pub(crate) struct Network {
     /// What each key signed for each step, of all that was ever sent.
     signed: BTreeMap<(PublicKey, u64, u32, u8), Hash>,
     /// Looks at every message before it is sent: sender, receiver, message; keeps it or not.
-    pub(crate) filter: Box<dyn FnMut(usize, usize, &Message) -> bool>,
+    pub(crate) filter: Box<Filter>,
 }
 
 impl Network {
