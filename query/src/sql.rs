@@ -25,6 +25,8 @@ mod planner;
 mod problem;
 mod scan;
 mod session;
+#[cfg(test)]
+mod stock;
 mod system;
 mod table;
 mod watch;

@@ -51,7 +51,7 @@ const SORT_BUFFER_BYTES: usize = 1 << 20;
 const TEMPORARY_BYTES_MAX: u64 = 8 << 30;
 /// The stack of the threads that plan and run queries: bytes. Planning recurses over expressions
 /// of up to as many levels as [`guard`] lets through.
-const STACK_BYTES: usize = 64 << 20;
+pub(super) const STACK_BYTES: usize = 64 << 20;
 
 /// A database that answers SQL.
 ///
@@ -184,7 +184,7 @@ async fn begin(context: &SessionContext, sql: &str) -> PlanResult<SendableRecord
 }
 
 /// What all queries of a session share.
-fn state(threads: usize) -> SessionState {
+pub(super) fn state(threads: usize) -> SessionState {
     let mut config = SessionConfig::new()
         .with_target_partitions(threads)
         .with_information_schema(true)
