@@ -5,6 +5,8 @@
 //! elapsed time from it, buckets of days and months follow the calendar, so that a day on which
 //! clocks change has 23 or 25 hours.
 
+use std::fmt;
+
 use chronolith_engine::Every;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -25,7 +27,7 @@ pub(crate) enum Width {
 }
 
 /// How times are put into buckets.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Buckets {
     width: Width,
     /// A time that a bucket begins at.
@@ -34,6 +36,20 @@ pub(crate) struct Buckets {
     offset_ns: i64,
     /// `None` is UTC.
     zone: Option<TimeZone>,
+}
+
+impl fmt::Display for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.width {
+            Width::Nanoseconds(length) => write!(f, "{:?}", SignedDuration::from_nanos(length))?,
+            Width::Days(days) => write!(f, "{days} days")?,
+            Width::Months(months) => write!(f, "{months} months")?,
+        }
+        match self.zone.as_ref().and_then(TimeZone::iana_name) {
+            Some(zone) => write!(f, " in {zone}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Width {
@@ -83,16 +99,24 @@ impl Buckets {
 
     /// The same buckets as the engine's, where it has them.
     pub(crate) fn every(&self) -> Option<Every> {
-        if self.zone.is_some() {
-            return None;
-        }
-        match (self.width, self.origin_ns, self.offset_ns) {
-            (Width::Months(months), None, 0) => Some(Every::Months(u32::try_from(months).ok()?)),
-            (Width::Months(_), ..) => None,
-            (Width::Nanoseconds(length), None, 0) => Some(Every::Nanoseconds(length)),
-            (width, origin_ns, offset_ns) => {
+        match (self.width, &self.zone) {
+            (Width::Months(months), None) if self.origin_ns.is_none() && self.offset_ns == 0 => {
+                Some(Every::Months(u32::try_from(months).ok()?))
+            }
+            // What follows the calendar is not always equally long.
+            (Width::Months(_), _) | (Width::Days(_), Some(_)) => None,
+            (Width::Nanoseconds(length), None)
+                if self.origin_ns.is_none() && self.offset_ns == 0 =>
+            {
+                Some(Every::Nanoseconds(length))
+            }
+            (width, zone) => {
                 let length_ns = width.fixed_ns()?;
-                let origin_ns = origin_ns.unwrap_or(MONDAY_NS).checked_add(offset_ns)?;
+                let usual_ns = match zone {
+                    None => MONDAY_NS,
+                    Some(zone) => instant(monday(), zone)?,
+                };
+                let origin_ns = self.origin_ns.unwrap_or(usual_ns).checked_add(self.offset_ns)?;
                 Some(Every::NanosecondsFrom { length_ns, origin_ns })
             }
         }
@@ -101,11 +125,19 @@ impl Buckets {
     /// The first nanosecond of the bucket that a time falls into; `None` outside of what
     /// timestamps can say.
     pub(crate) fn start_of(&self, time_ns: i64) -> Option<i64> {
-        let time_ns = time_ns.checked_sub(self.offset_ns)?;
+        let time_ns = time_ns.saturating_sub(self.offset_ns);
+        let months = |width: i32, zone: &TimeZone| -> Option<i64> {
+            let first = first_of_month(self.first_of_months(time_ns, width, zone)?);
+            // Buckets that reach beyond the beginning of time are cut off there.
+            Some(first.and_then(|first| instant(first, zone)).unwrap_or(i64::MIN))
+        };
         let start_ns = match (&self.zone, self.width) {
-            (None, Width::Months(width)) => self.start_of_months(time_ns, width, &TimeZone::UTC)?,
-            (Some(zone), Width::Months(width)) => self.start_of_months(time_ns, width, zone)?,
-            (Some(zone), Width::Days(width)) => self.start_of_days(time_ns, width, zone)?,
+            (None, Width::Months(width)) => months(width, &TimeZone::UTC)?,
+            (Some(zone), Width::Months(width)) => months(width, zone)?,
+            (Some(zone), Width::Days(width)) => {
+                let first = self.first_of_days(time_ns, width, zone);
+                first.and_then(|first| instant(first, zone)).unwrap_or(i64::MIN)
+            }
             (None, width) => {
                 floor(time_ns, width.fixed_ns()?, self.origin_ns.unwrap_or(MONDAY_NS))?
             }
@@ -117,43 +149,44 @@ impl Buckets {
                 floor(time_ns, length, origin_ns)?
             }
         };
-        start_ns.checked_add(self.offset_ns)
+        Some(start_ns.saturating_add(self.offset_ns))
     }
 
-    /// The first nanosecond of the bucket behind the one that begins at a time.
+    /// The first nanosecond of the bucket behind the one that a time falls into, where the time is
+    /// the beginning of its bucket, or is cut off at the beginning of time.
     pub(crate) fn next(&self, start_ns: i64) -> Option<i64> {
-        let plain_ns = start_ns.checked_sub(self.offset_ns)?;
+        let plain_ns = start_ns.saturating_sub(self.offset_ns);
         let next_ns = match (&self.zone, self.width) {
             (None, Width::Nanoseconds(_) | Width::Days(_)) | (_, Width::Nanoseconds(_)) => {
                 plain_ns.checked_add(self.width.fixed_ns()?)?
             }
             (Some(zone), Width::Days(width)) => {
-                let day =
-                    civil(plain_ns, zone)?.checked_add(jiff::Span::new().try_days(width).ok()?);
+                let first = self.first_of_days(plain_ns, width, zone)?;
+                let day = first.checked_add(jiff::Span::new().try_days(width).ok()?);
                 instant(day.ok()?, zone)?
             }
             (zone, Width::Months(width)) => {
                 let zone = zone.clone().unwrap_or(TimeZone::UTC);
-                let civil = civil(plain_ns, &zone)?;
-                let month = month_number(civil.date()) + i64::from(width);
-                instant(first_of_month(month)?, &zone)?
+                let first = self.first_of_months(plain_ns, width, &zone)?;
+                instant(first_of_month(first + i64::from(width))?, &zone)?
             }
         };
         next_ns.checked_add(self.offset_ns)
     }
 
-    fn start_of_months(&self, time_ns: i64, width: i32, zone: &TimeZone) -> Option<i64> {
+    /// The number of the first month of a bucket.
+    fn first_of_months(&self, time_ns: i64, width: i32, zone: &TimeZone) -> Option<i64> {
         let origin = match self.origin_ns {
             Some(origin_ns) => month_number(civil(origin_ns, zone)?.date()),
             None => 2000 * 12,
         };
         let month = month_number(civil(time_ns, zone)?.date());
         let width = i64::from(width);
-        let start = (month - origin).div_euclid(width) * width + origin;
-        instant(first_of_month(start)?, zone)
+        Some((month - origin).div_euclid(width) * width + origin)
     }
 
-    fn start_of_days(&self, time_ns: i64, width: i32, zone: &TimeZone) -> Option<i64> {
+    /// The local time at which a bucket of days begins.
+    fn first_of_days(&self, time_ns: i64, width: i32, zone: &TimeZone) -> Option<DateTime> {
         let origin = match self.origin_ns {
             Some(origin_ns) => civil(origin_ns, zone)?,
             None => monday(),
@@ -162,8 +195,7 @@ impl Buckets {
         let days = elapsed.as_nanos().div_euclid(i128::from(DAY_NS));
         let first = days.div_euclid(i128::from(width)) * i128::from(width);
         let hours = i64::try_from(first).ok()?.checked_mul(24)?;
-        let start = origin.checked_add(SignedDuration::from_hours(hours)).ok()?;
-        instant(start, zone)
+        origin.checked_add(SignedDuration::from_hours(hours)).ok()
     }
 }
 

@@ -6,7 +6,7 @@ mod ends;
 mod histogram;
 pub(crate) mod latest;
 mod numbers;
-mod points;
+pub(crate) mod points;
 mod sliding;
 mod total;
 

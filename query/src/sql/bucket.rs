@@ -6,9 +6,11 @@
 //! [`operator`] answers it, or where only the latest records are asked for, [`latest`]; what the rule does not recognise stays DataFusion's, with equal answers.
 
 mod call;
+mod cut;
 mod latest;
 mod operator;
 mod rule;
+mod walk;
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! What the bucket operator answers, plain DataFusion over the same rows answers as well.
 
-use crate::fixture::{Random, expect_same, fixture};
+use crate::fixture::{Fixture, Random, expect_same, fixture, year};
 
 #[test]
 fn both_ways_give_the_same_answer() {
@@ -17,6 +17,7 @@ fn both_ways_give_the_same_answer() {
             ", INTERVAL '17 seconds'",
             ", 'UTC'",
             ", 'Asia/Kolkata'",
+            ", 'Asia/Kolkata', INTERVAL '17 seconds'",
         ]);
         let bucket = format!("time_bucket('{width}', time{more})");
         let keys = random.choose(&["", "device, ", "site, device, ", "unit, "]);
@@ -33,10 +34,18 @@ fn both_ways_give_the_same_answer() {
         // for each device only.
         let ends =
             if keys.contains("device") { ", first(value, time), last(value, time)" } else { "" };
-        let calls = format!(
+        let all = format!(
             "count(*), count(value), sum(value), avg(value), min(value), max(value), \
              stddev(value){ends}"
         );
+        // Of one metric each, so that the operator walks them.
+        let ways = "rate(value, time), increase(value, time), delta(value, time), \
+                    time_weighted_avg(value, time), time_weighted_avg(value, time, 'linear')";
+        let calls = match random.below(4) {
+            0 if keys.contains("device") => ways.to_owned(),
+            1 if keys.contains("device") => format!("{ways}, {all}"),
+            _ => all,
+        };
         let calls = calls.as_str();
         let query = |table: &str, calls: &str| match random_group(keys, &bucket) {
             None => format!("SELECT {calls} FROM {table} WHERE {condition}"),
@@ -46,13 +55,58 @@ fn both_ways_give_the_same_answer() {
         };
         let sql = query(name, calls);
         let plain = query(&format!("(SELECT * FROM {name} LIMIT 1000000000)"), calls);
-        let plan = fixture.rows(&format!("EXPLAIN {sql}"));
-        replaced += usize::from(format!("{plan:?}").contains("BucketAggregate"));
-        let plan = format!("{:?}", fixture.rows(&format!("EXPLAIN {plain}")));
-        assert!(!plan.contains("BucketAggregate"), "{plain}");
-        expect_same(&sql, &fixture.sorted(&sql), &fixture.sorted(&plain));
+        replaced += usize::from(both(&fixture, &sql, &plain));
     }
-    assert!(replaced >= 40, "the operator was used only {replaced} times");
+    assert!(replaced >= 70, "the operator was used only {replaced} times");
+}
+
+/// Compares a query with one that the operator must not answer; whether it answered the first.
+fn both(fixture: &Fixture, sql: &str, plain: &str) -> bool {
+    let uses = |sql: &str| {
+        let plan = format!("{:?}", fixture.rows(&format!("EXPLAIN {sql}")));
+        plan.contains("BucketAggregate")
+    };
+    assert!(!uses(plain), "{plain}");
+    expect_same(sql, &fixture.sorted(sql), &fixture.sorted(plain));
+    uses(sql)
+}
+
+#[test]
+fn calendars_are_the_operators_too() {
+    let fixture = year();
+    let calls = "count(*), sum(value), min(value), first(value, time), rate(value, time), \
+                 time_weighted_avg(value, time, 'linear')";
+    let zones = ["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"];
+    for width in ["1h", "7h", "1d", "3d", "1w", "1mo", "5mo", "1y", "200y"] {
+        for zone in zones {
+            for more in ["", ", TIMESTAMP '2025-03-07T11:00:00Z'", ", INTERVAL '-90 minutes'"] {
+                let query = |table: &str| {
+                    format!(
+                        "SELECT device, time_bucket('{width}', time, '{zone}'{more}) AS b, {calls} \
+                         FROM {table} WHERE time >= '2025-01-17T03:00:00Z' GROUP BY device, b"
+                    )
+                };
+                let plain = query("(SELECT * FROM temperature LIMIT 1000000000)");
+                let sql = query("temperature");
+                assert!(both(&fixture, &sql, &plain), "{sql}");
+            }
+        }
+    }
+}
+
+#[test]
+fn months_from_an_origin_are_the_operators_too() {
+    let fixture = year();
+    for more in ["TIMESTAMP '2024-11-05T00:00:00Z'", "INTERVAL '36 hours'"] {
+        let query = |table: &str| {
+            format!(
+                "SELECT time_bucket('2mo', time, {more}) AS b, count(*), avg(value), max(value) \
+                 FROM {table} GROUP BY b"
+            )
+        };
+        let plain = query("(SELECT * FROM temperature LIMIT 1000000000)");
+        assert!(both(&fixture, &query("temperature"), &plain), "{more}");
+    }
 }
 
 /// The keys of a group; none at all where there is neither a key nor a bucket.

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 };
 
 use super::time_argument;
+use super::total::Total;
 
 pub(super) fn rate() -> AggregateUDF {
     AggregateUDF::new_from_impl(Points::new(Path::Rate))
@@ -37,11 +38,29 @@ pub(super) fn time_weighted_avg() -> AggregateUDF {
 
 /// What is asked of the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Path {
+pub(crate) enum Path {
     Rate,
     Increase,
     Delta,
     Weighted,
+}
+
+impl Path {
+    const ALL: [Self; 4] = [Self::Rate, Self::Increase, Self::Delta, Self::Weighted];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Increase => "increase",
+            Self::Delta => "delta",
+            Self::Weighted => "time_weighted_avg",
+        }
+    }
+
+    /// The one of a name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|path| path.name() == name)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -58,12 +77,7 @@ impl Points {
 
 impl AggregateUDFImpl for Points {
     fn name(&self) -> &str {
-        match self.path {
-            Path::Rate => "rate",
-            Path::Increase => "increase",
-            Path::Delta => "delta",
-            Path::Weighted => "time_weighted_avg",
-        }
+        self.path.name()
     }
 
     fn signature(&self) -> &Signature {
@@ -107,8 +121,8 @@ impl AggregateUDFImpl for Points {
 }
 
 /// How a value stands until the next.
-#[derive(Debug, Clone, Copy)]
-enum Method {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
     /// It stays as it is.
     Locf,
     /// It goes straight to the next.
@@ -116,7 +130,7 @@ enum Method {
 }
 
 impl Method {
-    fn named(text: &str) -> Result<Self> {
+    pub(crate) fn named(text: &str) -> Result<Self> {
         match text.trim_matches('\'') {
             "locf" => Ok(Self::Locf),
             "linear" => Ok(Self::Linear),
@@ -146,36 +160,65 @@ impl Collected {
     fn result(&mut self) -> Option<f64> {
         // A stable sort of what is mostly sorted already; equal times keep the order they came in.
         self.points.sort_by_key(|(time_ns, _)| *time_ns);
-        let (first, last) = (*self.points.first()?, *self.points.last()?);
-        let steps = || self.points.windows(2).map(|pair| (pair[0], pair[1]));
-        let span = seconds(first.0, last.0);
-        if self.path == Path::Weighted {
-            if span == 0.0 {
-                return Some(last.1);
-            }
-            let mut area = super::total::Total::default();
-            for ((from_ns, from), (to_ns, to)) in steps() {
-                let height = match self.method {
+        let mut way = Way::new(self.path, self.method);
+        for (time_ns, value) in &self.points {
+            way.add(*time_ns, *value);
+        }
+        way.result()
+    }
+}
+
+/// A way through points that come in the order of time: no more is held than its two ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    path: Path,
+    method: Method,
+    /// The first and the last point.
+    ends: Option<((i64, f64), (i64, f64))>,
+    is_single: bool,
+    /// What has risen, or the area below the way: value times seconds.
+    total: Total,
+}
+
+impl Way {
+    pub(crate) fn new(path: Path, method: Method) -> Self {
+        Self { path, method, ends: None, is_single: true, total: Total::default() }
+    }
+
+    pub(crate) fn add(&mut self, time_ns: i64, value: f64) {
+        let point = (time_ns, value);
+        let Some((first, last)) = self.ends else {
+            self.ends = Some((point, point));
+            return;
+        };
+        self.is_single = false;
+        let (from_ns, from) = last;
+        match (self.path, self.method) {
+            (Path::Delta, _) => {}
+            (Path::Weighted, method) => {
+                let height = match method {
                     Method::Locf => from,
-                    Method::Linear => f64::midpoint(from, to),
+                    Method::Linear => f64::midpoint(from, value),
                 };
-                area.add(height * seconds(from_ns, to_ns));
+                self.total.add(height * seconds(from_ns, time_ns));
             }
-            return Some(area.value() / span);
+            (Path::Rate | Path::Increase, _) => {
+                self.total.add(if value < from { value } else { value - from });
+            }
         }
-        if self.points.len() < 2 {
-            return None;
-        }
-        if self.path == Path::Delta {
-            return Some(last.1 - first.1);
-        }
-        let mut increase = super::total::Total::default();
-        for ((_, from), (_, to)) in steps() {
-            increase.add(if to < from { to } else { to - from });
-        }
+        self.ends = Some((first, point));
+    }
+
+    pub(crate) fn result(&self) -> Option<f64> {
+        let (first, last) = self.ends?;
+        let span = seconds(first.0, last.0);
         match self.path {
-            Path::Increase => Some(increase.value()),
-            _ => (span > 0.0).then(|| increase.value() / span),
+            Path::Weighted if span == 0.0 => Some(last.1),
+            Path::Weighted => Some(self.total.value() / span),
+            _ if self.is_single => None,
+            Path::Delta => Some(last.1 - first.1),
+            Path::Increase => Some(self.total.value()),
+            Path::Rate => (span > 0.0).then(|| self.total.value() / span),
         }
     }
 }

@@ -6,21 +6,40 @@ use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, UInt64Array, new_null_array,
 };
 use arrow::datatypes::DataType;
-use chronolith_engine::{Aggregated, Bucket, Function, Kind, Value};
+use chronolith_engine::{Aggregated, Function, Kind, Value};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 
+use crate::sql::aggregates::points::{Method, Path};
 use crate::sql::columns::{Shape, Source};
 
-/// An aggregate that the engine answers.
+/// An aggregate that the operator answers.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    pub(super) function: Function,
+    pub(super) ask: Ask,
     /// Whether the call looks at values, whose kind must then be the column's.
     pub(super) shape: Option<Shape>,
     pub(super) data_type: DataType,
+}
+
+/// How it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// By the engine.
+    Function(Function),
+    /// By a walk over the records of one metric.
+    Way(Path, Method),
+}
+
+impl Ask {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Function(function) => function.name(),
+            Self::Way(path, _) => path.name(),
+        }
+    }
 }
 
 /// The engine's function for a call, where there is one that answers the same.
@@ -32,6 +51,9 @@ pub(super) fn call(
         return None;
     }
     let mut arguments = aggregate.expressions();
+    if let Some(path) = Path::named(aggregate.fun().name()) {
+        return way(path, &arguments, source, aggregate.field().data_type().clone());
+    }
     if aggregate.fun().name().starts_with("stddev") {
         // DataFusion takes integers as floats here, and so does the engine.
         arguments = arguments.iter().map(as_number).collect();
@@ -69,7 +91,32 @@ pub(super) fn call(
     if shape == Some(Shape::Kind(Kind::Bytes)) {
         return None;
     }
-    Some(Call { function, shape, data_type: aggregate.field().data_type().clone() })
+    let ask = Ask::Function(function);
+    Some(Call { ask, shape, data_type: aggregate.field().data_type().clone() })
+}
+
+/// The call of a function of the way that values take.
+fn way(
+    path: Path,
+    arguments: &[Arc<dyn PhysicalExpr>],
+    source: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Source>,
+    data_type: DataType,
+) -> Option<Call> {
+    let [value, time, more @ ..] = arguments else { return None };
+    let method = match more {
+        [] => Method::Locf,
+        [method] => {
+            let text = method.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned();
+            Method::named(&text).ok()?
+        }
+        _ => return None,
+    };
+    match (source(&as_number(value))?, source(time)?) {
+        (Source::Value(shape @ Shape::Kind(kind)), Source::Time) if kind.is_number() => {
+            Some(Call { ask: Ask::Way(path, method), shape: Some(shape), data_type })
+        }
+        _ => None,
+    }
 }
 
 /// What an expression is a float of.
@@ -86,28 +133,30 @@ pub(super) fn column(expression: &Arc<dyn PhysicalExpr>) -> Option<usize> {
 }
 
 impl Call {
-    /// The call's values over some buckets.
-    pub(super) fn values(&self, buckets: &[Bucket]) -> Result<ArrayRef> {
-        let values = || buckets.iter().map(|bucket| bucket.get(self.function));
+    /// The call's values from those of some buckets.
+    pub(super) fn column(
+        &self,
+        values: impl ExactSizeIterator<Item = Option<Aggregated>>,
+    ) -> Result<ArrayRef> {
         Ok(match &self.data_type {
-            DataType::Float64 => Arc::new(values().map(float).collect::<Float64Array>()),
-            DataType::Int64 => Arc::new(values().map(signed).collect::<Int64Array>()),
-            DataType::UInt64 => Arc::new(values().map(unsigned).collect::<UInt64Array>()),
-            DataType::Boolean => Arc::new(values().map(flag).collect::<BooleanArray>()),
+            DataType::Float64 => Arc::new(values.map(float).collect::<Float64Array>()),
+            DataType::Int64 => Arc::new(values.map(signed).collect::<Int64Array>()),
+            DataType::UInt64 => Arc::new(values.map(unsigned).collect::<UInt64Array>()),
+            DataType::Boolean => Arc::new(values.map(flag).collect::<BooleanArray>()),
             DataType::Decimal128(38, 0) => {
-                let sums: Decimal128Array = values().map(exact).collect();
+                let sums: Decimal128Array = values.map(exact).collect();
                 Arc::new(sums.with_precision_and_scale(38, 0)?)
             }
-            DataType::Utf8 if !buckets.is_empty() => {
-                ScalarValue::iter_to_array(values().map(|value| ScalarValue::Utf8(text(value))))?
+            DataType::Utf8 if values.len() > 0 => {
+                ScalarValue::iter_to_array(values.map(|value| ScalarValue::Utf8(text(value))))?
             }
-            other => new_null_array(other, buckets.len()),
+            other => new_null_array(other, values.len()),
         })
     }
 
     /// The call's value over nothing at all.
     pub(super) fn of_nothing(&self) -> Result<ArrayRef> {
-        if self.function == Function::Count {
+        if self.ask == Ask::Function(Function::Count) {
             return Ok(Arc::new(Int64Array::from(vec![0])));
         }
         Ok(new_null_array(&self.data_type, 1))

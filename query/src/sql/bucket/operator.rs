@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
-use chronolith_engine::{Aggregation, Bucket, Every, Function, MetricId, ReadReport, combine};
+use chronolith_engine::{Aggregated, Aggregation, Bucket, Function, MetricId, ReadReport, combine};
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -16,7 +16,10 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
-use super::call::Call;
+use super::call::{Ask, Call};
+use super::cut::{Cut, Run};
+use super::walk::{Walked, walk};
+use crate::sql::aggregates::points::Way;
 use crate::sql::catalog::read_error;
 use crate::sql::columns::{Source, repeated, time_array};
 use crate::sql::leaf::{counted, leaf_methods};
@@ -62,7 +65,7 @@ pub(super) struct BucketAggregate {
     input: Arc<ScanInput>,
     keys: Vec<Key>,
     calls: Vec<Call>,
-    every: Every,
+    cut: Cut,
     groups: Vec<Arc<Vec<Group>>>,
     metrics: ExecutionPlanMetricsSet,
     properties: Arc<PlanProperties>,
@@ -73,7 +76,7 @@ impl BucketAggregate {
         input: Arc<ScanInput>,
         keys: Vec<Key>,
         calls: Vec<Call>,
-        every: Every,
+        cut: Cut,
         schema: SchemaRef,
         partitions: usize,
     ) -> Self {
@@ -91,26 +94,16 @@ impl BucketAggregate {
         ));
         let groups = groups.into_iter().map(Arc::new).collect();
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { input, keys, calls, every, groups, metrics, properties }
+        Self { input, keys, calls, cut, groups, metrics, properties }
     }
 }
 
 impl DisplayAs for BucketAggregate {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: usize = self.groups.iter().map(|groups| groups.len()).sum();
-        let calls: Vec<&str> = self.calls.iter().map(|call| call.function.name()).collect();
+        let calls: Vec<&str> = self.calls.iter().map(|call| call.ask.name()).collect();
         write!(f, "BucketAggregate: metrics={}, groups={groups}", self.input.series.len())?;
-        match self.every {
-            Every::Nanoseconds(length_ns) | Every::NanosecondsFrom { length_ns, .. } => {
-                write!(
-                    f,
-                    ", every={:?}",
-                    std::time::Duration::from_nanos(length_ns.unsigned_abs())
-                )?;
-            }
-            Every::Months(months) => write!(f, ", every={months} months")?,
-            _ => {}
-        }
+        write!(f, "{}", self.cut)?;
         fmt_range(f, &self.input.conditions)?;
         write!(f, ", functions=[{}]", calls.join(", "))
     }
@@ -132,13 +125,20 @@ impl ExecutionPlan for BucketAggregate {
             return internal_err!("there is no partition {partition}");
         };
         let schema = Arc::clone(self.properties.equivalence_properties().schema());
-        let functions: Vec<Function> = self.calls.iter().map(|call| call.function).collect();
+        let (mut functions, mut ways) = (Vec::new(), Vec::new());
+        for call in &self.calls {
+            match call.ask {
+                Ask::Function(function) => functions.push(function),
+                Ask::Way(path, method) => ways.push(Way::new(path, method)),
+            }
+        }
         let rows = Rows {
             input: Arc::clone(&self.input),
             keys: self.keys.clone(),
             calls: self.calls.clone(),
-            every: self.every,
+            cut: self.cut.clone(),
             functions,
+            ways,
             groups: Arc::clone(groups),
             next_group: 0,
             slices: None,
@@ -161,8 +161,9 @@ struct Rows {
     input: Arc<ScanInput>,
     keys: Vec<Key>,
     calls: Vec<Call>,
-    every: Every,
+    cut: Cut,
     functions: Vec<Function>,
+    ways: Vec<Way>,
     groups: Arc<Vec<Group>>,
     next_group: usize,
     /// What is left of the group before `next_group`: from a time, up to the last.
@@ -173,6 +174,20 @@ struct Rows {
     memory: MemoryReservation,
     watch: Arc<Watch>,
     is_done: bool,
+}
+
+/// What a group has in some buckets: of the engine and of walks, for the same buckets where both
+/// are asked for.
+#[derive(Default)]
+struct Found {
+    buckets: Vec<Bucket>,
+    walked: Walked,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.buckets.is_empty() && self.walked.is_empty()
+    }
 }
 
 impl Rows {
@@ -210,9 +225,11 @@ impl Rows {
         if from_ns > to_ns || metrics.is_empty() {
             return Ok(None);
         }
-        let Some(length_ns) = length(self.every) else { return Ok(Some((from_ns, to_ns))) };
-        let fits = |from: i64, to: i64| to.saturating_sub(from) / length_ns < SLICE_BUCKETS;
-        if fits(from_ns, to_ns) {
+        let is_short = match (&self.cut, self.cut.length_ns()) {
+            (_, Some(length_ns)) => to_ns.saturating_sub(from_ns) / length_ns < SLICE_BUCKETS,
+            (cut, None) => !matches!(cut, Cut::Uneven(_)),
+        };
+        if is_short {
             return Ok(Some((from_ns, to_ns)));
         }
         let mut span: Option<(i64, i64)> = None;
@@ -230,49 +247,80 @@ impl Rows {
 
     /// Where a part that begins at a time ends: before the bucket that would be one too many.
     fn slice_end(&self, from_ns: i64, to_ns: i64) -> i64 {
-        let Some(length_ns) = length(self.every) else { return to_ns };
-        let origin_ns = match self.every {
-            Every::NanosecondsFrom { origin_ns, .. } => origin_ns,
-            // Monday, 2000-01-03.
-            _ => 946_857_600_000_000_000,
-        };
-        let (length, origin) = (i128::from(length_ns), i128::from(origin_ns));
-        let start = (i128::from(from_ns) - origin).div_euclid(length) * length + origin;
-        let end = start + length * i128::from(SLICE_BUCKETS) - 1;
-        i64::try_from(end.min(to_ns.into())).unwrap_or(to_ns)
+        let Some(length_ns) = self.cut.length_ns() else { return to_ns };
+        let (_, last_ns) = self.cut.bucket(from_ns);
+        let more = i128::from(length_ns) * i128::from(SLICE_BUCKETS - 1);
+        i64::try_from((i128::from(last_ns) + more).min(to_ns.into())).unwrap_or(to_ns)
     }
 
-    fn aggregate(&self, group: &Group, from_ns: i64, to_ns: i64) -> Result<Vec<Bucket>> {
+    fn aggregate(&self, group: &Group, from_ns: i64, to_ns: i64) -> Result<Found> {
         if from_ns > to_ns {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
-        let (every, functions) = (self.every, self.functions.clone());
-        let aggregation = Aggregation { from_ns, to_ns, every, functions };
-        let mut merged: Vec<Bucket> = Vec::new();
+        let mut found = Found::default();
+        let snapshot = &self.input.lookup.snapshot;
+        // Ways alone need nothing of the engine.
+        let runs = match self.functions.is_empty() && !self.ways.is_empty() {
+            true => Vec::new(),
+            false => self.cut.runs(from_ns, to_ns),
+        };
         for metric in &group.metrics {
             self.watch.check()?;
             let mut report = ReadReport::default();
-            let snapshot = &self.input.lookup.snapshot;
-            let one = snapshot.aggregate_one(*metric, &aggregation, &mut report);
-            let one = one.map_err(read_error)?;
+            let mut one: Vec<Bucket> = Vec::new();
+            for Run { every, from_ns, to_ns } in &runs {
+                let (from_ns, to_ns, every) = (*from_ns, *to_ns, *every);
+                let functions = self.functions.clone();
+                let aggregation = Aggregation { from_ns, to_ns, every, functions };
+                let some = snapshot.aggregate_one(*metric, &aggregation, &mut report);
+                one.append(&mut some.map_err(read_error)?);
+                self.memory
+                    .try_resize((found.buckets.len() + one.len()) * 2 * size_of::<Bucket>())?;
+            }
+            if !self.ways.is_empty() {
+                let range = (from_ns, to_ns);
+                let (cut, ways, watch) = (&self.cut, &self.ways, &self.watch);
+                found.walked = walk(snapshot, *metric, range, cut, ways, watch, &mut report)?;
+            }
             self.counters.add(report);
-            self.memory.try_resize((merged.len() + one.len()) * 2 * size_of::<Bucket>())?;
-            merged = if merged.is_empty() { one } else { combine(&[merged, one]) };
+            found.buckets = match found.buckets.is_empty() {
+                true => one,
+                false => combine(&[std::mem::take(&mut found.buckets), one]),
+            };
         }
-        Ok(merged)
+        Ok(found)
     }
 
-    fn batch(&self, group: &Group, buckets: &[Bucket]) -> Result<RecordBatch> {
-        let is_nothing = buckets.is_empty();
-        let rows = if is_nothing { 1 } else { buckets.len() };
+    fn batch(&self, group: &Group, found: &Found) -> Result<RecordBatch> {
+        let (buckets, walked) = (&found.buckets, &found.walked);
+        let is_nothing = found.is_empty();
+        let rows = buckets.len().max(walked.len()).max(1);
+        let starts = || match buckets.is_empty() {
+            true => walked.iter().map(|(start_ns, _)| *start_ns).collect(),
+            false => buckets.iter().map(|bucket| bucket.start_ns).collect(),
+        };
         let mut labels = group.keys.iter();
         let key = |key: &Key| match key {
             Key::Label(_) => repeated(labels.next().and_then(Option::as_deref), rows),
-            Key::Bucket => Ok(time_array(buckets.iter().map(|bucket| bucket.start_ns).collect())),
+            Key::Bucket => Ok(time_array(starts())),
         };
         let mut columns: Vec<ArrayRef> = self.keys.iter().map(key).collect::<Result<_>>()?;
+        let mut ways = 0;
         for call in &self.calls {
-            columns.push(if is_nothing { call.of_nothing()? } else { call.values(buckets)? });
+            columns.push(match call.ask {
+                _ if is_nothing => call.of_nothing()?,
+                Ask::Function(function) => {
+                    call.column(buckets.iter().map(|bucket| bucket.get(function)))?
+                }
+                Ask::Way(..) => {
+                    let at = ways;
+                    ways += 1;
+                    let result = |(_, results): &(i64, Vec<Option<f64>>)| {
+                        results.get(at).copied().flatten().map(Aggregated::Float)
+                    };
+                    call.column(walked.iter().map(result))?
+                }
+            });
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
@@ -293,23 +341,15 @@ impl Rows {
             };
             let groups = Arc::clone(&self.groups);
             let group = &groups[group];
-            let buckets = self.aggregate(group, from_ns, to_ns)?;
-            if !buckets.is_empty() || self.keys.is_empty() {
-                let batch = self.batch(group, &buckets)?;
+            let found = self.aggregate(group, from_ns, to_ns)?;
+            if !found.is_empty() || self.keys.is_empty() {
+                let batch = self.batch(group, &found)?;
                 if batch.num_columns() == 0 {
                     return Ok(Some(batch));
                 }
                 self.ready.push_batch(batch)?;
             }
         }
-    }
-}
-
-/// The length of buckets that are all equally long.
-const fn length(every: Every) -> Option<i64> {
-    match every {
-        Every::Nanoseconds(length_ns) | Every::NanosecondsFrom { length_ns, .. } => Some(length_ns),
-        _ => None,
     }
 }
 

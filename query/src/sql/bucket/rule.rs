@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chronolith_engine::Every;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::config::ConfigOptions;
@@ -13,9 +12,11 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
-use super::call::{call, column};
+use super::call::{Ask, call, column};
+use super::cut::Cut;
 use super::latest::{LatestScan, part};
-use super::operator::{BucketAggregate, Key};
+use super::operator::{BucketAggregate, Key, grouped};
+use crate::calendar::Buckets;
 use crate::sql::columns::{Shape, Source};
 use crate::sql::functions::time_bucket::{TimeBucket, buckets};
 use crate::sql::scan::RecordScan;
@@ -80,13 +81,13 @@ fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn Exec
         };
         scan.source(below).cloned()
     };
-    let mut every = None;
+    let mut cut: Option<Buckets> = None;
     let mut keys = Vec::new();
     for (expression, _) in groups.expr() {
         let expression = below(expression, projection);
         let key = match source(expression) {
             Some(source) if source.is_label() => Key::Label(source),
-            _ => match bucket(expression, scan, &mut every) {
+            _ => match bucket(expression, scan, &mut cut) {
                 Some(key) => key,
                 None => return Ok(None),
             },
@@ -98,7 +99,7 @@ fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn Exec
     let fits =
         |shape: Shape| series.iter().all(|series| Shape::Kind(series.definition.kind) == shape);
     let parts = bottom.aggr_expr().iter().map(|aggregate| part(aggregate, source));
-    if let (None, Some(parts)) = (every, parts.collect::<Option<Vec<_>>>())
+    if let (None, Some(parts)) = (&cut, parts.collect::<Option<Vec<_>>>())
         && !parts.is_empty()
         && parts.iter().filter_map(|(_, shape)| *shape).all(fits)
     {
@@ -111,9 +112,14 @@ fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn Exec
     if !calls.iter().filter_map(|call| call.shape).all(fits) {
         return Ok(None);
     }
-    let every = every.unwrap_or(Every::Everything);
+    // Metrics side by side would have to be joined by time.
+    let walks = calls.iter().any(|call| matches!(call.ask, Ask::Way(..)));
+    if walks && grouped(scan.input(), &keys).iter().any(|group| group.metrics.len() > 1) {
+        return Ok(None);
+    }
+    let cut = cut.map_or(Cut::Whole, Cut::new);
     let (input, schema) = (Arc::clone(scan.input()), top.schema());
-    Ok(Some(Arc::new(BucketAggregate::new(input, keys, calls, every, schema, partitions))))
+    Ok(Some(Arc::new(BucketAggregate::new(input, keys, calls, cut, schema, partitions))))
 }
 
 /// The scan that an aggregation reads, and the projection between them.
@@ -142,7 +148,7 @@ fn below<'a>(
 fn bucket(
     expression: &Arc<dyn PhysicalExpr>,
     scan: &RecordScan,
-    every: &mut Option<Every>,
+    cut: &mut Option<Buckets>,
 ) -> Option<Key> {
     let function = expression.downcast_ref::<ScalarFunctionExpr>()?;
     if !function.fun().inner().is::<TimeBucket>() {
@@ -156,10 +162,10 @@ fn bucket(
         Some(expression.downcast_ref::<Literal>()?.value().clone())
     };
     let more = more.iter().map(literal).collect::<Option<Vec<_>>>()?;
-    let found = buckets(function.fun().name(), &literal(width)?, &more).ok()?.every()?;
-    if every.is_some_and(|every| every != found) {
+    let found = buckets(function.fun().name(), &literal(width)?, &more).ok()?;
+    if cut.as_ref().is_some_and(|cut| *cut != found) {
         return None;
     }
-    *every = Some(found);
+    *cut = Some(found);
     Some(Key::Bucket)
 }
