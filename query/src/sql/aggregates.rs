@@ -6,6 +6,7 @@ mod ends;
 mod histogram;
 pub(crate) mod latest;
 mod numbers;
+mod one;
 pub(crate) mod points;
 mod sliding;
 mod total;

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
 use datafusion::execution::context::QueryPlanner;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use super::asof::planner::AsOfPlanner;
-use super::gapfill::planner::GapFillPlanner;
+use super::{asof, gapfill};
 
 /// Plans queries with gaps to fill and as-of joins.
 #[derive(Debug)]
@@ -24,10 +24,28 @@ impl QueryPlanner for Planner {
         plan: &LogicalPlan,
         session: &dyn Session,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![
-            Arc::new(GapFillPlanner),
-            Arc::new(AsOfPlanner),
-        ]);
+        let planner = DefaultPhysicalPlanner::with_extension_planners(vec![Arc::new(Nodes)]);
         planner.create_physical_plan(plan, session).await
+    }
+}
+
+/// Makes operators of the nodes of this crate.
+struct Nodes;
+
+#[async_trait]
+impl ExtensionPlanner for Nodes {
+    async fn plan_extension(
+        &self,
+        _: &dyn PhysicalPlanner,
+        node: &dyn UserDefinedLogicalNode,
+        _: &[&LogicalPlan],
+        inputs: &[Arc<dyn ExecutionPlan>],
+        session: &dyn Session,
+        _: &PhysicalPlanningContext,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        match gapfill::planner::plan(node, inputs, session)? {
+            Some(operator) => Ok(Some(operator)),
+            None => asof::planner::plan(node, inputs, session),
+        }
     }
 }

@@ -16,3 +16,4 @@ mod hostile_queries_are_errors;
 mod limits_hold;
 mod plans_use_the_index_and_statistics;
 mod problems_show_the_place;
+mod windows_grow_and_slide;

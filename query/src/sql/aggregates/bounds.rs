@@ -13,6 +13,8 @@ use datafusion::logical_expr::{
     Signature, StatisticsArgs,
 };
 
+use super::one::One;
+
 /// The same function, skipping NaN.
 pub(super) fn skipping_nan(inner: Arc<AggregateUDF>) -> AggregateUDF {
     AggregateUDF::new_from_impl(Bound { inner })
@@ -118,7 +120,7 @@ impl AggregateUDFImpl for Bound {
 }
 
 /// A bound of each group; NaN where it has no number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Groups {
     side: Side,
     bounds: Vec<f64>,
@@ -177,34 +179,6 @@ impl GroupsAccumulator for Groups {
 
     fn size(&self) -> usize {
         self.bounds.capacity() * size_of::<f64>()
-    }
-}
-
-/// The bound of everything.
-#[derive(Debug)]
-struct One(Groups);
-
-impl Accumulator for One {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = vec![0; values.first().map_or(0, |values| values.len())];
-        self.0.update_batch(values, &rows, None, 1)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let bound = self.0.bounds.first().copied().filter(|bound| !bound.is_nan());
-        Ok(ScalarValue::Float64(bound))
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self) + GroupsAccumulator::size(&self.0)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        Ok(vec![self.evaluate()?])
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.update_batch(states)
     }
 }
 

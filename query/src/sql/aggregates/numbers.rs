@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
 };
 
+use super::one::One;
 use super::sliding::SlidingNumbers;
 use super::total::Total;
 
@@ -118,7 +119,9 @@ impl AggregateUDFImpl for Numbers {
         if args.is_distinct {
             return Ok(Box::new(Distinct::new(groups(self.output, &args)?)));
         }
-        Ok(Box::new(One(groups(self.output, &args)?)))
+        let mut one = groups(self.output, &args)?;
+        one.resize(1);
+        Ok(Box::new(One(one)))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
@@ -154,14 +157,14 @@ fn groups(output: Output, args: &AccumulatorArgs) -> Result<Groups> {
 }
 
 /// Sums of groups.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Totals {
     Float(Vec<Total>),
     Exact(Vec<i128>),
 }
 
 /// Sums and counts of groups.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Groups {
     output: Output,
     totals: Totals,
@@ -348,41 +351,6 @@ impl GroupsAccumulator for Groups {
     }
 }
 
-/// The sum of everything.
-#[derive(Debug)]
-struct One(Groups);
-
-impl One {
-    fn rows(values: &[ArrayRef]) -> Vec<usize> {
-        vec![0; values.first().map_or(0, |values| values.len())]
-    }
-}
-
-impl Accumulator for One {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.0.update_batch(values, &Self::rows(values), None, 1)
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.0.resize(1);
-        ScalarValue::try_from_array(&self.0.evaluate(EmitTo::All)?, 0)
-    }
-
-    fn size(&self) -> usize {
-        size_of_val(self) + GroupsAccumulator::size(&self.0)
-    }
-
-    fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        self.0.resize(1);
-        let arrays = self.0.state(EmitTo::All)?;
-        arrays.iter().map(|array| ScalarValue::try_from_array(array, 0)).collect()
-    }
-
-    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        self.0.merge_batch(states, &Self::rows(states), 1)
-    }
-}
-
 /// The sum of every value once: DataFusion plans most of them away, not those beside others.
 #[derive(Debug)]
 struct Distinct {
@@ -411,7 +379,7 @@ impl Accumulator for Distinct {
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
         self.groups.resize(1);
-        ScalarValue::try_from_array(&self.groups.evaluate(EmitTo::All)?, 0)
+        ScalarValue::try_from_array(&self.groups.clone().evaluate(EmitTo::All)?, 0)
     }
 
     fn size(&self) -> usize {
