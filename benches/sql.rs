@@ -66,6 +66,48 @@ fn fleet(criterion: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+/// What the operator has to do more for: calendars, ways through the values, and wide tables, which
+/// stay DataFusion's.
+fn reach(criterion: &mut Criterion<CpuTime>) {
+    let (db, _database) = match std::env::var_os("CHRONOLITH_FLEET") {
+        Some(path) => (Db::open(path, Options::read_only()).unwrap(), None),
+        None => {
+            let database = common::sealed(common::options(), &common::rows());
+            (database.db.clone(), Some(database))
+        }
+    };
+    let speed = db.select(&Selector::all().name("speed")).unwrap();
+    let records = speed.iter().map(|id| db.metric_statistics(*id).unwrap().records).sum();
+    let sql = Sql::new(db).unwrap();
+    let mut group = criterion.benchmark_group("sql reach");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(records));
+    for (name, bucket, calls) in [
+        ("days in Berlin", "time_bucket('1d', time, 'Europe/Berlin')", "avg(value)"),
+        ("rate per 5 min", "time_bucket('5m', time)", "rate(value, time)"),
+        ("weighted per 5 min", "time_bucket('5m', time)", "time_weighted_avg(value, time)"),
+    ] {
+        for (way, table) in [
+            ("operator", "speed"),
+            ("plain datafusion", "(SELECT * FROM speed LIMIT 1000000000000)"),
+        ] {
+            let text = format!("SELECT device, {bucket} AS b, {calls} FROM {table} GROUP BY 1, 2");
+            group.bench_function(format!("{name}: {way}"), |bencher| {
+                bencher.iter(|| answer(&sql, &text));
+            });
+        }
+    }
+    if let Some(class) = sql.tables().into_iter().find(|table| table == "fleet") {
+        let text = format!(
+            "SELECT device, time_bucket('5m', time) AS b, avg(speed) FROM {class} GROUP BY 1, 2"
+        );
+        group.bench_function("wide avg per 5 min: plain datafusion", |bencher| {
+            bencher.iter(|| answer(&sql, &text));
+        });
+    }
+    group.finish();
+}
+
 /// Values that cost next to nothing to decode: what is left is the operator's own loop.
 fn without_decoding(criterion: &mut Criterion<CpuTime>) {
     const RECORDS: i64 = 10_000_000;
@@ -107,6 +149,6 @@ fn without_decoding(criterion: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = common::cpu::criterion();
-    targets = fleet, without_decoding
+    targets = fleet, reach, without_decoding
 }
 criterion_main!(benches);
