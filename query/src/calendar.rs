@@ -125,6 +125,7 @@ impl Buckets {
     /// The first nanosecond of the bucket that a time falls into; `None` outside of what
     /// timestamps can say.
     pub(crate) fn start_of(&self, time_ns: i64) -> Option<i64> {
+        let given_ns = time_ns;
         let time_ns = time_ns.saturating_sub(self.offset_ns);
         let months = |width: i32, zone: &TimeZone| -> Option<i64> {
             let first = first_of_month(self.first_of_months(time_ns, width, zone)?);
@@ -149,7 +150,8 @@ impl Buckets {
                 floor(time_ns, length, origin_ns)?
             }
         };
-        Some(start_ns.saturating_add(self.offset_ns))
+        let start_ns = start_ns.saturating_add(self.offset_ns);
+        Some(if start_ns > given_ns { i64::MIN } else { start_ns })
     }
 
     /// The first nanosecond of the bucket behind the one that a time falls into, where the time is

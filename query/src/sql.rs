@@ -29,6 +29,7 @@ mod session;
 mod stock;
 mod system;
 mod table;
+mod threads;
 mod watch;
 mod wide;
 

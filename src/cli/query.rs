@@ -2,6 +2,7 @@
 
 mod cells;
 mod format;
+mod memory;
 mod prompt;
 
 use std::fs::File;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chronolith_engine::Every;
-use chronolith_query::{Answer, Limits, Sql};
+use chronolith_query::{Answer, Canceller, Limits, QueryError, Sql};
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
@@ -103,9 +104,9 @@ impl QueryCommand {
         if self.promql.is_given() {
             return self.answer_promql(format);
         }
-        let sql = Sql::new(self.database.read()?)?;
+        memory::bound(self.memory);
         let text = match self.sql.as_deref() {
-            None if io::stdin().is_terminal() => return prompt::run(&sql, self.limits(), format),
+            None if io::stdin().is_terminal() => return prompt::run(self, format),
             None | Some("-") => io::read_to_string(io::stdin()).context("cannot read the query")?,
             Some(text) => text.to_owned(),
         };
@@ -117,9 +118,8 @@ impl QueryCommand {
         if is_file && self.output.is_none() && io::stdout().is_terminal() {
             bail!("a terminal cannot show this format; add --output FILE");
         }
-        let answer = sql.query(&text, &self.limits())?;
-        let _interrupt = Interrupt::new(&answer);
-        match &self.output {
+        let sql = Sql::new(self.database.read()?)?;
+        guarded(&sql, &text, &self.limits(), |answer| match &self.output {
             None => write(answer, format, io::stdout()),
             Some(path) => {
                 let file = File::create(path);
@@ -131,7 +131,7 @@ impl QueryCommand {
                 }
                 written
             }
-        }?;
+        })?;
         Ok(Outcome::Done)
     }
 
@@ -207,12 +207,32 @@ fn write(answer: Answer, format: Format, out: impl Write + Send) -> Result<u64> 
     Ok(rows)
 }
 
+/// Answers a query that Ctrl-C ends, and the memory of the process.
+fn guarded(
+    sql: &Sql,
+    text: &str,
+    limits: &Limits,
+    write: impl FnOnce(Answer) -> Result<u64>,
+) -> Result<u64> {
+    let canceller = Canceller::default();
+    let _interrupt = Interrupt::new(&canceller);
+    let memory = memory::MemoryWatch::new(limits.memory_bytes, canceller.clone());
+    let answered = sql.cancellable_query(text, limits, &canceller);
+    let answered = answered.map_err(anyhow::Error::from).and_then(write);
+    if answered.is_err() && memory.is_exceeded() {
+        let limit_bytes = limits.memory_bytes;
+        let detail = "the whole process holds half as much again".to_owned();
+        return Err(QueryError::TooMuchMemory { limit_bytes, detail }.into());
+    }
+    answered
+}
+
 /// While it is held, Ctrl-C ends a query instead of the program.
 struct Interrupt(Option<signal_hook::SigId>);
 
 impl Interrupt {
-    fn new(answer: &Answer) -> Self {
-        let flag = answer.canceller().flag();
+    fn new(canceller: &Canceller) -> Self {
+        let flag = canceller.flag();
         Self(signal_hook::flag::register(signal_hook::consts::SIGINT, flag).ok())
     }
 }

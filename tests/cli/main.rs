@@ -16,6 +16,8 @@ mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
 mod exports_keep_every_name;
+#[cfg(all(feature = "sql", target_os = "linux"))]
+mod hostile_sql_stays_within_memory;
 mod inputs_are_accounted_for;
 mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;

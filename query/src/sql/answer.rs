@@ -1,45 +1,50 @@
 //! Answers: the batches of a running query, with the limits kept.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::DataFusionError;
+use datafusion::common::{DataFusionError, exec_err};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
-use tokio::runtime::Runtime;
+use futures::{FutureExt, StreamExt};
 
 use super::error::QueryError;
 use super::problem::execution_error;
 use super::session::Limits;
+use super::threads::Threads;
 use super::watch::Watch;
 
 /// The rows of a query as Arrow record batches, in order. Dropping it ends the query.
 pub struct Answer {
     schema: SchemaRef,
     stream: Option<SendableRecordBatchStream>,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Threads>,
     watch: Arc<Watch>,
     limits: Limits,
     rows: u64,
 }
 
-/// Ends a running query from another thread.
-#[derive(Clone)]
-pub struct Canceller(Arc<Watch>);
+/// Ends a query from another thread.
+#[derive(Debug, Clone, Default)]
+pub struct Canceller(Arc<AtomicBool>);
 
 impl Canceller {
     /// A flag that ends the query when it is set, for handlers of signals.
     #[must_use]
     pub fn flag(&self) -> Arc<AtomicBool> {
-        self.0.flag()
+        Arc::clone(&self.0)
     }
 
     /// Ends the query; its answer then ends with [`QueryError::Cancelled`].
     pub fn cancel(&self) {
-        self.0.cancel();
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -51,12 +56,12 @@ enum Waited {
 }
 
 /// How often a query that gives no rows is looked at.
-const GLANCE: Duration = Duration::from_millis(50);
+pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 
 impl Answer {
     pub(crate) fn new(
         stream: SendableRecordBatchStream,
-        runtime: Arc<Runtime>,
+        runtime: Arc<Threads>,
         watch: Arc<Watch>,
         limits: Limits,
     ) -> Self {
@@ -72,7 +77,7 @@ impl Answer {
     /// What ends this query from another thread.
     #[must_use]
     pub fn canceller(&self) -> Canceller {
-        Canceller(Arc::clone(&self.watch))
+        self.watch.canceller().clone()
     }
 
     /// The next batch, or the end, or the watch's word.
@@ -84,19 +89,20 @@ impl Answer {
                 if watch.check().is_err() {
                     return Waited::Stopped;
                 }
-                if let Ok(batch) = tokio::time::timeout(GLANCE, stream.next()).await {
-                    return batch.map_or(Waited::End, Waited::Batch);
+                // What an operator cannot bear is the end of its query, not of the program.
+                let next = AssertUnwindSafe(stream.next()).catch_unwind();
+                match tokio::time::timeout(GLANCE, next).await {
+                    Ok(Ok(batch)) => return batch.map_or(Waited::End, Waited::Batch),
+                    Ok(Err(_)) => {
+                        return Waited::Batch(exec_err!(
+                            "an operator cannot go on: its batches are too large, or it has a \
+                             fault; ask for less"
+                        ));
+                    }
+                    Err(_) => {}
                 }
             }
         })
-    }
-
-    /// Why the watch ended the query.
-    fn stopped(&self) -> QueryError {
-        match self.limits.time {
-            Some(time) if !self.watch.is_cancelled() => QueryError::TooSlow(time),
-            _ => QueryError::Cancelled,
-        }
     }
 }
 
@@ -113,9 +119,9 @@ impl Iterator for Answer {
                     Some(limit) => QueryError::TooManyRows(limit),
                 }
             }
-            Waited::Batch(Err(_)) if self.watch.check().is_err() => self.stopped(),
+            Waited::Batch(Err(_)) if self.watch.check().is_err() => self.watch.stopped(),
             Waited::Batch(Err(error)) => execution_error(error, &self.limits),
-            Waited::Stopped => self.stopped(),
+            Waited::Stopped => self.watch.stopped(),
             Waited::End => {
                 self.stream = None;
                 return None;

@@ -1,5 +1,6 @@
 //! Scalar functions of time series.
 
+pub(crate) mod bounded;
 pub(crate) mod fill;
 pub(crate) mod time_bucket;
 

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use chronolith_engine::{Db, Selector};
@@ -14,14 +14,14 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use tokio::runtime::Runtime;
 
-use super::answer::Answer;
+use super::answer::{Answer, Canceller, GLANCE};
 use super::catalog::{self, Lookup};
 use super::error::QueryError;
 use super::planner::Planner;
 use super::problem::{Problem, execution_error};
 use super::table::MetricTable;
+use super::threads::Threads;
 use super::watch::Watch;
 use super::{aggregates, asof, bucket, functions, gapfill, guard};
 
@@ -49,9 +49,8 @@ const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN;
 const SORT_BUFFER_BYTES: usize = 1 << 20;
 /// How much of a query may go to temporary files: bytes.
 const TEMPORARY_BYTES_MAX: u64 = 8 << 30;
-/// The stack of the threads that plan and run queries: bytes. Planning recurses over expressions
-/// of up to as many levels as [`guard`] lets through.
-pub(super) const STACK_BYTES: usize = 64 << 20;
+/// What one call of a function may make of a batch, as a part of the limit on memory.
+const TEXT_PART: usize = 8;
 
 /// A database that answers SQL.
 ///
@@ -61,20 +60,14 @@ pub(super) const STACK_BYTES: usize = 64 << 20;
 pub struct Sql {
     db: Db,
     state: SessionState,
-    runtime: Arc<Runtime>,
+    runtime: Arc<Threads>,
 }
 
 impl Sql {
     /// Makes a session on a database.
     pub fn new(db: Db) -> Result<Self, QueryError> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_stack_size(STACK_BYTES)
-            .thread_name("chronolith-query")
-            .enable_time()
-            .build()
-            .map_err(QueryError::Runtime)?;
+        let runtime = Threads::new(threads).map_err(QueryError::Runtime)?;
         Ok(Self { db, state: state(threads), runtime: Arc::new(runtime) })
     }
 
@@ -86,18 +79,41 @@ impl Sql {
 
     /// Plans a query and begins to answer it. Queries only: nothing that SQL says changes data.
     pub fn query(&self, sql: &str, limits: &Limits) -> Result<Answer, QueryError> {
+        self.cancellable_query(sql, limits, &Canceller::default())
+    }
+
+    /// The same; the canceller ends it also while it is planned.
+    pub fn cancellable_query(
+        &self,
+        sql: &str,
+        limits: &Limits,
+        canceller: &Canceller,
+    ) -> Result<Answer, QueryError> {
         guard::check(sql).map_err(|message| Box::new(Problem::new(message)))?;
-        let watch = Arc::new(Watch::new(limits.time.map(|time| Instant::now() + time)));
+        let watch = Arc::new(Watch::new(limits.time, canceller));
         let context = self.context(limits, &watch);
         let text = sql.to_owned();
         let task = async move { begin(&context.map_err(Box::new)?, &text).await.map_err(Box::new) };
         // On a thread of the runtime, whose stack is large enough for deep expressions.
-        let begun = self.runtime.block_on(self.runtime.spawn(task));
-        let answer = |stream| Answer::new(stream, Arc::clone(&self.runtime), watch, *limits);
+        let mut planning = self.runtime.spawn(task);
+        let begun = self.runtime.block_on(async {
+            loop {
+                if watch.check().is_err() {
+                    planning.abort();
+                    return None;
+                }
+                if let Ok(begun) = tokio::time::timeout(GLANCE, &mut planning).await {
+                    return Some(begun);
+                }
+            }
+        });
         match begun {
-            Ok(Ok(stream)) => Ok(answer(stream)),
-            Ok(Err(error)) => Err(self.explain(sql, *error, limits)),
-            Err(join) => Err(Box::new(Problem::new(format!(
+            None => Err(watch.stopped()),
+            Some(Ok(Ok(stream))) => {
+                Ok(Answer::new(stream, Arc::clone(&self.runtime), watch, *limits))
+            }
+            Some(Ok(Err(error))) => Err(self.explain(sql, *error, limits)),
+            Some(Err(join)) => Err(Box::new(Problem::new(format!(
                 "the query cannot be planned: {join}; simplify it and report it"
             )))
             .into()),
@@ -112,7 +128,7 @@ impl Sql {
         range: RangeInclusive<i64>,
         limits: &Limits,
     ) -> Result<Answer, QueryError> {
-        let watch = Arc::new(Watch::new(limits.time.map(|time| Instant::now() + time)));
+        let watch = Arc::new(Watch::new(limits.time, &Canceller::default()));
         let begin = || {
             let lookup = Lookup::new(self.db.clone());
             let (from_ns, to_ns) = range.into_inner();
@@ -166,8 +182,9 @@ impl Sql {
         let state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_config(config)
             .with_runtime_env(environment)
-            .with_catalog_list(catalog::list(&lookup))
-            .build();
+            .with_catalog_list(catalog::list(&lookup));
+        let mut state = state.build();
+        functions::bounded::bound(&mut state, limits.memory_bytes / TEXT_PART)?;
         Ok(SessionContext::new_with_state(state))
     }
 }

@@ -27,7 +27,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use flate2::read::GzDecoder;
 use tokio::runtime::Runtime;
 
-use super::{asof, catalog, guard, session};
+use super::functions::bounded;
+use super::{asof, catalog, guard, session, threads};
 use file::{Expected, Record};
 
 /// As many as in DataFusion's runner, since plans show it.
@@ -51,13 +52,15 @@ struct Runner {
 impl Runner {
     fn new(context: SessionContext, is_ours: bool) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread();
-        let runtime = { runtime }.thread_stack_size(session::STACK_BYTES).build().unwrap();
+        let runtime = { runtime }.thread_stack_size(threads::STACK_BYTES).build().unwrap();
         Self { runtime, context, is_ours }
     }
 
     /// The session of `chronolith query` over tables in memory.
     fn ours() -> Self {
-        let context = SessionContext::new_with_state(session::state(PARTITIONS));
+        let mut state = session::state(PARTITIONS);
+        bounded::bound(&mut state, 1 << 20).unwrap();
+        let context = SessionContext::new_with_state(state);
         let memory = MemoryCatalogProvider::new();
         let public = Arc::new(MemorySchemaProvider::new());
         memory.register_schema(catalog::PUBLIC, public).unwrap();

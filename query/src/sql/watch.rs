@@ -1,17 +1,21 @@
 //! The watch over a running query: its deadline and its cancellation.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
+
+use super::answer::Canceller;
+use super::error::QueryError;
 
 /// What ends a query before its time; operators that work long between two batches look at it.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     deadline: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
+    /// The time from the beginning to the deadline.
+    time: Option<Duration>,
+    canceller: Canceller,
 }
 
 /// Why operators stopped: [`super::answer`] recognises it and tells limits from cancellation.
@@ -20,20 +24,21 @@ pub(crate) struct Watch {
 pub(crate) struct Stopped;
 
 impl Watch {
-    pub(crate) fn new(deadline: Option<Instant>) -> Self {
-        Self { deadline, cancelled: Arc::default() }
+    pub(crate) fn new(time: Option<Duration>, canceller: &Canceller) -> Self {
+        let deadline = time.map(|time| Instant::now() + time);
+        Self { deadline, time, canceller: canceller.clone() }
     }
 
-    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.cancelled)
+    pub(crate) const fn canceller(&self) -> &Canceller {
+        &self.canceller
     }
 
-    pub(crate) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+    /// Why it ended the query.
+    pub(crate) fn stopped(&self) -> QueryError {
+        match self.time {
+            Some(time) if !self.canceller.is_cancelled() => QueryError::TooSlow(time),
+            _ => QueryError::Cancelled,
+        }
     }
 
     /// The watch over a task's query.
@@ -44,7 +49,7 @@ impl Watch {
     /// An error where the query shall go on no more.
     pub(crate) fn check(&self) -> Result<()> {
         let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if late || self.is_cancelled() {
+        if late || self.canceller.is_cancelled() {
             return Err(DataFusionError::External(Box::new(Stopped)));
         }
         Ok(())

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use anyhow::Result;
-use chronolith_query::arrow::array::RecordBatch;
-use chronolith_query::arrow::datatypes::Schema;
+use chronolith_query::arrow::array::{Array, AsArray, RecordBatch};
+use chronolith_query::arrow::datatypes::{DataType, Schema};
 use comfy_table::Table;
 
 use super::Format;
@@ -14,6 +14,13 @@ use crate::cli::output::{Cell, put_csv_cell};
 /// So many rows make one table: columns are as wide as the widest of them, and no more are held.
 const TABLE_ROWS: usize = 1_000;
 
+/// A table is printed before it would be wider times longer than this: every row of it is as wide as
+/// the widest cells. Bytes.
+const TABLE_BYTES: usize = 16 << 20;
+
+/// How much text is turned into cells at once, where it is views of the same bytes as well.
+const PIECE_BYTES: usize = 8 << 20;
+
 /// Writes rows as they come.
 pub(super) struct RowWriter<W: Write> {
     format: Format,
@@ -21,6 +28,8 @@ pub(super) struct RowWriter<W: Write> {
     out: W,
     table: Table,
     pending: usize,
+    /// The length of the longest row of the table: bytes.
+    widest: usize,
     rows: u64,
 }
 
@@ -28,8 +37,8 @@ impl<W: Write> RowWriter<W> {
     pub(super) fn new(format: Format, schema: &Schema, out: W) -> Result<Self> {
         let columns: Vec<String> =
             schema.fields().iter().map(|field| field.name().clone()).collect();
-        let (table, pending, rows) = (new_table(&columns), 0, 0);
-        let mut writer = Self { format, columns, out, table, pending, rows };
+        let (table, pending, widest, rows) = (new_table(&columns), 0, 0, 0);
+        let mut writer = Self { format, columns, out, table, pending, widest, rows };
         match format {
             Format::Csv => {
                 let header = writer.columns.clone();
@@ -41,7 +50,16 @@ impl<W: Write> RowWriter<W> {
         Ok(writer)
     }
 
+    /// Writes the rows of a batch, so many at once that their texts do not take much.
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let at_once = (PIECE_BYTES / longest(batch).max(1)).max(1);
+        for from in (0..batch.num_rows()).step_by(at_once) {
+            self.write_piece(&batch.slice(from, at_once.min(batch.num_rows() - from)))?;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, batch: &RecordBatch) -> Result<()> {
         let columns = batch.columns().iter().map(cells).collect::<Result<Vec<Vec<Cell>>>>()?;
         for row in 0..batch.num_rows() {
             let cells = columns.iter().filter_map(|column| column.get(row));
@@ -49,6 +67,12 @@ impl<W: Write> RowWriter<W> {
                 Format::Csv => self.line(cells.map(Cell::text))?,
                 Format::Json | Format::Ndjson => self.object(cells)?,
                 _ => {
+                    let length = cells.clone().map(|cell| cell.text().len()).sum();
+                    let widest = self.widest.max(length);
+                    if self.pending > 0 && widest.saturating_mul(self.pending + 1) > TABLE_BYTES {
+                        self.print_table()?;
+                    }
+                    self.widest = self.widest.max(length);
                     self.table.add_row(cells.map(Cell::text));
                     self.pending += 1;
                     if self.pending == TABLE_ROWS {
@@ -94,7 +118,7 @@ impl<W: Write> RowWriter<W> {
 
     fn print_table(&mut self) -> Result<()> {
         let table = std::mem::replace(&mut self.table, new_table(&self.columns));
-        self.pending = 0;
+        (self.pending, self.widest) = (0, 0);
         Ok(writeln!(self.out, "{table}")?)
     }
 
@@ -108,6 +132,17 @@ impl<W: Write> RowWriter<W> {
         }
         Ok(self.rows)
     }
+}
+
+/// The length of the longest text of a batch: bytes.
+fn longest(batch: &RecordBatch) -> usize {
+    let texts = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Utf8View => column.as_string_view().lengths().max().unwrap_or(0) as usize,
+        DataType::Utf8 => column.as_string::<i32>().offsets().lengths().max().unwrap_or(0),
+        DataType::LargeUtf8 => column.as_string::<i64>().offsets().lengths().max().unwrap_or(0),
+        _ => 0,
+    });
+    texts.max().unwrap_or(0)
 }
 
 fn new_table(columns: &[String]) -> Table {

@@ -13,7 +13,7 @@ use reedline::{
     ValidationResult, Validator, default_emacs_keybindings,
 };
 
-use super::{Format, Interrupt, write};
+use super::{Format, QueryCommand, guarded, write};
 use crate::cli::Outcome;
 
 const HISTORY_LINES: usize = 10_000;
@@ -64,9 +64,10 @@ struct Settings {
     timing: bool,
 }
 
-pub(super) fn run(sql: &Sql, limits: Limits, format: Format) -> Result<Outcome> {
-    let mut editor = editor(sql)?;
-    let mut settings = Settings { format, limits, timing: true };
+pub(super) fn run(command: &QueryCommand, format: Format) -> Result<Outcome> {
+    let mut sql = Sql::new(command.database.read()?)?;
+    let mut editor = editor(&sql)?;
+    let mut settings = Settings { format, limits: command.limits(), timing: true };
     println!("SQL ends with ';'; .help says what else there is.");
     loop {
         match editor.read_line(&Question).context("cannot read from the terminal")? {
@@ -75,11 +76,21 @@ pub(super) fn run(sql: &Sql, limits: Limits, format: Format) -> Result<Outcome> 
                 match line.strip_prefix('.') {
                     _ if line.is_empty() => {}
                     Some(command) => {
-                        if !dot(sql, command, &mut settings) {
+                        if !dot(&sql, command, &mut settings) {
                             return Ok(Outcome::Done);
                         }
                     }
-                    None => answer(sql, line, &settings),
+                    #[cfg(feature = "continuous")]
+                    None if chronolith_query::continuous::is_statement(line) => {
+                        // What it wrote is seen by a session that is opened behind it.
+                        let done = command.continuous(line.trim_end_matches(';'), settings.format);
+                        let reopened = done.and_then(|_| Ok(Sql::new(command.database.read()?)?));
+                        match reopened {
+                            Ok(reopened) => sql = reopened,
+                            Err(error) => eprintln!("{error:#}"),
+                        }
+                    }
+                    None => answer(&sql, line, &settings),
                 }
             }
             Signal::CtrlD => return Ok(Outcome::Done),
@@ -92,12 +103,8 @@ pub(super) fn run(sql: &Sql, limits: Limits, format: Format) -> Result<Outcome> 
 /// Prints the answer to a query, or what is wrong with it.
 fn answer(sql: &Sql, text: &str, settings: &Settings) {
     let began = Instant::now();
-    let answered = sql.query(text, &settings.limits).map_err(anyhow::Error::from);
-    let answered = answered.and_then(|answer| {
-        let _interrupt = Interrupt::new(&answer);
-        write(answer, settings.format, std::io::stdout())
-    });
-    match answered {
+    let write = |answer| write(answer, settings.format, std::io::stdout());
+    match guarded(sql, text, &settings.limits, write) {
         Ok(rows) if settings.timing => {
             println!("{rows} rows in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
         }
