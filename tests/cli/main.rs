@@ -24,6 +24,8 @@ mod killed_writers_lose_nothing;
 mod metrics_are_told_apart;
 #[cfg(feature = "plot")]
 mod plots_show_the_data;
+#[cfg(all(feature = "sql", feature = "continuous"))]
+mod prompt_on_a_terminal;
 #[cfg(feature = "promql")]
 mod promql_is_answered;
 #[cfg(feature = "promql")]
