@@ -4,7 +4,7 @@
 # Needs cargo and a C++ compiler, not cargo-fuzz: the coverage that libFuzzer is guided by comes
 # from flags that stable Rust takes with RUSTC_BOOTSTRAP. FUZZ_SEED (1) chooses the inputs.
 set -euo pipefail
-cd "$(dirname "$0")"
+cd "${FUZZ_CRATE:-$(dirname "$0")}"
 
 count="${1:?usage: run.sh COUNT [TARGET...]}"
 shift

@@ -1,0 +1,39 @@
+//! Writes a seed corpus of real encodings: `seeds FOLDER` makes `FOLDER/TARGET/000`.
+
+use std::io;
+use std::path::PathBuf;
+
+use chronolith_chain::encoding::encode;
+use chronolith_chain::light::Fact;
+use chronolith_chain_fuzz::{Seed, seed};
+// Everything here is built with coverage counters; this brings what they are registered with.
+use libfuzzer_sys as _;
+
+fn main() -> io::Result<()> {
+    let folder = std::env::args().nth(1).ok_or_else(|| io::Error::other("usage: seeds FOLDER"))?;
+    let folder = PathBuf::from(folder);
+    let Seed { genesis, set, header, block, certificate, transaction, .. } = seed();
+    let Seed { vote, evidence, bundle, piece, tip, .. } = seed();
+    let proof = bundle.facts.iter().find_map(|fact| match fact {
+        Fact::State { proof, .. } => Some(encode(proof)),
+        _ => None,
+    });
+    for (target, bytes) in [
+        ("block", encode(block)),
+        ("bundle", encode(bundle)),
+        ("certificate", encode(certificate)),
+        ("evidence", encode(evidence)),
+        ("genesis", encode(genesis)),
+        ("header", encode(header)),
+        ("snapshot", encode(piece)),
+        ("state_proof", proof.unwrap_or_default()),
+        ("tip", encode(tip)),
+        ("transaction", encode(transaction)),
+        ("validator_set", encode(set)),
+        ("vote", encode(vote)),
+    ] {
+        std::fs::create_dir_all(folder.join(target))?;
+        std::fs::write(folder.join(target).join("000"), bytes)?;
+    }
+    Ok(())
+}
