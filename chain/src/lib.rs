@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod light;
 pub mod list;
 pub mod mempool;
+pub mod simulate;
 pub mod state;
 pub mod transaction;
 pub mod validator_set;

@@ -25,6 +25,8 @@ mod random_actions_conserve_supply;
 mod rights_rules;
 mod signatures_follow_one_rule;
 mod signing_twice_is_punished;
+mod simulated_chains_hold;
+mod simulations_can_see;
 mod snapshots_arrive_whole;
 mod states_are_provable;
 mod storage_rules;
