@@ -27,7 +27,19 @@ pub const MOTES_PER_COIN: u128 = 1_000_000_000_000_000_000;
 pub struct Amount(pub u128);
 
 /// Why a sum cannot be computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize, thiserror::Error)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    thiserror::Error,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 #[borsh(use_discriminant = false)]
 pub enum CoinError {
     /// The result is larger than any amount.
@@ -142,7 +154,10 @@ impl BasisPoints {
     Default,
     BorshSerialize,
     BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
 )]
+#[serde(deny_unknown_fields)]
 pub enum Coin {
     /// The chain's own coin: pays fees and bonds.
     #[default]

@@ -1,9 +1,11 @@
 //! Content ids as the ledger stores them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use borsh::{BorshDeserialize, BorshSerialize, io};
 use chronolith_merkle::{DAG_CBOR, HashFunction, RAW};
+use cid::Cid;
 
 use crate::encoding::DecodeReason;
 
@@ -45,6 +47,24 @@ impl ContentId {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 36] {
         &self.0
+    }
+}
+
+impl fmt::Display for ContentId {
+    /// As every IPLD tool writes it: base32 with its prefix.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cid = Cid::try_from(self.0.as_slice()).map_err(|_| fmt::Error)?;
+        fmt::Display::fmt(&cid, f)
+    }
+}
+
+impl FromStr for ContentId {
+    type Err = DecodeReason;
+
+    fn from_str(text: &str) -> Result<Self, DecodeReason> {
+        let cid = Cid::try_from(text).map_err(|_| DecodeReason::NotContentId)?;
+        let bytes = <[u8; 36]>::try_from(cid.to_bytes()).map_err(|_| DecodeReason::NotContentId)?;
+        Self::from_bytes(bytes)
     }
 }
 

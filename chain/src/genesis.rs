@@ -19,7 +19,17 @@ const MAX_BYTES: usize = 16 << 20;
 
 /// The document that a chain begins with. Its hash is the chain's id, so two chains that differ in
 /// anything of it never take each other's transactions or votes.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// What people call the chain.
     pub name: Text<64>,
@@ -36,7 +46,18 @@ pub struct Genesis {
 }
 
 /// What an account holds at the beginning.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct GenesisAccount {
     /// The account.
     pub address: Address,
@@ -45,7 +66,18 @@ pub struct GenesisAccount {
 }
 
 /// A validator of the first term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct GenesisValidator {
     /// The account that runs it.
     pub validator: Address,

@@ -13,7 +13,17 @@ pub const HEADER_VERSION: u16 = 1;
 /// The head of a block. Its hash is the block's id.
 ///
 /// Every root is of what is so *after* the block: who votes for it has executed it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Header {
     /// The version of this structure: [`HEADER_VERSION`].
     pub version: u16,

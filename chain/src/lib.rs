@@ -16,6 +16,7 @@ pub mod genesis;
 pub mod hash;
 pub mod header;
 pub mod history;
+mod json;
 pub mod keys;
 pub mod ledger;
 pub mod light;

@@ -11,7 +11,18 @@ use crate::encoding::{List, encode};
 use crate::hash::Hash;
 
 /// The root over a list, and how long it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ListRoot {
     /// The root of RFC 6962 over the encodings of the elements.
     pub root: Hash,
@@ -20,7 +31,18 @@ pub struct ListRoot {
 }
 
 /// The way from an element of a list to its root, from below.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ListProof {
     /// The hashes beside the way.
     pub path: List<Hash, 32>,

@@ -13,7 +13,17 @@ use crate::ledger::Action;
 pub const MAX_TRANSACTION_BYTES: usize = 64 << 10;
 
 /// What is signed: the transaction without its signature.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Body {
     /// The version of the rules that the sender knows the action by; 1 for all of today.
     pub version: u16,
@@ -48,7 +58,17 @@ impl Body {
 }
 
 /// A signed transaction, whose signature may be anything yet.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Transaction {
     /// What is signed.
     pub body: Body,

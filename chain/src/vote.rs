@@ -6,7 +6,20 @@ use crate::hash::{BlockId, ChainId, Domain, Hash};
 use crate::keys::{PublicKey, SecretKey, Signature, verify};
 
 /// The two votes of a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum Step {
     /// The block is valid to the voter.
     Prevote,
@@ -15,7 +28,18 @@ pub enum Step {
 }
 
 /// A vote for a block, or for none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Vote {
     /// The chain.
     pub chain: ChainId,
@@ -30,7 +54,18 @@ pub struct Vote {
 }
 
 /// A proposer's claim that a block is its proposal for a round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// The chain.
     pub chain: ChainId,
@@ -45,7 +80,18 @@ pub struct Proposal {
 }
 
 /// Something a validator signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Signed<T> {
     /// What was signed.
     pub message: T,

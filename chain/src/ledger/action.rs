@@ -34,6 +34,8 @@ macro_rules! actions {
     ($($group:ident { $($tag:literal $file:ident $name:ident since $since:literal,)* })*) => {
         /// What a transaction does. The numbers are for ever; a new action takes a new one.
         #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         #[borsh(use_discriminant = true)]
         #[repr(u8)]
         pub enum Action {

@@ -28,7 +28,18 @@ tables! {
 }
 
 /// A seal batch that is anchored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Anchored {
     /// The height.
     pub height: u64,
@@ -39,7 +50,17 @@ pub struct Anchored {
 }
 
 /// A pack whose fragments are to be kept.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Pack {
     /// Who placed it and pays.
     pub owner: Address,
@@ -64,11 +85,22 @@ pub struct Pack {
     /// What is left for repairs.
     pub repair_escrow: Amount,
     /// Which fragments are leased, a bit for each.
+    #[serde(with = "crate::json::decimal")]
     pub leased: u128,
 }
 
 /// An account that may repair a pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Repairer(
     /// The account.
     pub Address,

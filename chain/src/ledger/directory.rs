@@ -24,7 +24,17 @@ tables! {
 }
 
 /// A service that an account runs.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Service {
     /// Who runs it.
     pub owner: Address,
@@ -33,7 +43,17 @@ pub struct Service {
 }
 
 /// A certificate that an account issued.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Who issued it. Whoever relies on it decides whom to believe.
     pub issuer: Address,

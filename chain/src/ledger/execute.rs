@@ -42,7 +42,17 @@ pub struct Input<'a> {
 }
 
 /// What became of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Receipt {
     /// The transaction.
     pub transaction: TransactionId,

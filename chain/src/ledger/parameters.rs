@@ -34,6 +34,8 @@ macro_rules! parameters {
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize,
         )]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "snake_case")]
         #[borsh(use_discriminant = true)]
         #[repr(u8)]
         pub enum ParameterName {
@@ -54,8 +56,10 @@ macro_rules! parameters {
 
         /// The values of all parameters.
         #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct Parameters {
-            $($text: u128,)*
+            $(#[serde(with = "crate::json::decimal")] $text: u128,)*
         }
 
         impl Default for Parameters {
@@ -133,11 +137,23 @@ parameters! {
 }
 
 /// A parameter's new value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ParameterChange {
     /// Which one.
     pub name: ParameterName,
     /// The value.
+    #[serde(with = "crate::json::decimal")]
     pub value: u128,
 }
 

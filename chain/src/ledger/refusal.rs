@@ -6,7 +6,18 @@ use crate::coin::{Amount, CoinError};
 use crate::hash::Hash;
 
 /// What an action is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "each is what it is called")]
 #[non_exhaustive]
 pub enum Thing {
@@ -43,7 +54,18 @@ impl std::fmt::Display for Thing {
 /// Why an action is refused. Its transaction stays in the block, and its fee is paid.
 ///
 /// Receipts hold these, so their numbers are for ever: a new one comes last.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, thiserror::Error)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    thiserror::Error,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Refusal {
     /// A sum overflows, or there is not enough.
@@ -93,10 +115,13 @@ pub enum Refusal {
     #[error("{found} is not between {minimum} and {maximum}")]
     Bounds {
         /// The least allowed.
+        #[serde(with = "crate::json::decimal")]
         minimum: u128,
         /// The most allowed.
+        #[serde(with = "crate::json::decimal")]
         maximum: u128,
         /// What was given.
+        #[serde(with = "crate::json::decimal")]
         found: u128,
     },
     /// It would change nothing.

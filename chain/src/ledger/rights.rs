@@ -46,7 +46,17 @@ tables! {
 }
 
 /// An offer as the ledger keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct OpenOffer {
     /// Who offers.
     pub owner: Address,
@@ -57,7 +67,17 @@ pub struct OpenOffer {
 }
 
 /// A request, and the right it became.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Right {
     /// The offer it is of.
     pub offer: OfferId,
@@ -70,6 +90,7 @@ pub struct Right {
     /// Its end.
     pub until_ms: u64,
     /// The buyer's one-time X25519 key, which the grant is sealed to.
+    #[serde(with = "crate::json::hex")]
     pub key: [u8; 32],
     /// The coin of the payment.
     pub coin: Coin,
@@ -84,7 +105,18 @@ pub struct Right {
 }
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum RightStatus {
     /// The owner is asked.
     Open,

@@ -60,7 +60,17 @@ tables! {
 }
 
 /// A storage peer.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Peer {
     /// Its number among all peers there ever were.
     pub number: u32,
@@ -93,7 +103,17 @@ pub struct Peer {
 }
 
 /// What a validator attested of an epoch's audits.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Attestation {
     /// The peers that passed, a bit for each number, the lowest bit first.
     pub passed: Bytes<8192>,

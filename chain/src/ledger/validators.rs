@@ -76,13 +76,25 @@ tables! {
 }
 
 /// A validator.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Validator {
     /// The key that signs in consensus.
     pub consensus_key: PublicKey,
     /// All that is bonded behind him, his own included.
     pub stake: Amount,
     /// How many shares of it there are.
+    #[serde(with = "crate::json::decimal")]
     pub shares: u128,
     /// His share of what his delegators earn.
     pub commission: BasisPoints,
@@ -99,6 +111,7 @@ pub struct Validator {
     /// How often he was slashed for signing twice.
     pub slashes: u32,
     /// Motes bonded times the blocks they were: a part of his contribution.
+    #[serde(with = "crate::json::decimal")]
     pub stake_blocks: u128,
     /// The height up to which these are counted.
     pub counted_to: u64,
@@ -115,7 +128,18 @@ impl Validator {
 }
 
 /// Coin that leaves a validator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Unbonding {
     /// How much will be paid out.
     pub amount: Amount,
@@ -129,7 +153,18 @@ pub struct Unbonding {
 pub type Seats = Rising<Seat, 128>;
 
 /// A validator of a term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Seat {
     /// The validator.
     pub validator: Address,
@@ -167,7 +202,19 @@ impl Validators {
 }
 
 /// Where lots and terms are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// The running lot, from 0.
     pub lot: u64,

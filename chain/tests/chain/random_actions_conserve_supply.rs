@@ -423,6 +423,10 @@ fn random_actions_conserve_supply_and_replay() {
         for (transaction, receipt) in block.iter().zip(&executed.receipts) {
             let is_refused = receipt.refusal.is_some();
             *(if is_refused { &mut refused } else { &mut done }) += 1;
+            if done + refused < 20_000 {
+                json_comes_back(transaction.transaction());
+                json_comes_back(receipt);
+            }
             let kind = transaction.body().action.kind().name;
             kinds.entry(kind).or_default()[usize::from(is_refused)] += 1;
             if !is_refused {
@@ -449,6 +453,17 @@ fn random_actions_conserve_supply_and_replay() {
     let never: Vec<_> = kinds.iter().filter(|(_, [done, _])| *done == 0).collect();
     let expected_never = if actions >= 20_000 { 0 } else { usize::MAX };
     assert!(never.len() <= expected_never, "never done: {never:?}");
+}
+
+/// What is written as JSON is read as the same value, and an unknown field is no part of one.
+fn json_comes_back<T>(value: &T)
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let mut json = serde_json::to_value(value).unwrap();
+    assert_eq!(serde_json::from_value::<T>(json.clone()).as_ref().ok(), Some(value), "{json}");
+    json["another"] = serde_json::Value::Null;
+    assert!(serde_json::from_value::<T>(json).is_err());
 }
 
 /// The state as another node has it from a snapshot.

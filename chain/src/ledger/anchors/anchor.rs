@@ -19,7 +19,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The catalogue root before the batch is the one on the ledger, so that catalogues chain and no
 ///   chunk can be slipped in or left out later; the root after it differs, and becomes the ledger's.
 /// - One to 512 devices, strictly rising.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Anchor {
     /// The root of the batch's Merkle tree over the content ids of its chunk headers.
     pub root: Hash,
@@ -30,7 +40,18 @@ pub struct Anchor {
 }
 
 /// What a batch does to a device's catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct DeviceCatalogue {
     /// The device.
     pub device: Address,

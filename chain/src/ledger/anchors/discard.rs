@@ -14,7 +14,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The sender placed it.
 /// - Leases that run go on to their end: what peers were promised they are paid.
 /// - It can be placed again.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Discard {
     /// The pack.
     pub pack: ContentId,

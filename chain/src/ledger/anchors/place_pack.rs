@@ -23,7 +23,17 @@ use crate::ledger::storage::{epoch, epoch_end};
 /// - The sender sets aside the price of every fragment for every epoch, and the fees of as many
 ///   repairs as he wants to pay for. What is not used comes back when the time is over, or by `Discard`.
 /// - Up to 4 repairers, strictly rising, other than the sender.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct PlacePack {
     /// The pack.
     pub pack: ContentId,

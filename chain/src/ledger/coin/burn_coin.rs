@@ -11,7 +11,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// Destroys coin of the sender's own, native or issued.
 ///
 /// - The amount is not zero, and the sender has it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct BurnCoin {
     /// Which coin.
     pub coin: Coin,

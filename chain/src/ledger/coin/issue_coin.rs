@@ -17,7 +17,17 @@ use crate::ledger::refusal::Refusal;
 /// - The symbol is 1 to 12 bytes of capital letters and digits; it need not be unique.
 /// - Up to 38 decimals; they only matter to people.
 /// - What is minted at once goes to the issuer, and is within the cap where there is one.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct IssueCoin {
     /// What people call it.
     pub symbol: Text<12>,

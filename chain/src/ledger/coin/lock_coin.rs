@@ -11,7 +11,17 @@ use crate::ledger::refusal::Refusal;
 /// Gives up the right to make more of an issued coin, for ever.
 ///
 /// - Only its issuer may, once.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct LockCoin {
     /// Which coin.
     pub coin: CoinId,

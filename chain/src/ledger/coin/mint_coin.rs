@@ -15,7 +15,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - Only its issuer may, and only while it is not locked.
 /// - All that was ever made stays within the cap; what was burnt does not make room.
 /// - The native coin is made by the rules of blocks alone.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct MintCoin {
     /// Which coin.
     pub coin: CoinId,

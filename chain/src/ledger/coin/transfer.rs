@@ -14,7 +14,17 @@ use crate::ledger::refusal::Refusal;
 /// - The amount is not zero, and the sender has it.
 /// - The receiver is another account than the sender; it comes to be by receiving.
 /// - The memo means nothing to the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Transfer {
     /// Who receives.
     pub to: Address,
@@ -23,6 +33,7 @@ pub struct Transfer {
     /// How much.
     pub amount: Amount,
     /// Whatever helps the receiver to know what it is for.
+    #[serde(default)]
     pub memo: Bytes<64>,
 }
 

@@ -20,7 +20,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The parameter `device_deposit` is burnt.
 /// - Its catalogue is empty, and its first key tree has the number 0. All that it produces until it
 ///   changes hands is the sender's.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterDevice {
     /// The device: its public key.
     pub device: Address,

@@ -12,7 +12,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///
 /// - The sender owns it, and it is not retired yet.
 /// - What it produced stays anchored, and can still be sold by whoever it belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct RetireDevice {
     /// The device.
     pub device: Address,

@@ -18,7 +18,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - What the device produced up to the block's time stays the sender's: he goes on to sell it. From
 ///   then on its data is the new owner's, under a new key tree whose number is one higher.
 /// - The catalogue goes on: it is the device's, not the owner's.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct TransferDevice {
     /// The device.
     pub device: Address,

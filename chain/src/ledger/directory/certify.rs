@@ -15,7 +15,17 @@ use crate::ledger::refusal::Refusal;
 ///
 /// - It is valid beyond the block's time.
 /// - The ledger keeps the hash of the certificate (of X.509, say), never what is in it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Certify {
     /// Whom or what it is about.
     pub subject: Address,

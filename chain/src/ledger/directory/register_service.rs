@@ -14,14 +14,34 @@ use crate::ledger::refusal::Refusal;
 ///
 /// - Name, kind and endpoint are not empty. Names need not be unique: the id is, and the owner is
 ///   shown with it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterService {
     /// What it is.
     pub info: ServiceInfo,
 }
 
 /// What a service is.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ServiceInfo {
     /// What it is called.
     pub name: Text<64>,

@@ -11,7 +11,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// Revokes a certificate, from this height on.
 ///
 /// - The sender issued it, or is its subject; and it is not revoked yet.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct RevokeCertificate {
     /// The certificate.
     pub certificate: CertificateId,

@@ -12,7 +12,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///
 /// - The sender runs it, and it has not ended.
 /// - What is said of it is whole, as in `RegisterService`, and differs from what was said.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateService {
     /// The service.
     pub service: ServiceId,

@@ -21,7 +21,17 @@ use crate::ledger::refusal::Refusal;
 ///   `voting_blocks` stays below `unbonding_blocks` and `ready_blocks` below `term_blocks`. This is
 ///   checked again when the votes are counted.
 /// - A new version is above the present one, and begins after the votes are counted.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Propose {
     /// What is to change.
     pub change: ProposedChange,
@@ -30,7 +40,17 @@ pub struct Propose {
 }
 
 /// What is to change.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum ProposedChange {
     /// New values of parameters.
     Parameters(Rising<ParameterChange, 16>),

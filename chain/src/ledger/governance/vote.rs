@@ -15,7 +15,17 @@ use crate::ledger::validators::stake_of;
 /// - The sender has stake. It counts as it is at that moment; what leaves a validator afterwards
 ///   cannot vote again elsewhere, because unbonding takes longer than voting.
 /// - Voting again replaces the earlier vote, with the stake of now.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Vote {
     /// The number of the proposal.
     pub proposal: u64,
@@ -24,7 +34,18 @@ pub struct Vote {
 }
 
 /// For, against, or neither.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum Choice {
     /// For it.
     Yes,

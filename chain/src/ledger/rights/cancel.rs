@@ -16,7 +16,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The sender is the buyer, and the request is open.
 /// - A grant that arrives before the payment is back still counts. Otherwise a buyer could wait for a
 ///   grant to be on its way, read it there, and cancel.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// The request.
     pub request: RequestId,

@@ -11,7 +11,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// Takes an offer down: it takes no more requests. Those that are there go on.
 ///
 /// - The sender made it, and it is open.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct CloseOffer {
     /// The offer.
     pub offer: OfferId,

@@ -11,7 +11,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// Declines a request: the payment goes back at once.
 ///
 /// - The sender is the owner of the offer, and has not granted it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Decline {
     /// The request.
     pub request: RequestId,

@@ -18,11 +18,22 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - **Not yet**: opening the message needs the key trees and headers of encrypted chunks, which this
 ///   version does not have. Until then a dispute that is well-formed is refused as `Unavailable`, and
 ///   the payment is settled as if there were none.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Dispute {
     /// The request that was granted.
     pub request: RequestId,
     /// The secret half of the request's one-time key.
+    #[serde(with = "crate::json::hex")]
     pub secret: [u8; 32],
     /// The sealed key-tree roots, as they were granted.
     pub wrapped: Bytes<16384>,

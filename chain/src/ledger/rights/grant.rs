@@ -18,7 +18,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The sealed roots are not empty. The ledger keeps their hash, the block keeps them; what is in
 ///   them only the buyer can see, and dispute.
 /// - The owner is paid when the time to check has passed.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Grant {
     /// The request.
     pub request: RequestId,

@@ -21,7 +21,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The price is `fixed` and so much for each hour that is begun, in one coin that exists.
 /// - A buyer has at least `check_blocks_least` blocks to check what he was given.
 /// - The level is 1 to 4.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Offer {
     /// What is offered.
     pub scope: Scope,
@@ -36,7 +46,17 @@ pub struct Offer {
 }
 
 /// What a right covers.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Scope {
     /// Which data.
     pub subject: Subject,
@@ -47,7 +67,17 @@ pub struct Scope {
 }
 
 /// Which data.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum Subject {
     /// Metrics of a device; none means all.
     Metrics {
@@ -63,7 +93,16 @@ pub enum Subject {
 }
 
 /// The name of a metric.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct MetricName(
     /// The name.
     pub Text<128>,
@@ -78,7 +117,18 @@ impl Keyed for MetricName {
 }
 
 /// What is agreed beside scope and price.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Terms {
     /// The privacy level of the data, 1 to 4.
     pub level: u8,

@@ -19,7 +19,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The payment is the price to the mote: `fixed` and `per_hour` for each hour that is begun.
 /// - The deadline is in the future, by at most `deadline_longest` blocks. When it passes without a
 ///   grant, the payment comes back without anybody asking.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The offer.
     pub offer: OfferId,
@@ -28,6 +38,7 @@ pub struct Request {
     /// Its end.
     pub until_ms: u64,
     /// A one-time X25519 key, which the grant is sealed to.
+    #[serde(with = "crate::json::hex")]
     pub key: [u8; 32],
     /// What is paid.
     pub payment: Amount,

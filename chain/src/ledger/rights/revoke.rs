@@ -16,7 +16,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - Afterwards only where the terms say so: the share of the price for the time that is still to
 ///   come, by the block's time and rounded down, and the terms' fee for it, at most the price; the
 ///   owner pays it and must have it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// The request that was granted.
     pub request: RequestId,

@@ -20,7 +20,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///   counts; it is not closing, and has room.
 /// - The batch is appended to all that the peer was ever assigned, which audits draw from.
 /// - One to 256 fragments, strictly rising by pack and index.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct AssignBatch {
     /// The fragments.
     pub fragments: Fragments,

@@ -17,7 +17,17 @@ use crate::ledger::validators::SeatsKey;
 /// - Once for each epoch and validator.
 /// - The bitmap has a bit for each peer's number, the lowest bit first, and no zero byte at its end.
 /// - A peer passes when more than a third of the power says so.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct AttestAudits {
     /// The epoch.
     pub epoch: u64,

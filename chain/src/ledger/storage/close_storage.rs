@@ -13,7 +13,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// not before its leases are over; until then it keeps what it was paid for.
 ///
 /// - The sender is a peer, and not closing yet.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct CloseStorage;
 
 impl Rules for CloseStorage {

@@ -20,7 +20,18 @@ tables! {
 }
 
 /// A batch of fragments that a peer keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Lease {
     /// Who pays.
     pub owner: Address,
@@ -41,7 +52,18 @@ pub struct Lease {
 }
 
 /// Whether a lease's fragments are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum LeaseStatus {
     /// As far as audits tell.
     Running,
@@ -50,7 +72,18 @@ pub enum LeaseStatus {
 }
 
 /// A fragment of a pack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Fragment {
     /// The pack.
     pub pack: ContentId,
@@ -70,7 +103,17 @@ impl Keyed for Fragment {
 pub type Fragments = Rising<Fragment, 256>;
 
 /// A lease that is to be made, with the peer's consent to it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct NewLease {
     /// The peer that will keep the fragments.
     pub peer: Address,

@@ -16,7 +16,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///   to; an amount of 0 leaves it.
 /// - The capacity is not zero, and not below what is leased already.
 /// - A peer that is closing cannot change anything.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct OpenStorage {
     /// How many bytes it offers.
     pub capacity_bytes: u64,

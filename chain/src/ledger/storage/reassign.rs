@@ -17,7 +17,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - At least one epoch is left. What is set aside for the epochs to come moves along; what is not
 ///   settled yet stays with the old peer.
 /// - The new peer consents, and has room.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Reassign {
     /// The peer that has the lease.
     pub peer: Address,

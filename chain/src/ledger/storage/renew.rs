@@ -18,7 +18,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The new end is later, at most `lease_longest` epochs ahead.
 /// - The peer is not closing: by closing it says that it takes nothing more.
 /// - The sender sets aside the price of the added epochs.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Renew {
     /// The peer that has the lease.
     pub peer: Address,

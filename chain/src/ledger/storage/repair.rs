@@ -19,7 +19,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///   sender: he knows the masks, and could make up what he should keep.
 /// - The new peer consents for the owner of the lease, and has room.
 /// - The sender gets the fee of each fragment out of what is set aside for repairs of its pack.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Repair {
     /// The peer that lost the lease.
     pub peer: Address,

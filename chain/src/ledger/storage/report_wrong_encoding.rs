@@ -18,7 +18,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - One block more than the pack needs, of different fragments.
 /// - **Not yet**: recomputing the block needs the code that makes fragments, which this version does
 ///   not have. Until then a report that is well-formed is refused as `Unavailable`.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ReportWrongEncoding {
     /// The pack.
     pub pack: ContentId,
@@ -29,7 +39,17 @@ pub struct ReportWrongEncoding {
 }
 
 /// A block of a fragment, with its way to the root over all fragments.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct ShownBlock {
     /// Which fragment.
     pub fragment: u8,

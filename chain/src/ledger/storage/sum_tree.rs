@@ -12,7 +12,18 @@ use crate::encoding::List;
 use crate::hash::Hash;
 
 /// A complete subtree: its height, its hash, and how many blocks are in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Peak {
     /// The height; a leaf has 0.
     pub height: u8,
@@ -23,7 +34,18 @@ pub struct Peak {
 }
 
 /// The peaks, from the largest to the smallest.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Assignment {
     /// The peaks.
     pub peaks: List<Peak, 64>,

@@ -14,7 +14,18 @@ use crate::hash::{Domain, Hash};
 use crate::ledger::call::{Halt, Ledger};
 
 /// A beacon chain that a validator goes on with from a later lot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct NextBeacon {
     /// The end of the chain.
     pub end: Hash,

@@ -24,7 +24,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///   answer begins with `puzzle_bits` zero bits. Without an answer he is no candidate for the next.
 /// - The commission is at most one hundred percent.
 /// - Who signed twice cannot bond again.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Bond {
     /// How much is added to the bond.
     pub amount: Amount,

@@ -16,7 +16,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The amount is at least `minimum_delegation`.
 /// - The validator exists and is not barred.
 /// - One account is behind at most 64 validators.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Delegate {
     /// The validator.
     pub validator: Address,

@@ -24,7 +24,17 @@ use crate::vote::{Proposal, Signed, Vote};
 /// - The validator is barred for ever and loses `double_sign_slash` of all that is behind him. What
 ///   is unbonding since that height loses the same share when it is paid out. Of this the sender
 ///   gets `reporter_share`; the rest is burnt. One validator is slashed 16 times at most.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// The consensus key that signed both.
     pub key: PublicKey,
@@ -33,7 +43,17 @@ pub struct Evidence {
 }
 
 /// Two messages that one key must not sign both.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub enum Misdeed {
     /// Two votes.
     Votes(Signed<Vote>, Signed<Vote>),

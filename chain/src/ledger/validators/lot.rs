@@ -27,7 +27,18 @@ tables! {
 }
 
 /// Who was drawn for a lot.
-#[derive(Debug, Clone, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Draw {
     /// How many seats a term of the lot has: V' = min(V, C).
     pub seats: u32,
@@ -36,7 +47,18 @@ pub struct Draw {
 }
 
 /// Somebody who was drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Drawn {
     /// Who.
     pub validator: Address,

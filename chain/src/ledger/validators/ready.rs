@@ -13,7 +13,17 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///
 /// - Only in the last `ready_blocks` blocks of the running term, once a term.
 /// - The sender is a validator with at least `minimum_bond` behind him, and not barred.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Ready;
 
 impl Rules for Ready {

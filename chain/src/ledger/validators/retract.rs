@@ -14,7 +14,17 @@ use crate::ledger::refusal::Refusal;
 ///
 /// - The sender has that much behind him; no amount means all of it.
 /// - A validator takes his own bond back by `Unbond`.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Retract {
     /// The validator.
     pub validator: Address,

@@ -11,7 +11,17 @@ use crate::ledger::call::{Call, Halt, Ledger};
 /// can be slashed for what he signed before.
 ///
 /// - The sender is a validator and has that much bonded; no amount means all of it.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Unbond {
     /// How much; none for all.
     pub amount: Option<Amount>,
