@@ -6,6 +6,7 @@
 mod aggregate;
 mod bench;
 mod blob;
+mod chain;
 #[cfg(feature = "continuous")]
 mod continuous;
 mod copies;
@@ -29,6 +30,7 @@ mod retention;
 mod search;
 mod upkeep;
 mod usage;
+mod wallet;
 #[cfg(feature = "continuous")]
 mod watch;
 
@@ -105,6 +107,12 @@ enum Command {
     Backup(copies::BackupCommand),
     /// Copy a backup to an empty directory, where it is a database again
     Restore(copies::RestoreCommand),
+    /// The ledger: anchors of chunks, rights and coin
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
+    /// Keys of accounts, and what is signed with them
+    #[command(subcommand)]
+    Wallet(wallet::WalletCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -143,6 +151,8 @@ impl Command {
             Self::Repair(command) => command.run(),
             Self::Backup(command) => command.run(),
             Self::Restore(command) => command.run(),
+            Self::Chain(command) => command.run(),
+            Self::Wallet(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
         }

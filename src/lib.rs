@@ -2,8 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chain;
 pub mod cli;
 pub mod fleet;
 pub mod ingest;
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod wallet;

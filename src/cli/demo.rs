@@ -149,6 +149,8 @@ impl Demo<'_> {
         self.search()?;
         #[cfg(feature = "sql")]
         self.gaps()?;
+        let chain = self.anchor()?;
+        self.prove(&chain)?;
         Ok(())
     }
 
@@ -402,6 +404,113 @@ impl Demo<'_> {
         Ok(())
     }
 
+    /// A file or directory beside the database, as an argument.
+    fn beside(&self, name: &str) -> String {
+        self.db.with_file_name(name).display().to_string()
+    }
+
+    /// Runs a command about a chain; the last line that it printed, as JSON.
+    fn chain(&self, name: &str, arguments: &[&str]) -> Result<Value> {
+        let mut command = Command::new(&self.program);
+        let output = command.args(["chain", name, "--json"]).args(arguments).output();
+        let output = output.with_context(|| format!("cannot run chronolith chain {name}"))?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            bail!("chronolith chain {name} ended with {}: {}", output.status, reason.trim());
+        }
+        let output = String::from_utf8(output.stdout)?;
+        let last = output.lines().last().context("the command printed nothing")?;
+        Ok(serde_json::from_str(last)?)
+    }
+
+    /// Anchors the sealed batches on a chain of four validators, and shows its blocks.
+    fn anchor(&mut self) -> Result<String> {
+        self.say("A chain of four validators begins, and the sealed batches are anchored on it:");
+        let (dir, wallet) = (self.beside("chain"), self.beside("wallet"));
+        let place = ["--dir", &dir];
+        let with_wallet = [&place[..], &["--wallet", &wallet]].concat();
+        let made = self.chain("init", &[&with_wallet[..], &["--validators", "4"]].concat())?;
+        let chain = made["chain"].as_str().context("the chain has no id")?.to_owned();
+        let db = self.db.display().to_string();
+        let anchor = [&with_wallet[..], &["--db", &db]].concat();
+        let report = self.chain("anchor", &anchor)?;
+        let batches = report["anchored"].as_array().cloned().unwrap_or_default();
+        let counts = batches.iter().filter_map(|batch| batch["chunks"].as_u64());
+        let (chunks, sealed) = (counts.sum::<u64>(), self.json("stats", &["--json"])?);
+        ensure!(
+            chunks > 0 && sealed["sealed_chunks"] == chunks,
+            "{chunks} chunks were anchored of {}",
+            sealed["sealed_chunks"]
+        );
+        let again = self.chain("anchor", &anchor)?;
+        ensure!(again["anchored"] == json!([]), "batches were anchored twice: {again}");
+        let height = report["height"].as_u64().unwrap_or_default();
+        for height in 1..=height {
+            let block = self.chain("block", &[&place[..], &[&height.to_string()]].concat())?;
+            let mut actions: std::collections::BTreeMap<String, u64> = Default::default();
+            for transaction in block["transactions"].as_array().into_iter().flatten() {
+                let action = transaction["action"].as_str().unwrap_or_default();
+                *actions.entry(action.to_owned()).or_default() += 1;
+            }
+            let actions = actions.iter().map(|(action, count)| format!("{count} {action}"));
+            let id = block["block"].as_str().unwrap_or_default();
+            self.say(&format!(
+                "  block {height} {} {} signatures: {}",
+                id.get(..16).unwrap_or(id),
+                block["signatures"],
+                actions.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        for batch in &batches {
+            self.say(&format!(
+                "  batch {} root {} with {} chunks of {} devices, for {} coin",
+                batch["batch"],
+                batch["root"].as_str().and_then(|root| root.get(..16)).unwrap_or_default(),
+                batch["chunks"],
+                batch["devices"],
+                batch["fee"].as_str().unwrap_or_default()
+            ));
+        }
+        let audit = self.chain("audit", &place)?;
+        ensure!(audit["holds"] == true && audit["refused"] == 0, "the audit says {audit}");
+        self.say(&format!(
+            "  {} transactions executed once more: the same state, and every mote is there",
+            audit["transactions"]
+        ));
+        let figures = json!({"blocks": height, "batches": batches.len(), "chunks": chunks});
+        self.held("anchor", figures);
+        Ok(chain)
+    }
+
+    /// Verifies a chunk with nothing but the hash of the genesis, and a changed proof.
+    fn prove(&mut self, chain: &str) -> Result<()> {
+        self.say("A light client that knows the hash of the genesis alone checks one chunk:");
+        let chunks = self.json("chunks", &["--metric", "speed_mph", "--json"])?;
+        let cid = chunks[0]["cid"].as_str().context("there is no chunk")?;
+        let (dir, wallet) = (self.beside("chain"), self.beside("wallet"));
+        let (db, proof) = (self.db.display().to_string(), self.beside("chunk.proof"));
+        let place = ["--dir", &dir, "--wallet", &wallet, "--db", &db];
+        self.chain("anchor", &[&place[..], &["--chunk", cid, "--prove", &proof]].concat())?;
+        let verify = [&proof, "--trust", chain, "--chunk", cid];
+        let verified = self.chain("verify", &verify)?;
+        ensure!(verified["holds"] == true && verified["chunk"] == cid, "it says {verified}");
+        let mut bytes = fs::read(&proof)?;
+        let length = bytes.len();
+        if let Some(byte) = bytes.get_mut(length / 2) {
+            *byte ^= 1;
+        }
+        fs::write(&proof, &bytes)?;
+        ensure!(self.chain("verify", &verify).is_err(), "a changed proof is believed");
+        self.say(&format!("  {cid}"));
+        self.say(&format!(
+            "  anchored at {} in block {}; a proof of {length} bytes, refused with one bit changed",
+            verified["anchored_time"].as_str().unwrap_or_default(),
+            verified["anchored_height"]
+        ));
+        self.held("light client", json!({"proof_bytes": length}));
+        Ok(())
+    }
+
     fn tell_what_to_try(&self) {
         let db = self.db.display();
         println!("the database is {db}; look at it with:");
@@ -411,5 +520,6 @@ impl Demo<'_> {
         println!("  chronolith search --db {db} speed --counts device");
         println!("  chronolith plot --db {db} --metric speed_mph --device 4111928");
         println!("  chronolith export --db {db} --device udds");
+        println!("  chronolith chain block --dir {}", self.beside("chain"));
     }
 }

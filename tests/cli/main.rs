@@ -6,7 +6,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod anchors_are_proved;
 mod blobs_and_retention_work_from_the_command_line;
+mod chains_are_used_by_hand;
 #[cfg(feature = "sql")]
 mod columns_come_back;
 mod commands_in_documents_run;
@@ -36,4 +38,6 @@ mod real_recordings_are_kept_whole;
 mod run;
 #[cfg(feature = "search")]
 mod searches_are_answered;
+mod validators_agree_as_processes;
+mod wallets_keep_their_secrets;
 mod wrong_usage_is_explained;

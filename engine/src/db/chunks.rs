@@ -202,6 +202,12 @@ impl Db {
     /// The catalogue of a device: all its chunks as one Merkle DAG. The same set of chunks always
     /// gives the same root.
     pub fn catalogue(&self, device: &str) -> Result<Catalogue, ReadError> {
+        self.catalogue_until(device, u64::MAX)
+    }
+
+    /// The catalogue of a device as it was after a seal batch, as far as the chunks up to it are
+    /// still here.
+    pub fn catalogue_until(&self, device: &str, batch: u64) -> Result<Catalogue, ReadError> {
         let inner = &self.inner;
         let metrics = self.select(&Selector::all().device(device))?;
         let view = inner.view();
@@ -212,7 +218,9 @@ impl Db {
             for live in &view.segments {
                 let mut found = Vec::new();
                 live.segment.for_each(id.index(), i64::MIN, i64::MAX, &mut |entry, seal| {
-                    found.push((entry.clone(), *seal));
+                    if seal.number <= batch {
+                        found.push((entry.clone(), *seal));
+                    }
                 })?;
                 for (entry, seal) in found {
                     let digest = live.segment.digest(entry.key)?.unwrap_or_default();

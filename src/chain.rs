@@ -1,0 +1,38 @@
+//! The embedded chain: validators in this process, blocks on demand.
+//!
+//! A chain is a directory that one process at a time opens:
+//!
+//! ```text
+//! genesis                what the chain begins with; written last, so that there is a whole chain
+//! lock                   held by the process that uses the chain
+//! validators/N/key       the consensus key and the beacon chain of validator N; private
+//! validators/N/data/     state, blocks and log
+//! validators/N/guard/    what it signed last
+//! ```
+//!
+//! | file | |
+//! |---|---|
+//! | `directory.rs` | making and opening the directory |
+//! | `drive.rs` | the driver: clock, messages between the validators, transactions in, receipts out |
+//! | `compose.rs` | transactions with the next nonce and a fee that is enough |
+//! | `replay.rs` | executing blocks once more, from the genesis |
+//! | `prove.rs` | proofs for light clients |
+//! | `anchor.rs` | seal batches of a database onto the chain |
+//! | `export.rs` | blocks with their certificates as a file |
+//! | `bench/` | validators as processes of their own, under load |
+
+pub mod anchor;
+pub mod bench;
+mod compose;
+mod directory;
+mod drive;
+mod error;
+pub mod export;
+pub mod prove;
+mod replay;
+
+pub use compose::Composer;
+pub use directory::{Beginning, create, read_genesis};
+pub use drive::{Chain, Settled};
+pub use error::ChainError;
+pub use replay::Replay;

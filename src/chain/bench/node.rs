@@ -1,0 +1,276 @@
+//! The process of a validator.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use chronolith_chain::consensus::message::PeerId;
+use chronolith_chain::consensus::{Config, Files, Input, Now, Output, Validator};
+use chronolith_chain::encoding::List;
+use chronolith_chain::genesis::Genesis;
+use chronolith_chain::mempool::Limits;
+use chronolith_disk::RealDisk;
+
+use super::connection::Connection;
+use super::frame::{Frame, Neighbour, Status};
+use super::network::identity;
+
+/// Something that happened to the process.
+enum Event {
+    Accepted(TcpStream),
+    Frame(u64, Frame),
+    Closed(u64),
+    /// The process that started this one is gone.
+    Orphaned,
+}
+
+/// A connection, and who is at its other end.
+struct Link {
+    connection: Connection,
+    /// A validator's number; the load has none.
+    neighbour: Option<u16>,
+}
+
+struct Node {
+    number: u16,
+    validator: Validator,
+    started: Instant,
+    events: Sender<Event>,
+    links: HashMap<u64, Link>,
+    by_neighbour: HashMap<u16, u64>,
+    next_link: u64,
+}
+
+/// The first bytes of a transaction's id.
+pub(super) fn short(id: &[u8; 32]) -> u64 {
+    id.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Runs a validator in `directory`, whose `genesis` the load wrote there, until standard input
+/// ends. Its port is written to standard output.
+pub fn serve(directory: &Path, number: u16, interval_ms: u64) -> Result<()> {
+    let place = directory.join("genesis");
+    let genesis =
+        std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
+    let genesis = Genesis::decode(&genesis)?;
+    let own = directory.join(number.to_string());
+    let files = Files {
+        data: Arc::new(RealDisk::create(own.join("data"))?),
+        guard: Arc::new(RealDisk::create(own.join("guard"))?),
+        guard_path: "signed".to_owned(),
+    };
+    let config = Config {
+        interval_ms,
+        heartbeat_ms: None,
+        mempool: Limits { bytes: 256 << 20, per_account: 16_384 },
+        ..Config::default()
+    };
+    let validator = Validator::create(&genesis, &files, Some(identity(number)), config)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (events, happened) = channel();
+    let port = listener.local_addr()?.port();
+    accept(listener, events.clone());
+    watch_parent(events.clone());
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{port}")?;
+    out.flush()?;
+    drop(out);
+    let mut node = Node {
+        number,
+        validator,
+        started: Instant::now(),
+        events,
+        links: HashMap::new(),
+        by_neighbour: HashMap::new(),
+        next_link: 0,
+    };
+    node.run(&happened)
+}
+
+fn accept(listener: TcpListener, events: Sender<Event>) {
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            if events.send(Event::Accepted(stream)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn watch_parent(events: Sender<Event>) {
+    thread::spawn(move || {
+        let mut rest = [0; 64];
+        let mut input = std::io::stdin().lock();
+        while input.read(&mut rest).is_ok_and(|count| count > 0) {}
+        // Where nobody listens any more, the process ends already.
+        let _ = events.send(Event::Orphaned);
+    });
+}
+
+impl Node {
+    fn run(&mut self, happened: &Receiver<Event>) -> Result<()> {
+        loop {
+            let event = match self.validator.wake_at() {
+                None => happened.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => {
+                    let wait = at.saturating_sub(self.now().elapsed_ns);
+                    happened.recv_timeout(Duration::from_nanos(wait))
+                }
+            };
+            match event {
+                Err(RecvTimeoutError::Timeout) => self.give(Input::Tick)?,
+                Err(RecvTimeoutError::Disconnected) | Ok(Event::Orphaned) => return Ok(()),
+                Ok(Event::Accepted(stream)) => {
+                    self.link(stream, None)?;
+                }
+                Ok(Event::Closed(link)) => self.unlink(link)?,
+                Ok(Event::Frame(link, frame)) => self.take(link, frame)?,
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
+    }
+
+    fn link(&mut self, stream: TcpStream, neighbour: Option<u16>) -> Result<u64> {
+        let number = self.next_link;
+        self.next_link += 1;
+        let events = self.events.clone();
+        let connection = Connection::start(stream, move |frame| {
+            let event = match frame {
+                Some(frame) => Event::Frame(number, frame),
+                None => Event::Closed(number),
+            };
+            events.send(event).is_ok()
+        })?;
+        self.links.insert(number, Link { connection, neighbour });
+        Ok(number)
+    }
+
+    fn unlink(&mut self, link: u64) -> Result<()> {
+        let Some(Link { connection, neighbour }) = self.links.remove(&link) else { return Ok(()) };
+        connection.close();
+        // A neighbour that dialled anew has another link by now.
+        if let Some(number) = neighbour
+            && self.by_neighbour.get(&number) == Some(&link)
+        {
+            self.by_neighbour.remove(&number);
+            self.give(Input::Disconnected(PeerId(number.into())))?;
+        }
+        Ok(())
+    }
+
+    fn greet(&mut self, link: u64, number: u16) -> Result<()> {
+        if let Some(known) = self.links.get_mut(&link) {
+            known.neighbour = Some(number);
+        }
+        if let Some(old) = self.by_neighbour.insert(number, link) {
+            self.unlink(old)?;
+        }
+        self.give(Input::Connected(PeerId(number.into())))
+    }
+
+    fn take(&mut self, link: u64, frame: Frame) -> Result<()> {
+        let neighbour = self.links.get(&link).and_then(|link| link.neighbour);
+        match frame {
+            Frame::Hello(Some(number)) => self.greet(link, number)?,
+            Frame::Dial(neighbours) => {
+                for Neighbour { number, port } in neighbours.iter().copied() {
+                    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+                    let link = self.link(stream, Some(number))?;
+                    self.send(link, &Frame::Hello(Some(self.number)));
+                    self.greet(link, number)?;
+                }
+            }
+            Frame::Consensus(message) => {
+                if let Some(number) = neighbour {
+                    let from = PeerId(number.into());
+                    self.give(Input::Message { from, message })?;
+                }
+            }
+            Frame::Submit(transactions) => {
+                self.give(Input::Submit(transactions.to_vec()))?;
+            }
+            Frame::AskStatus => {
+                let status = self.status()?;
+                self.send(link, &Frame::Status(status));
+            }
+            Frame::AskBlock(height) => {
+                let decided = self.validator.blocks().block(height)?;
+                let id = decided.map(|decided| decided.block.header.id());
+                self.send(link, &Frame::Block(height, id));
+            }
+            Frame::Hello(None) | Frame::Committed { .. } | Frame::Status(_) | Frame::Block(..) => {}
+        }
+        Ok(())
+    }
+
+    fn status(&self) -> Result<Status> {
+        let tip = self.validator.blocks().tip();
+        let cpu = cpu_time::ProcessTime::try_now()?.as_duration();
+        Ok(Status {
+            height: tip.height,
+            block: tip.block,
+            state_root: self.validator.state().head().root,
+            waiting: self.validator.mempool().len() as u64,
+            cpu_ns: u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn send(&self, link: u64, frame: &Frame) {
+        if let Some(link) = self.links.get(&link) {
+            link.connection.send(frame);
+        }
+    }
+
+    fn give(&mut self, input: Input) -> Result<()> {
+        let now = self.now();
+        for output in self.validator.handle(now, input)? {
+            match output {
+                Output::Broadcast(message) => {
+                    let bytes: Arc<[u8]> = Frame::Consensus(message).to_bytes().into();
+                    for link in self.by_neighbour.values() {
+                        if let Some(link) = self.links.get(link) {
+                            link.connection.send_bytes(Arc::clone(&bytes));
+                        }
+                    }
+                }
+                Output::Send { to, message } => {
+                    let number = u16::try_from(to.0).ok();
+                    let link = number.and_then(|number| self.by_neighbour.get(&number));
+                    if let Some(link) = link {
+                        self.send(*link, &Frame::Consensus(message));
+                    }
+                }
+                Output::Committed { decided, receipts } => {
+                    let header = &decided.block.header;
+                    // One of them is enough to measure by.
+                    let told = receipts.iter().filter(|_| self.number == 0);
+                    let told = told.map(|receipt| short(&receipt.transaction.0));
+                    let frame = Frame::Committed {
+                        height: header.height,
+                        block: header.id(),
+                        transactions: List::new(told.collect::<Vec<_>>()).unwrap_or_default(),
+                    };
+                    for link in self.links.values().filter(|link| link.neighbour.is_none()) {
+                        link.connection.send(&frame);
+                    }
+                }
+                Output::StandsAside { until } => {
+                    eprintln!("validator {} stands aside up to height {until}", self.number);
+                }
+                Output::Submitted(_) | Output::Evidence(_) | Output::Refused { .. } => {}
+            }
+        }
+        Ok(())
+    }
+}

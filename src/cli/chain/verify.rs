@@ -1,0 +1,210 @@
+//! `chronolith chain verify`: proofs and exports, from the genesis alone.
+
+use std::fs::File;
+use std::io::{BufReader, Read as _};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use chronolith_chain::genesis::Genesis;
+use chronolith_chain::hash::ChainId;
+use chronolith_chain::ledger::{
+    AccountKey, AnchorKey, DeviceKey, ParametersKey, PeerKey, ScheduleKey, ValidatorKey, audit,
+};
+use chronolith_chain::light::{Fact, Options};
+use chronolith_chain::state::Key;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::print_fields;
+use crate::chain::export;
+use crate::chain::prove::{Proof, ProofRefused};
+use crate::chain::read_genesis;
+use crate::cli::Outcome;
+use crate::cli::database::rfc3339;
+use crate::cli::usage::Usage;
+use crate::wallet::secret_of;
+
+/// The largest proof that is read: bytes.
+const PROOF_MOST: u64 = 64 << 20;
+
+/// Check a proof or an export, from the genesis alone.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyCommand {
+    /// The proof or the export
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Trust the genesis in this file, or in this directory of a chain
+    #[arg(long, value_name = "FILE|DIR", required_unless_present = "trust")]
+    genesis: Option<PathBuf>,
+
+    /// Trust the genesis with this hash, which is the id of the chain
+    #[arg(long, value_name = "HASH", conflicts_with = "genesis")]
+    trust: Option<String>,
+
+    /// Check that the proof is about this chunk
+    #[arg(long, value_name = "CID")]
+    chunk: Option<String>,
+
+    /// How long after its time a header is trusted; not at all limited by default
+    #[arg(long, value_name = "DAYS")]
+    trusting_days: Option<u64>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl VerifyCommand {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let place = self.file.display();
+        let file = File::open(&self.file).with_context(|| format!("cannot open {place}"))?;
+        let mut input = BufReader::new(file);
+        let is_export = input.peek_magic().with_context(|| format!("cannot read {place}"))?;
+        if is_export {
+            if self.chunk.is_some() {
+                bail!(Usage("--chunk is for proofs; an export is of a whole chain".to_owned()));
+            }
+            return self.export(&mut input);
+        }
+        let mut bytes = Vec::new();
+        input.by_ref().take(PROOF_MOST).read_to_end(&mut bytes)?;
+        let proof = Proof::from_bytes(&bytes).with_context(|| format!("{place}"))?;
+        self.proof(&proof, bytes.len())
+    }
+
+    fn trusted(&self) -> Result<ChainId> {
+        if let Some(text) = &self.trust {
+            let hash = secret_of(text)
+                .map_err(|_| Usage(format!("{text:?} is no hash: 64 hexadecimal digits")))?;
+            return Ok(ChainId(hash));
+        }
+        Ok(self.genesis()?.chain_id())
+    }
+
+    fn genesis(&self) -> Result<Genesis> {
+        let Some(path) = &self.genesis else { return Err(ProofRefused::NoGenesis.into()) };
+        if path.is_dir() {
+            return Ok(read_genesis(path)?);
+        }
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Genesis::decode(&bytes).with_context(|| format!("{} is no genesis", path.display()))
+    }
+
+    fn export(&self, input: &mut impl std::io::Read) -> Result<Outcome> {
+        let trusted = self.trusted()?;
+        let replay = export::verify(input, trusted)?;
+        let sums = audit(replay.state()).context("the coin does not add up")?;
+        let (tip, root) = (replay.tip(), replay.state().head().root);
+        let shown = json!({
+            "holds": true,
+            "chain": tip.chain,
+            "height": tip.height,
+            "block": tip.block,
+            "state_root": root,
+            "coins": sums.len(),
+        });
+        print_fields(self.json, &shown)?;
+        Ok(Outcome::Done)
+    }
+
+    fn proof(&self, proof: &Proof, bytes: usize) -> Result<Outcome> {
+        let trusted = self.trusted()?;
+        let own = match &self.genesis {
+            Some(_) => Some(self.genesis()?),
+            None => None,
+        };
+        let genesis = match &own {
+            Some(genesis) => genesis,
+            None => proof.genesis_of(trusted)?,
+        };
+        let second = 1_000_000_000;
+        let options = Options {
+            trusting_period_ns: self.trusting_days.map(|days| days.saturating_mul(86_400 * second)),
+            ..Options::default()
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let proved = proof.verify(genesis, now_ns, &options)?;
+        let mut shown = json!({
+            "holds": true,
+            "chain": trusted,
+            "height": proved.header.height,
+            "block": proved.header.id(),
+            "time": i64::try_from(proved.header.time_ns).ok().map(rfc3339),
+            "bytes": bytes,
+            "facts": proof.bundle.facts.iter().map(fact_json).collect::<Result<Vec<_>>>()?,
+        });
+        let chunk = proof.chunk()?;
+        match (&self.chunk, &chunk) {
+            (Some(wanted), None) => bail!("the proof is not about a chunk, so not about {wanted}"),
+            (Some(wanted), Some(found)) if *wanted != found.chunk.to_string() => {
+                bail!("the proof is about the chunk {}, not {wanted}", found.chunk)
+            }
+            _ => {}
+        }
+        if let (Some(found), Some(fields)) = (chunk, shown.as_object_mut()) {
+            let anchored = i64::try_from(found.anchored.time_ms).ok();
+            fields.insert("chunk".to_owned(), json!(found.chunk));
+            fields.insert("anchored_by".to_owned(), json!(found.producer));
+            fields.insert("anchored_height".to_owned(), json!(found.anchored.height));
+            let time = anchored.map(|ms| rfc3339(ms.saturating_mul(1_000_000)));
+            fields.insert("anchored_time".to_owned(), json!(time));
+            fields.insert("batch_root".to_owned(), json!(found.root));
+            fields.insert("batch_chunks".to_owned(), json!(found.anchored.chunks));
+        }
+        print_fields(self.json, &shown)?;
+        Ok(Outcome::Done)
+    }
+}
+
+/// Looks at the first bytes of a file without taking them.
+trait PeekMagic {
+    /// Whether it begins as an export does.
+    fn peek_magic(&mut self) -> std::io::Result<bool>;
+}
+
+impl<R: std::io::Read> PeekMagic for BufReader<R> {
+    fn peek_magic(&mut self) -> std::io::Result<bool> {
+        use std::io::BufRead as _;
+        Ok(self.fill_buf()?.starts_with(export::MAGIC))
+    }
+}
+
+/// What a state holds under a key of a kind, if the bytes are one.
+fn value_json<K: Key>(name: &str, key: &[u8], fact: &Fact) -> Result<Option<Value>>
+where
+    K::Value: serde::Serialize,
+{
+    let Some(key) = K::from_bytes(key) else { return Ok(None) };
+    let value = fact.value(&key)?;
+    Ok(Some(json!({"kind": name, "value": value})))
+}
+
+/// A fact as JSON; keys of kinds that are not shown by name are shown as bytes.
+fn fact_json(fact: &Fact) -> Result<Value> {
+    Ok(match fact {
+        Fact::State { key, value, .. } => {
+            let known = [
+                value_json::<AccountKey>("account", key, fact)?,
+                value_json::<AnchorKey>("anchor", key, fact)?,
+                value_json::<DeviceKey>("device", key, fact)?,
+                value_json::<ParametersKey>("parameters", key, fact)?,
+                value_json::<PeerKey>("peer", key, fact)?,
+                value_json::<ScheduleKey>("schedule", key, fact)?,
+                value_json::<ValidatorKey>("validator", key, fact)?,
+            ];
+            let bytes = json!({"kind": "state", "key": key, "value": value});
+            known.into_iter().flatten().next().unwrap_or(bytes)
+        }
+        Fact::Transaction { index, transaction, .. } => {
+            let id = transaction.body.id();
+            json!({"kind": "transaction", "index": index, "id": id, "transaction": transaction})
+        }
+        Fact::Receipt { index, receipt, .. } => {
+            json!({"kind": "receipt", "index": index, "receipt": receipt})
+        }
+    })
+}

@@ -1,0 +1,129 @@
+//! Sealed chunks are anchored, once, and a proof of that needs nothing but the genesis' hash.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::run::{chronolith, expect, json, source};
+
+fn database(directory: &Path) {
+    let fleet = source("testdata/ingest/fleet.lp").display().to_string();
+    expect(directory, 0, &["ingest", "--db", "db", &fleet]);
+    expect(directory, 0, &["seal", "--db", "db", "--all"]);
+}
+
+fn anchor(directory: &Path, more: &[&str]) -> Value {
+    let arguments = ["chain", "anchor", "--db", "db", "--chain", "c", "--wallet", "w", "--json"];
+    json(directory, 0, &[&arguments[..], more].concat())
+}
+
+fn chunks(directory: &Path) -> Vec<String> {
+    let listed = json(directory, 0, &["chunks", "--db", "db", "--json"]);
+    let cids = listed.as_array().unwrap().iter().map(|chunk| chunk["cid"].as_str().unwrap());
+    cids.map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn batches_are_anchored_once_and_later_ones_follow() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    database(directory);
+    let init = ["chain", "init", "--dir", "c", "--wallet", "w", "--json"];
+    json(directory, 0, &init);
+    let first = anchor(directory, &[]);
+    let batches = first["anchored"].as_array().unwrap().len();
+    assert!(batches > 0 && !first["registered"].as_array().unwrap().is_empty(), "{first}");
+    assert_eq!(first["known"], 0);
+    let again = anchor(directory, &[]);
+    assert_eq!((&again["anchored"], &again["registered"]), (&json!([]), &json!([])));
+    assert_eq!(again["known"], batches);
+    assert_eq!(again["height"], first["height"], "nothing to say makes no block");
+
+    let line = "speed,device=late value=1 1767225600000000000\n";
+    fs::write(directory.join("late.lp"), line).unwrap();
+    expect(directory, 0, &["ingest", "--db", "db", "late.lp"]);
+    expect(directory, 0, &["seal", "--db", "db", "--all"]);
+    let more = anchor(directory, &[]);
+    assert_eq!(more["known"], batches);
+    assert_eq!(more["anchored"].as_array().unwrap().len(), 1);
+    let audit = json(directory, 0, &["chain", "audit", "--dir", "c", "--json"]);
+    assert_eq!((&audit["holds"], &audit["refused"]), (&json!(true), &json!(0)));
+}
+
+#[test]
+fn every_chunk_is_proved_from_the_hash_of_the_genesis_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    database(directory);
+    let init = ["chain", "init", "--dir", "c", "--wallet", "w", "--validators", "4", "--json"];
+    let made = json(directory, 0, &init);
+    let chain = made["chain"].as_str().unwrap();
+    let cids = chunks(directory);
+    assert!(cids.len() > 1);
+    for cid in &cids {
+        anchor(directory, &["--chunk", cid, "--prove", "proof"]);
+        let verify = ["chain", "verify", "proof", "--trust", chain, "--chunk", cid, "--json"];
+        let verified = json(directory, 0, &verify);
+        assert_eq!((&verified["holds"], &verified["chunk"]), (&json!(true), &json!(cid)));
+        assert_eq!(verified["anchored_by"], made["account"]);
+    }
+    let other = ["chain", "verify", "proof", "--trust", chain, "--chunk", &cids[0]];
+    let output = chronolith(directory, &other);
+    assert_eq!(output.status.code(), Some(1), "a proof of one chunk proves no other");
+    let genesis = ["chain", "verify", "proof", "--genesis", "c", "--json"];
+    assert_eq!(json(directory, 0, &genesis)["holds"], true);
+
+    // No bit of a proof can be another, but in what the verifier gives himself.
+    let whole = fs::read(directory.join("proof")).unwrap();
+    let cid = cids.last().unwrap();
+    for at in (0..whole.len()).step_by(37) {
+        let mut changed = whole.clone();
+        changed[at] ^= 1;
+        fs::write(directory.join("changed"), &changed).unwrap();
+        let verify = ["chain", "verify", "changed", "--trust", chain, "--chunk", cid];
+        assert_eq!(chronolith(directory, &verify).status.code(), Some(1), "byte {at}");
+    }
+    for cut in [0, 7, 8, 100, whole.len() - 1] {
+        fs::write(directory.join("changed"), &whole[..cut]).unwrap();
+        let verify = ["chain", "verify", "changed", "--trust", chain];
+        assert_eq!(chronolith(directory, &verify).status.code(), Some(1), "cut at {cut}");
+    }
+}
+
+#[test]
+fn accounts_transactions_and_contributions_are_proved() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let made = json(directory, 0, &["chain", "init", "--dir", "c", "--wallet", "w", "--json"]);
+    let chain = made["chain"].as_str().unwrap();
+    expect(directory, 0, &["wallet", "new", "friend", "--wallet", "w"]);
+    let send = ["wallet", "send", "--chain", "c", "--wallet", "w", "--to", "friend"];
+    let sent = json(directory, 0, &[&send[..], &["--amount", "2", "--json"]].concat());
+    json(directory, 0, &[&send[..], &["--amount", "3", "--json"]].concat());
+    let verify = ["chain", "verify", "p", "--trust", chain, "--json"];
+
+    let account = ["chain", "account", "--dir", "c", "--wallet", "w", "friend", "--prove", "p"];
+    expect(directory, 0, &account);
+    let verified = json(directory, 0, &verify);
+    assert_eq!(verified["facts"][0]["value"]["balance"], "5000000000000000000");
+
+    let id = sent["id"].as_str().unwrap();
+    expect(directory, 0, &["chain", "tx", "--dir", "c", id, "--prove", "p"]);
+    let verified = json(directory, 0, &verify);
+    assert_eq!((&verified["height"], &verified["facts"][0]["id"]), (&json!(1), &json!(id)));
+    assert_eq!(verified["facts"][1]["receipt"]["refusal"], Value::Null);
+
+    let contribution = ["chain", "contribution", "--dir", "c", "--prove", "p", "--json"];
+    let listed = json(directory, 0, &contribution);
+    assert_eq!(listed["nodes"].as_array().unwrap().len(), 1);
+    let verified = json(directory, 0, &verify);
+    assert_eq!(verified["facts"][0]["kind"], "parameters");
+    assert_eq!(verified["facts"][3]["kind"], "validator");
+
+    // Somebody who has nothing is proved to have nothing.
+    expect(directory, 0, &["wallet", "new", "nobody", "--wallet", "w"]);
+    let account = ["chain", "account", "--dir", "c", "--wallet", "w", "nobody", "--prove", "p"];
+    expect(directory, 0, &account);
+    assert_eq!(json(directory, 0, &verify)["facts"][0]["value"], Value::Null);
+}
