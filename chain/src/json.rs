@@ -23,9 +23,13 @@ fn digits(bytes: &[u8]) -> String {
 
 /// Bytes of hexadecimal digits; none where they are none.
 fn bytes(text: &str) -> Option<Vec<u8>> {
-    let value = |digit: u8| char::from(digit).to_digit(16);
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
     let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => u8::try_from(value(*high)? << 4 | value(*low)?).ok(),
+        [high, low] => Some(value(*high)? << 4 | value(*low)?),
         _ => None,
     });
     pairs.collect()
@@ -85,7 +89,8 @@ pub(crate) mod decimal {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
         let parse = |text: &str| {
-            let is_plain = text.bytes().all(|digit| digit.is_ascii_digit());
+            let is_plain = text.bytes().all(|digit| digit.is_ascii_digit())
+                && (text == "0" || !text.starts_with('0'));
             text.parse().ok().filter(|_| is_plain)
         };
         let what = "decimal digits in a text, at most 2^128 - 1";

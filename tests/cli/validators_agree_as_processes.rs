@@ -14,7 +14,8 @@ fn bench(more: &[&str]) -> Value {
 fn four_validators_come_to_one_state() {
     let report = bench(&["--validators", "4", "--seconds", "2", "--transfers", "4000"]);
     assert_eq!((&report["state_roots_equal"], &report["forks"]), (&json!(true), &json!(0)));
-    assert!(report["committed"].as_u64() > Some(0), "{report}");
+    assert!(report["submitted"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["committed_in_all"], report["submitted"]);
     assert_eq!(report["cpu_seconds"].as_array().unwrap().len(), 4);
 }
 
@@ -23,4 +24,5 @@ fn a_killed_validator_comes_back_with_all_that_it_told() {
     let report = bench(&["--validators", "4", "--seconds", "4", "--transfers", "4000", "--kill"]);
     assert_eq!((&report["kills"], &report["lost_blocks"]), (&json!(1), &json!(0)));
     assert_eq!((&report["state_roots_equal"], &report["forks"]), (&json!(true), &json!(0)));
+    assert_eq!(report["committed_in_all"], report["submitted"]);
 }

@@ -65,6 +65,8 @@ pub struct BenchReport {
     pub committed: u64,
     /// And per second.
     pub committed_per_second: f64,
+    /// How many were committed in all, also after that time.
+    pub committed_in_all: u64,
     /// The median of the time from handing in to commit, in milliseconds.
     pub p50_ms: f64,
     /// The time that 99 of 100 were committed in, in milliseconds.
@@ -294,6 +296,7 @@ impl Run<'_> {
             submitted: self.submitted,
             committed,
             committed_per_second: committed as f64 / seconds,
+            committed_in_all: self.latencies.len() as u64,
             p50_ms: quantile(50),
             p99_ms: quantile(99),
             height: first.height,

@@ -47,7 +47,11 @@ pub(in crate::cli) fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> R
     if text.len() as u64 > JSON_MOST {
         bail!("{path} is longer than {JSON_MOST} bytes, which no transaction is");
     }
-    serde_json::from_str(&text).with_context(|| format!("{path} is no such JSON"))
+    let mut input = serde_json::Deserializer::from_str(&text);
+    let value = serde_path_to_error::deserialize(&mut input)
+        .with_context(|| format!("{path} is not the JSON of a transaction"))?;
+    input.end().with_context(|| format!("there is more in {path} than a transaction"))?;
+    Ok(value)
 }
 
 /// What became of a transaction.
