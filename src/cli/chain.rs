@@ -7,6 +7,7 @@ mod contribution;
 mod init;
 mod look;
 mod money;
+mod simulate;
 mod submit;
 mod verify;
 
@@ -56,6 +57,8 @@ pub(super) enum ChainCommand {
     Verify(verify::VerifyCommand),
     /// Measure validators as processes of their own that agree on transfers
     Bench(bench::BenchCommand),
+    /// Simulate whole chains with a bad network, power cuts and Byzantine validators
+    Simulate(simulate::SimulateCommand),
     /// One validator of a measurement
     #[command(hide = true)]
     BenchNode(bench::NodeCommand),
@@ -77,6 +80,7 @@ impl ChainCommand {
             Self::Export(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Bench(command) => command.run(),
+            Self::Simulate(command) => command.run(),
             Self::BenchNode(command) => command.run(),
         }
     }
