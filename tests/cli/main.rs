@@ -8,6 +8,7 @@
 
 mod anchors_are_proved;
 mod blobs_and_retention_work_from_the_command_line;
+mod chains_are_simulated;
 mod chains_are_used_by_hand;
 #[cfg(feature = "sql")]
 mod columns_come_back;

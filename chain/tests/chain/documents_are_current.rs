@@ -21,10 +21,11 @@ fn documentation(source: &str, name: &str) -> Vec<String> {
     };
     let at =
         lines.iter().position(|line| is_it(&line.trim_end())).unwrap_or_else(|| panic!("{name}"));
+    // Attributes may take several lines.
     let above = lines[..at]
         .iter()
         .rev()
-        .take_while(|line| line.starts_with("///") || line.starts_with('#'));
+        .take_while(|line| ["///", "#", "    ", ")]"].iter().any(|start| line.starts_with(start)));
     let mut found: Vec<String> = above
         .filter_map(|line| line.strip_prefix("///"))
         .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())

@@ -18,6 +18,9 @@ pub(in crate::cli) fn amount(text: &str) -> Result<Amount, String> {
         return number(motes.trim_end()).map(Amount).ok_or_else(wrong);
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if fraction.is_empty() {
+        return Err(wrong());
+    }
     if fraction.len() > DECIMALS {
         return Err(format!("{text:?} has more than {DECIMALS} digits behind the point"));
     }

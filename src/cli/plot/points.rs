@@ -19,6 +19,7 @@ pub(super) fn line(
 }
 
 /// The first and the last time of all points.
+#[cfg(feature = "sql")]
 pub(super) fn data_span<'a>(all: impl Iterator<Item = &'a Points>) -> Option<(i64, i64)> {
     let times = || all.flat_map(|points| points.iter().map(|(time_ns, _)| *time_ns));
     times().fold(None, |span: Option<(i64, i64)>, time_ns| match span {
