@@ -1,6 +1,7 @@
 //! What the fuzz targets share: a bound on what a decoder allocates, and that nothing has two
 //! encodings.
 
+#[path = "../../../engine/fuzz/src/allocation.rs"]
 mod allocation;
 mod seed;
 
