@@ -30,7 +30,8 @@ struct User {
 impl User {
     /// Starts the prompt; `None` where there is no terminal to be had.
     fn sit_down(directory: &Path) -> Option<Self> {
-        let command = format!("{} query --db db", program());
+        // Without `exec` a shell may stay between, hear Ctrl-C too and end with it.
+        let command = format!("exec {} query --db db", program());
         let mut script = Command::new("script");
         script.args(["-qefc", &command, "/dev/null"]).current_dir(directory);
         script.env("XDG_STATE_HOME", directory.join("state")).env("TERM", "xterm");
