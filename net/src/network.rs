@@ -1,0 +1,39 @@
+//! Connections between nodes, and what is said over them.
+//!
+//! A [`Network`] runs on threads of its own. Its owner tells it what to do by a [`NetworkHandle`],
+//! which never waits, and hears of what happened by a channel. Four things are said:
+//!
+//! - **gossip**: messages for everybody who follows a [`Topic`]. They are forwarded only after the
+//!   owner said by [`NetworkHandle::judge`] that they are good;
+//! - **notes**: messages to one neighbour, without an answer;
+//! - **requests**: questions to one peer, answered by its [`Service`];
+//! - **lookups**: who announced that it has something, by Kademlia.
+//!
+//! What comes in is bounded three times: by the size of one message before it is read, by the bytes
+//! of all peers that are not yet handled ([`NetworkLimits::inbound_bytes`]), and by the rate of each
+//! peer. Who sends what no honest node sends is sent away for a while.
+
+mod announce;
+mod behaviour;
+mod codec;
+mod driver;
+mod error;
+mod gate;
+mod handle;
+mod identity;
+mod outbox;
+mod providers;
+mod quota;
+mod reachable;
+mod redial;
+mod settings;
+mod standing;
+
+pub use error::{AddressError, NetworkError, RequestError};
+pub use handle::{
+    GossipId, Neighbour, Network, NetworkEvent, NetworkHandle, Room, Service, Topic, Unanswerable,
+    Verdict,
+};
+pub use identity::NetworkKey;
+pub use libp2p::{Multiaddr, PeerId};
+pub use settings::{KnownPeer, NetworkLimits, NetworkSettings};

@@ -1,0 +1,80 @@
+//! Which addresses of others are believed.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+
+/// Whether an address may be somebody's who is elsewhere: not of this machine, of a private network
+/// or of no network at all. An address that a stranger names is dialled by others; a stranger who
+/// could name any would have them knock at doors inside their own networks.
+pub(super) fn is_public(address: &Multiaddr) -> bool {
+    let mut parts = address.iter();
+    let is_public = match parts.next() {
+        Some(Protocol::Ip4(address)) => is_public_ip(address.into()),
+        Some(Protocol::Ip6(address)) => is_public_ip(address.into()),
+        _ => false,
+    };
+    let has_port = matches!(parts.next(), Some(Protocol::Tcp(1..) | Protocol::Udp(1..)));
+    is_public && has_port
+}
+
+fn is_public_ip(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [first, second, ..] = address.octets();
+    // RFC 6598: between a provider and its customers. 0/8 and 240/4 name nobody.
+    let is_shared = first == 100 && second & 0xc0 == 64;
+    !(address.is_loopback()
+        || address.is_private()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_documentation()
+        || is_shared
+        || first == 0
+        || first >= 240)
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    // 2000::/3 is what is given out; within it 2001:db8::/32 is for books.
+    let [first, second, ..] = address.segments();
+    first & 0xe000 == 0x2000 && !(first == 0x2001 && second == 0xdb8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_inside_networks_are_told_from_those_outside() {
+        let is = |text: &str| is_public(&text.parse().unwrap());
+        for text in ["/ip4/8.8.8.8/tcp/1", "/ip6/2606:4700::1/udp/4001/quic-v1"] {
+            assert!(is(text), "{text}");
+        }
+        for text in [
+            "/ip4/127.0.0.1/tcp/1",
+            "/ip4/10.1.2.3/tcp/1",
+            "/ip4/172.16.0.1/tcp/1",
+            "/ip4/192.168.1.1/tcp/1",
+            "/ip4/169.254.169.254/tcp/80",
+            "/ip4/100.64.0.1/tcp/1",
+            "/ip4/0.0.0.0/tcp/1",
+            "/ip4/224.0.0.1/tcp/1",
+            "/ip4/255.255.255.255/tcp/1",
+            "/ip6/::1/tcp/1",
+            "/ip6/fe80::1/tcp/1",
+            "/ip6/fd00::1/tcp/1",
+            "/ip6/::ffff:10.0.0.1/tcp/1",
+            "/ip4/8.8.8.8/tcp/0",
+            "/ip4/8.8.8.8",
+            "/dns4/example.org/tcp/1",
+        ] {
+            assert!(!is(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A validator among its peers: consensus over the network.
+//!
+//! A [`ChainNode`] runs a [`Validator`] on a thread of its own, gives it time and what arrives, and
+//! sends what it says: proposals, blocks and votes as gossip, transactions as gossip of another
+//! topic, everything else as notes. Gossip goes on to others only after the validator took it, so
+//! that a lie ends at the first honest node; who passed it on is blamed.
+
+mod numbers;
+mod wire;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use chronolith_chain::consensus::message::Message;
+use chronolith_chain::consensus::{ConsensusError, Input, Now, Output, Validator};
+use chronolith_chain::transaction::Transaction;
+use libp2p::PeerId;
+
+use crate::network::{
+    GossipId, Network, NetworkError, NetworkEvent, NetworkHandle, NetworkSettings, Service, Verdict,
+};
+use numbers::Numbers;
+use wire::Way;
+
+/// What reaches the validator's thread.
+enum Inward {
+    Network(NetworkEvent),
+    Submit(Vec<Transaction>),
+    Look(Box<dyn FnOnce(&Validator) + Send>),
+    Stop,
+}
+
+/// What a node tells its owner.
+#[derive(Debug)]
+pub enum Told {
+    /// The validator put something out that is not for the network: a committed block, evidence,
+    /// what became of a transaction that was handed in, that it stands aside.
+    Output(Output),
+    /// The node listens at an address.
+    Listening(libp2p::Multiaddr),
+}
+
+/// A validator that runs; it stops when this is dropped.
+pub struct ChainNode {
+    inbox: Sender<Inward>,
+    thread: Option<JoinHandle<Result<(), ConsensusError>>>,
+    /// Behind the thread, so that the network ends after what speaks through it.
+    network: Network,
+}
+
+impl ChainNode {
+    /// Connects a validator to its peers and runs it. `told` hears what it puts out, on the
+    /// validator's thread.
+    ///
+    /// # Errors
+    /// Where the network cannot begin.
+    pub fn start(
+        validator: Validator,
+        settings: NetworkSettings,
+        service: Arc<dyn Service>,
+        told: impl FnMut(Told) + Send + 'static,
+    ) -> Result<Self, NetworkError> {
+        let (inbox, received) = channel();
+        let network = {
+            let inbox = inbox.clone();
+            // An error says that the validator has stopped.
+            Network::start(settings, service, move |event| {
+                drop(inbox.send(Inward::Network(event)))
+            })?
+        };
+        let runner = Runner {
+            validator,
+            network: network.handle(),
+            numbers: Numbers::default(),
+            started: Instant::now(),
+            told: Box::new(told),
+        };
+        let thread = thread::Builder::new()
+            .name("validator".to_owned())
+            .spawn(move || runner.run(&received))
+            .map_err(NetworkError::Threads)?;
+        Ok(Self { inbox, thread: Some(thread), network })
+    }
+
+    /// Hands in transactions. What becomes of each is told as [`Output::Submitted`].
+    pub fn submit(&self, transactions: Vec<Transaction>) {
+        self.say(Inward::Submit(transactions));
+    }
+
+    /// Looks at the validator between two of its steps; none after it has stopped.
+    pub fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Validator) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = channel();
+        self.say(Inward::Look(Box::new(move |validator| drop(answer.send(look(validator))))));
+        answered.recv().ok()
+    }
+
+    /// The network that it speaks through.
+    #[must_use]
+    pub fn network(&self) -> NetworkHandle {
+        self.network.handle()
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// What had ended consensus before.
+    pub fn stop(mut self) -> Result<(), ConsensusError> {
+        self.end()
+    }
+
+    fn say(&self, inward: Inward) {
+        // An error says that it has stopped.
+        drop(self.inbox.send(inward));
+    }
+
+    fn end(&mut self) -> Result<(), ConsensusError> {
+        self.say(Inward::Stop);
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(ended)) => ended,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for ChainNode {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            // Who wants to know why it ended calls `stop`.
+            drop(self.end());
+        }
+    }
+}
+
+/// The validator's thread.
+struct Runner {
+    validator: Validator,
+    network: NetworkHandle,
+    numbers: Numbers,
+    started: Instant,
+    told: Box<dyn FnMut(Told) + Send>,
+}
+
+impl Runner {
+    fn run(mut self, inbox: &Receiver<Inward>) -> Result<(), ConsensusError> {
+        loop {
+            let inward = match self.validator.wake_at() {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => {
+                    let wait = at.saturating_sub(self.now().elapsed_ns);
+                    inbox.recv_timeout(Duration::from_nanos(wait))
+                }
+            };
+            match inward {
+                Err(RecvTimeoutError::Timeout) => drop(self.give(Input::Tick)?),
+                Err(RecvTimeoutError::Disconnected) | Ok(Inward::Stop) => return Ok(()),
+                Ok(Inward::Network(event)) => self.network_event(event)?,
+                Ok(Inward::Submit(transactions)) => {
+                    self.give(Input::Submit(transactions))?;
+                }
+                Ok(Inward::Look(look)) => look(&self.validator),
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
+    }
+
+    fn network_event(&mut self, event: NetworkEvent) -> Result<(), ConsensusError> {
+        match event {
+            NetworkEvent::Listening(address) => (self.told)(Told::Listening(address)),
+            NetworkEvent::Connected(peer) => {
+                let number = self.numbers.of(peer);
+                self.give(Input::Connected(number))?;
+            }
+            NetworkEvent::Disconnected(peer) => {
+                if let Some(number) = self.numbers.remove(&peer) {
+                    self.give(Input::Disconnected(number))?;
+                }
+            }
+            NetworkEvent::Gossip { topic, from, id, bytes, room } => {
+                let message = wire::from_gossip(topic, &bytes);
+                drop((bytes, room));
+                let verdict = match message {
+                    None => Verdict::Lie,
+                    Some(message) => self.receive(from, message)?,
+                };
+                self.judge(id, from, verdict);
+            }
+            NetworkEvent::Note { from, bytes, room } => {
+                let message = wire::from_note(&bytes);
+                drop((bytes, room));
+                let verdict = match message {
+                    None => Verdict::Lie,
+                    Some(message) => self.receive(from, message)?,
+                };
+                if verdict == Verdict::Lie {
+                    self.network.blame(from);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge(&self, id: GossipId, from: PeerId, verdict: Verdict) {
+        self.network.judge(id, from, verdict);
+    }
+
+    /// Gives a message to the validator; what it thinks of it.
+    fn receive(&mut self, from: PeerId, message: Message) -> Result<Verdict, ConsensusError> {
+        let from = self.numbers.of(from);
+        self.give(Input::Message { from, message })
+    }
+
+    /// Gives the validator something and does what it wants done.
+    fn give(&mut self, input: Input) -> Result<Verdict, ConsensusError> {
+        let (now, mut verdict) = (self.now(), Verdict::Good);
+        for output in self.validator.handle(now, input)? {
+            match output {
+                Output::Broadcast(message) => match wire::way(&message) {
+                    Way::Gossip(topic) => self.network.publish(topic, message.encode()),
+                    Way::Note => {
+                        let bytes = message.encode();
+                        for peer in self.numbers.peers() {
+                            self.network.note(*peer, bytes.clone());
+                        }
+                    }
+                },
+                Output::Send { to, message } => {
+                    if let Some(peer) = self.numbers.peer(to) {
+                        self.network.note(peer, message.encode());
+                    }
+                }
+                Output::Refused { reason, .. } => {
+                    verdict = match reason.is_fault() {
+                        true => Verdict::Lie,
+                        false if verdict == Verdict::Lie => Verdict::Lie,
+                        false => Verdict::Stale,
+                    };
+                }
+                output @ (Output::Committed { .. }
+                | Output::Evidence(_)
+                | Output::Submitted(_)
+                | Output::StandsAside { .. }) => (self.told)(Told::Output(output)),
+            }
+        }
+        Ok(verdict)
+    }
+}

@@ -1,0 +1,81 @@
+//! Nodes on loopback.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chronolith_chain::hash::ChainId;
+use chronolith_net::network::{
+    KnownPeer, Network, NetworkEvent, NetworkKey, NetworkSettings, PeerId, Service, Unanswerable,
+};
+
+/// So long something is waited for before a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A runtime to wait for answers on.
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    });
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, future).await }).expect("no answer")
+}
+
+/// Answers a request with what it is and who asked; refuses an empty one.
+pub(crate) struct Echo;
+
+impl Service for Echo {
+    fn answer(&self, from: PeerId, request: &[u8]) -> Result<Vec<u8>, Unanswerable> {
+        match request {
+            [] => Err(Unanswerable),
+            request => Ok([&from.to_bytes(), request].concat()),
+        }
+    }
+}
+
+pub(crate) struct Node {
+    pub(crate) network: Network,
+    pub(crate) events: Receiver<NetworkEvent>,
+    pub(crate) known: KnownPeer,
+}
+
+pub(crate) fn settings(number: u16) -> NetworkSettings {
+    let mut seed = [7; 32];
+    seed[..2].copy_from_slice(&number.to_le_bytes());
+    let mut settings = NetworkSettings::new(NetworkKey::from_seed(seed), ChainId([9; 32]));
+    settings.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
+    settings.allows_private_addresses = true;
+    settings
+}
+
+impl Node {
+    pub(crate) fn start(settings: NetworkSettings) -> Self {
+        let peer = settings.key.peer();
+        let (told, events) = channel();
+        let listener = move |event| drop(told.send(event));
+        let network = Network::start(settings, Arc::new(Echo), listener).unwrap();
+        let address = loop {
+            if let NetworkEvent::Listening(address) = events.recv_timeout(PATIENCE).unwrap() {
+                break address;
+            }
+        };
+        Self { network, events, known: KnownPeer { peer, address } }
+    }
+
+    /// Waits for an event that `wanted` gives something for.
+    pub(crate) fn expect<T>(&self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
+        loop {
+            let event = self.events.recv_timeout(PATIENCE).expect("it never happened");
+            if let Some(found) = wanted(event) {
+                return found;
+            }
+        }
+    }
+
+    pub(crate) fn expect_connected(&self, wanted: PeerId) {
+        self.expect(|event| match event {
+            NetworkEvent::Connected(peer) if peer == wanted => Some(()),
+            _ => None,
+        });
+    }
+}
