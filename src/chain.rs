@@ -33,6 +33,7 @@ mod replay;
 
 pub use compose::Composer;
 pub use directory::{Beginning, create, read_genesis};
+pub(crate) use directory::{Secrets, genesis};
 pub use drive::{Chain, Settled};
 pub use error::ChainError;
 pub use replay::Replay;

@@ -16,6 +16,7 @@ mod export;
 mod ingest;
 mod interrupt;
 mod listing;
+mod net;
 mod output;
 #[cfg(feature = "plot")]
 mod plot;
@@ -28,6 +29,8 @@ mod query;
 mod retention;
 #[cfg(feature = "search")]
 mod search;
+mod serve;
+mod testnet;
 mod upkeep;
 mod usage;
 mod wallet;
@@ -113,6 +116,14 @@ enum Command {
     /// Keys of accounts, and what is signed with them
     #[command(subcommand)]
     Wallet(wallet::WalletCommand),
+    /// Run a node: the roles that its configuration names
+    Serve(serve::ServeCommand),
+    /// Make the configurations and keys of a network of nodes
+    #[command(subcommand)]
+    Testnet(testnet::TestnetCommand),
+    /// Look at a running node and its peers
+    #[command(subcommand)]
+    Net(net::NetCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -153,6 +164,9 @@ impl Command {
             Self::Restore(command) => command.run(),
             Self::Chain(command) => command.run(),
             Self::Wallet(command) => command.run(),
+            Self::Serve(command) => command.run(),
+            Self::Testnet(command) => command.run(),
+            Self::Net(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
         }

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod cli;
 pub mod fleet;
 pub mod ingest;
+pub mod node;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod wallet;

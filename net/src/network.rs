@@ -1,6 +1,6 @@
 //! Connections between nodes, and what is said over them.
 //!
-//! A [`Network`] runs on threads of its own. Its owner tells it what to do by a [`NetworkHandle`],
+//! A [`Network`] runs beside its owner, on threads of its own or in a runtime. The owner tells it what to do by a [`NetworkHandle`],
 //! which never waits, and hears of what happened by a channel. Four things are said:
 //!
 //! - **gossip**: messages for everybody who follows a [`Topic`]. They are forwarded only after the
@@ -29,10 +29,11 @@ mod redial;
 mod settings;
 mod standing;
 
+pub use behaviour::{REQUEST_BYTES, RESPONSE_BYTES};
 pub use error::{AddressError, NetworkError, RequestError};
 pub use handle::{
-    GossipId, Neighbour, Network, NetworkEvent, NetworkHandle, Room, Service, Topic, Unanswerable,
-    Verdict,
+    Found, GossipId, Neighbour, Network, NetworkEvent, NetworkHandle, Room, Service, Topic,
+    Unanswerable, Verdict,
 };
 pub use identity::NetworkKey;
 pub use libp2p::{Multiaddr, PeerId};

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chronolith_chain::consensus::message::Message;
 use chronolith_chain::consensus::{ConsensusError, Input, Now, Output, Validator};
+use chronolith_chain::hash::TransactionId;
+use chronolith_chain::mempool::Refused;
 use chronolith_chain::transaction::Transaction;
 use libp2p::PeerId;
 
@@ -24,10 +26,13 @@ use crate::network::{
 use numbers::Numbers;
 use wire::Way;
 
+/// What became of a transaction that was handed in.
+type SubmitResult = Result<TransactionId, Refused>;
+
 /// What reaches the validator's thread.
 enum Inward {
     Network(NetworkEvent),
-    Submit(Vec<Transaction>),
+    Submit { transactions: Vec<Transaction>, answer: Sender<Vec<SubmitResult>> },
     Look(Box<dyn FnOnce(&Validator) + Send>),
     Stop,
 }
@@ -36,15 +41,75 @@ enum Inward {
 #[derive(Debug)]
 pub enum Told {
     /// The validator put something out that is not for the network: a committed block, evidence,
-    /// what became of a transaction that was handed in, that it stands aside.
+    /// that it stands aside.
     Output(Output),
     /// The node listens at an address.
     Listening(libp2p::Multiaddr),
 }
 
+/// Speaks with a validator's thread, from any other.
+#[derive(Clone)]
+pub struct ChainHandle {
+    inbox: Sender<Inward>,
+}
+
+/// What a [`ChainHandle`] speaks into, until a validator is there to hear it.
+pub struct ChainInbox {
+    received: Receiver<Inward>,
+    handle: ChainHandle,
+}
+
+impl Default for ChainInbox {
+    fn default() -> Self {
+        let (inbox, received) = channel();
+        Self { received, handle: ChainHandle { inbox } }
+    }
+}
+
+impl ChainInbox {
+    /// What speaks into it; so a [`Service`] can be made before the validator that it asks.
+    #[must_use]
+    pub fn handle(&self) -> ChainHandle {
+        self.handle.clone()
+    }
+}
+
+impl ChainHandle {
+    /// Hands in transactions; what becomes of each, in their order. None after the validator has
+    /// stopped.
+    #[must_use]
+    pub fn submit(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> Option<Vec<Result<TransactionId, Refused>>> {
+        let (answer, answered) = channel();
+        self.say(Inward::Submit { transactions, answer });
+        answered.recv().ok()
+    }
+
+    /// Looks at the validator between two of its steps; none after it has stopped.
+    #[must_use]
+    pub fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Validator) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = channel();
+        self.say(Inward::Look(Box::new(move |validator| {
+            // An error says that who asked has gone.
+            let _ = answer.send(look(validator));
+        })));
+        answered.recv().ok()
+    }
+
+    fn say(&self, inward: Inward) {
+        // An error says that it has stopped.
+        drop(self.inbox.send(inward));
+    }
+}
+
 /// A validator that runs; it stops when this is dropped.
 pub struct ChainNode {
-    inbox: Sender<Inward>,
+    handle: ChainHandle,
     thread: Option<JoinHandle<Result<(), ConsensusError>>>,
     /// Behind the thread, so that the network ends after what speaks through it.
     network: Network,
@@ -57,18 +122,16 @@ impl ChainNode {
     /// # Errors
     /// Where the network cannot begin.
     pub fn start(
+        inbox: ChainInbox,
         validator: Validator,
         settings: NetworkSettings,
         service: Arc<dyn Service>,
         told: impl FnMut(Told) + Send + 'static,
     ) -> Result<Self, NetworkError> {
-        let (inbox, received) = channel();
+        let ChainInbox { received, handle } = inbox;
         let network = {
-            let inbox = inbox.clone();
-            // An error says that the validator has stopped.
-            Network::start(settings, service, move |event| {
-                drop(inbox.send(Inward::Network(event)))
-            })?
+            let handle = handle.clone();
+            Network::start(settings, service, move |event| handle.say(Inward::Network(event)))?
         };
         let runner = Runner {
             validator,
@@ -76,33 +139,31 @@ impl ChainNode {
             numbers: Numbers::default(),
             started: Instant::now(),
             told: Box::new(told),
+            submitted: Vec::new(),
         };
         let thread = thread::Builder::new()
             .name("validator".to_owned())
             .spawn(move || runner.run(&received))
             .map_err(NetworkError::Threads)?;
-        Ok(Self { inbox, thread: Some(thread), network })
+        Ok(Self { handle, thread: Some(thread), network })
     }
 
-    /// Hands in transactions. What becomes of each is told as [`Output::Submitted`].
-    pub fn submit(&self, transactions: Vec<Transaction>) {
-        self.say(Inward::Submit(transactions));
-    }
-
-    /// Looks at the validator between two of its steps; none after it has stopped.
-    pub fn look<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Validator) -> T + Send + 'static,
-    ) -> Option<T> {
-        let (answer, answered) = channel();
-        self.say(Inward::Look(Box::new(move |validator| drop(answer.send(look(validator))))));
-        answered.recv().ok()
+    /// What speaks with it.
+    #[must_use]
+    pub fn handle(&self) -> ChainHandle {
+        self.handle.clone()
     }
 
     /// The network that it speaks through.
     #[must_use]
     pub fn network(&self) -> NetworkHandle {
         self.network.handle()
+    }
+
+    /// Whether consensus ended by itself; [`ChainNode::stop`] says why.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Stops it.
@@ -113,13 +174,8 @@ impl ChainNode {
         self.end()
     }
 
-    fn say(&self, inward: Inward) {
-        // An error says that it has stopped.
-        drop(self.inbox.send(inward));
-    }
-
     fn end(&mut self) -> Result<(), ConsensusError> {
-        self.say(Inward::Stop);
+        self.handle.say(Inward::Stop);
         match self.thread.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(ended)) => ended,
@@ -144,6 +200,8 @@ struct Runner {
     numbers: Numbers,
     started: Instant,
     told: Box<dyn FnMut(Told) + Send>,
+    /// What became of the transactions that were handed in last.
+    submitted: Vec<SubmitResult>,
 }
 
 impl Runner {
@@ -160,8 +218,10 @@ impl Runner {
                 Err(RecvTimeoutError::Timeout) => drop(self.give(Input::Tick)?),
                 Err(RecvTimeoutError::Disconnected) | Ok(Inward::Stop) => return Ok(()),
                 Ok(Inward::Network(event)) => self.network_event(event)?,
-                Ok(Inward::Submit(transactions)) => {
+                Ok(Inward::Submit { transactions, answer }) => {
                     self.give(Input::Submit(transactions))?;
+                    // An error says that who handed them in has gone.
+                    drop(answer.send(std::mem::take(&mut self.submitted)));
                 }
                 Ok(Inward::Look(look)) => look(&self.validator),
             }
@@ -246,9 +306,9 @@ impl Runner {
                         false => Verdict::Stale,
                     };
                 }
+                Output::Submitted(result) => self.submitted.push(result),
                 output @ (Output::Committed { .. }
                 | Output::Evidence(_)
-                | Output::Submitted(_)
                 | Output::StandsAside { .. }) => (self.told)(Told::Output(output)),
             }
         }

@@ -52,14 +52,14 @@ struct ValidatorKey {
 }
 
 /// The secrets of a validator.
-struct Secrets {
+pub(crate) struct Secrets {
     account: [u8; 32],
     consensus: [u8; 32],
     beacon: [u8; 32],
 }
 
 impl Secrets {
-    fn random() -> Result<Self, ChainError> {
+    pub(crate) fn random() -> Result<Self, ChainError> {
         let random = wallet::random;
         Ok(Self { account: random()?, consensus: random()?, beacon: random()? })
     }
@@ -68,12 +68,13 @@ impl Secrets {
         SecretKey::from_seed(&self.account).public().into()
     }
 
-    fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         let key = SecretKey::from_seed(&self.consensus);
         Identity { key, beacon: BeaconChain::new(&self.beacon, BEACON_LENGTH) }
     }
 
-    fn to_text(&self) -> String {
+    /// The content of a key file.
+    pub(crate) fn to_text(&self) -> String {
         let hex = |bytes: &[u8; 32]| chronolith_chain::hash::Hash(*bytes).to_string();
         let file = ValidatorKey {
             format: KEY_FORMAT.to_owned(),
@@ -84,7 +85,8 @@ impl Secrets {
         serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
     }
 
-    fn from_text(text: &str) -> Result<Self, String> {
+    /// Reads a key file; the error says what is wrong with it.
+    pub(crate) fn from_text(text: &str) -> Result<Self, String> {
         let file: ValidatorKey = serde_json::from_str(text)
             .map_err(|error| format!("line {} is not as it should be", error.line()))?;
         if file.format != KEY_FORMAT {
@@ -155,7 +157,8 @@ pub fn create(directory: &Path, beginning: Beginning) -> Result<Genesis, ChainEr
     Ok(genesis)
 }
 
-fn genesis(
+/// The genesis that these validators begin a chain with.
+pub(crate) fn genesis(
     beginning: Beginning,
     secrets: &[Secrets],
     identities: &[Identity],

@@ -23,10 +23,10 @@ use super::settings::NetworkSettings;
 pub(super) const GOSSIP_BYTES: usize = MAX_MESSAGE_BYTES + ENVELOPE_BYTES;
 /// What stands before gossip, so that saying a thing again is not taken for an echo.
 pub(super) const ENVELOPE_BYTES: usize = 8;
-/// The largest request: a fragment to keep, or a question about one.
-pub(super) const REQUEST_BYTES: usize = (1 << 20) + (64 << 10);
-/// The largest answer.
-pub(super) const RESPONSE_BYTES: usize = REQUEST_BYTES;
+/// The largest request in bytes: a fragment to keep, or a question about one.
+pub const REQUEST_BYTES: usize = (1 << 20) + (64 << 10);
+/// The largest answer in bytes.
+pub const RESPONSE_BYTES: usize = REQUEST_BYTES;
 /// A note is acknowledged by this many bytes.
 pub(super) const ACKNOWLEDGEMENT_BYTES: usize = 0;
 

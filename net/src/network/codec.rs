@@ -150,6 +150,8 @@ impl Codec for Frames {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use futures::executor::block_on;
     use futures::io::Cursor;
 

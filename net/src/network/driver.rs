@@ -6,6 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use libp2p::core::transport::MemoryTransport;
+use libp2p::core::upgrade::Version;
 use libp2p::kad::store::RecordStore as _;
 use libp2p::kad::{self, QueryId, RecordKey};
 use libp2p::request_response::{
@@ -14,8 +16,10 @@ use libp2p::request_response::{
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, gossipsub, identify, noise, ping, tcp, yamux,
+    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport as _, gossipsub, identify, noise, ping, tcp,
+    yamux,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::announce::{A_SECOND, Announcements};
@@ -23,8 +27,8 @@ use super::behaviour::{Behaviour, BehaviourEvent, ENVELOPE_BYTES, Names, RESPONS
 use super::codec::{Framed, InboundBytes};
 use super::error::{NetworkError, RequestError};
 use super::handle::{
-    Command, GossipId, Listener, Neighbour, NetworkEvent, RequestAnswer, Room, Service, Topic,
-    Unanswerable, Verdict,
+    Command, Found, GossipId, Listener, Neighbour, NetworkEvent, RequestAnswer, Room, Service,
+    Topic, Unanswerable, Verdict,
 };
 use super::outbox::{HasSize, Outbox};
 use super::quota::Quotas;
@@ -75,13 +79,13 @@ impl HasSize for Question {
 
 /// A lookup that goes on.
 enum Lookup {
-    Find { found: HashSet<PeerId>, answer: oneshot::Sender<Vec<PeerId>> },
+    Find { found: HashSet<PeerId>, answer: oneshot::Sender<Found> },
     Closest(oneshot::Sender<Vec<KnownPeer>>),
 }
 
 /// Starts the threads; returns once the node listens.
 pub(super) fn start(
-    settings: NetworkSettings,
+    settings: &NetworkSettings,
     service: Arc<dyn Service>,
     events: Listener,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -96,7 +100,7 @@ pub(super) fn start(
     let driver = {
         // Sockets are made within the runtime that will watch them.
         let _inside = runtime.enter();
-        Driver::new(&settings, service, events)?
+        Driver::new(settings, service, events)?
     };
     thread::Builder::new()
         .name("network".to_owned())
@@ -106,6 +110,20 @@ pub(super) fn start(
             runtime.shutdown_background();
         })
         .map_err(NetworkError::Threads)
+}
+
+/// Starts a network as a task of a runtime.
+pub(super) fn start_within(
+    runtime: &Handle,
+    settings: &NetworkSettings,
+    service: Arc<dyn Service>,
+    events: Listener,
+    commands: mpsc::UnboundedReceiver<Command>,
+) -> Result<(), NetworkError> {
+    let _inside = runtime.enter();
+    let driver = Driver::new(settings, service, events)?;
+    runtime.spawn(driver.run(commands));
+    Ok(())
 }
 
 struct Driver {
@@ -149,6 +167,14 @@ impl Driver {
         let mut swarm = SwarmBuilder::with_existing_identity(settings.key.keypair().clone())
             .with_tokio()
             .with_tcp(tcp, noise::Config::new, yamux::Config::default)
+            .map_err(|error| setup(&error))?
+            // For nodes of one process, as simulations have them.
+            .with_other_transport(|key| {
+                Ok(MemoryTransport::default()
+                    .upgrade(Version::V1Lazy)
+                    .authenticate(noise::Config::new(key)?)
+                    .multiplex(yamux::Config::default()))
+            })
             .map_err(|error| setup(&error))?
             .with_behaviour(|_| behaviour)
             .map_err(|error| setup(&error))?
@@ -577,14 +603,16 @@ impl Driver {
                     self.announcements.peers_were_found(Instant::now());
                 }
             }
-            kad::Event::OutboundQueryProgressed { id, result, step, .. } => {
-                self.lookup_progress(id, result, step.last);
+            kad::Event::OutboundQueryProgressed { id, result, step, stats } => {
+                let requests = stats.num_requests();
+                self.lookup_progress(id, result, step.last.then_some(requests));
             }
             _ => {}
         }
     }
 
-    fn lookup_progress(&mut self, id: QueryId, result: kad::QueryResult, is_last: bool) {
+    /// Takes in what a lookup found; with its last result, how many requests it made.
+    fn lookup_progress(&mut self, id: QueryId, result: kad::QueryResult, ended: Option<u32>) {
         if let kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
             providers,
             ..
@@ -593,13 +621,11 @@ impl Driver {
         {
             found.extend(providers);
         }
-        if !is_last {
-            return;
-        }
+        let Some(requests) = ended else { return };
         // Who asked may have given up.
         match self.lookups.remove(&id) {
             Some(Lookup::Find { found, answer }) => {
-                drop(answer.send(found.into_iter().collect()));
+                drop(answer.send(Found { peers: found.into_iter().collect(), requests }));
             }
             Some(Lookup::Closest(answer)) => {
                 let peers = match result {

@@ -127,6 +127,16 @@ pub struct Neighbour {
     pub points: u32,
 }
 
+/// What a lookup found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    /// Who announced it. These are hints: whoever is named is to be asked, and what it gives is to be
+    /// checked.
+    pub peers: Vec<PeerId>,
+    /// How many requests the lookup made.
+    pub requests: u32,
+}
+
 /// What a handle asks for.
 pub(super) enum Command {
     Publish { topic: Topic, bytes: Vec<u8> },
@@ -135,7 +145,7 @@ pub(super) enum Command {
     Request { to: PeerId, addresses: Vec<Multiaddr>, bytes: Vec<u8>, answer: RequestAnswer },
     Announce(Vec<u8>),
     Retract(Vec<u8>),
-    Find { key: Vec<u8>, answer: oneshot::Sender<Vec<PeerId>> },
+    Find { key: Vec<u8>, answer: oneshot::Sender<Found> },
     Closest { key: Vec<u8>, answer: oneshot::Sender<Vec<KnownPeer>> },
     Keep(KnownPeer),
     Blame(PeerId),
@@ -149,6 +159,7 @@ pub(super) type RequestAnswer = oneshot::Sender<Result<Vec<u8>, RequestError>>;
 #[derive(Debug)]
 pub struct Network {
     handle: NetworkHandle,
+    /// The thread it has for itself; none where it runs within a runtime of others.
     thread: Option<JoinHandle<()>>,
 }
 
@@ -165,8 +176,24 @@ impl Network {
     ) -> Result<Self, NetworkError> {
         let (commands, received) = mpsc::unbounded_channel();
         let peer = settings.key.peer();
-        let thread = driver::start(settings, service, Box::new(events), received)?;
+        let thread = driver::start(&settings, service, Box::new(events), received)?;
         Ok(Self { handle: NetworkHandle { peer, commands }, thread: Some(thread) })
+    }
+
+    /// Starts a network within a runtime that is there already; many can share one.
+    ///
+    /// # Errors
+    /// As [`Network::start`].
+    pub fn start_within(
+        runtime: &tokio::runtime::Handle,
+        settings: &NetworkSettings,
+        service: Arc<dyn Service>,
+        events: impl Fn(NetworkEvent) + Send + 'static,
+    ) -> Result<Self, NetworkError> {
+        let (commands, received) = mpsc::unbounded_channel();
+        let peer = settings.key.peer();
+        driver::start_within(runtime, settings, service, Box::new(events), received)?;
+        Ok(Self { handle: NetworkHandle { peer, commands }, thread: None })
     }
 
     /// How it is told what to do.
@@ -250,9 +277,8 @@ impl NetworkHandle {
         self.tell(Command::Retract(key));
     }
 
-    /// Who announced that it has what a key names. These are hints: whoever is named is to be asked,
-    /// and what it gives is to be checked.
-    pub async fn find(&self, key: Vec<u8>) -> Vec<PeerId> {
+    /// Who announced that it has what a key names.
+    pub async fn find(&self, key: Vec<u8>) -> Found {
         let (answer, answered) = oneshot::channel();
         self.tell(Command::Find { key, answer });
         answered.await.unwrap_or_default()

@@ -329,6 +329,8 @@ fn read_record(bytes: &[u8]) -> Option<(Announcement, &[u8])> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use chronolith_disk::RealDisk;
 
     use super::*;

@@ -26,7 +26,7 @@ fn known_to_all(count: u16) -> Vec<Node> {
 fn find_until(node: &Node, key: &[u8], wanted: impl Fn(&[libp2p::PeerId]) -> bool) {
     let begin = std::time::Instant::now();
     loop {
-        let found = wait(node.network.handle().find(key.to_vec()));
+        let found = wait(node.network.handle().find(key.to_vec())).peers;
         if wanted(&found) {
             return;
         }
@@ -42,7 +42,7 @@ fn what_one_announces_all_find_and_a_restarted_node_remembers() {
     let wanted = [nodes[3].known.peer, nodes[5].known.peer];
     for node in &nodes {
         find_until(node, &key(1), |found| wanted.iter().all(|peer| found.contains(peer)));
-        assert_eq!(wait(node.network.handle().find(key(2))), []);
+        assert_eq!(wait(node.network.handle().find(key(2))).peers, []);
     }
     let closest = wait(nodes[7].network.handle().closest(key(1)));
     assert!(closest.len() >= 6, "{closest:?}");
@@ -70,5 +70,5 @@ fn announcements_of_others_survive_a_restart() {
     back.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
     let back = Node::start(back);
     // Alone in the world, it still knows.
-    assert_eq!(wait(back.network.handle().find(key(1))), [peer]);
+    assert_eq!(wait(back.network.handle().find(key(1))).peers, [peer]);
 }

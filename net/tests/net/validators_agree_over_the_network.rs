@@ -15,7 +15,7 @@ use chronolith_chain::hash::BlockId;
 use chronolith_chain::keys::SecretKey;
 use chronolith_disk::RealDisk;
 use chronolith_net::network::{KnownPeer, NetworkSettings};
-use chronolith_net::validator::{ChainNode, Told};
+use chronolith_net::validator::{ChainInbox, ChainNode, Told};
 
 use crate::peers::{Echo, PATIENCE, settings};
 
@@ -109,9 +109,15 @@ impl<'a> Net<'a> {
             Validator::create(&self.genesis, &files, Some(identity(number)), config).unwrap();
         let told = self.told.clone();
         let settings = self.settings[usize::from(number)].clone();
-        let node = ChainNode::start(validator, settings, Arc::new(Echo), move |what| {
-            drop(told.send((number, what)));
-        });
+        let node = ChainNode::start(
+            ChainInbox::default(),
+            validator,
+            settings,
+            Arc::new(Echo),
+            move |what| {
+                drop(told.send((number, what)));
+            },
+        );
         self.nodes.insert(number, node.unwrap());
         loop {
             let (from, what) = self.heard.recv_timeout(PATIENCE).expect("it never listened");
@@ -173,7 +179,7 @@ fn four_validators_agree_and_one_that_was_away_catches_up() {
         .nodes
         .values()
         .map(|node| {
-            node.look(move |validator| {
+            node.handle().look(move |validator| {
                 validator.blocks().block(height).unwrap().unwrap().block.header.state_root
             })
         })

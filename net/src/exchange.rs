@@ -1,0 +1,238 @@
+//! Questions between nodes, and their answers.
+//!
+//! A request of the [network](crate::network) carries the canonical encoding of a [`Question`], its
+//! answer that of a [`Reply`]. Both are bounded by their types. What a node cannot do it says with
+//! [`Reply::Refused`]; a request that decodes to nothing is no honest node's, and is blamed.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
+use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
+use chronolith_chain::hash::{BlockId, ChainId, Hash, TransactionId};
+use chronolith_chain::transaction::Transaction;
+use libp2p::{Multiaddr, PeerId};
+
+use crate::network::{NetworkHandle, REQUEST_BYTES, RESPONSE_BYTES, RequestError};
+
+/// The most characters of a reason.
+const REASON_CHARACTERS: usize = 512;
+
+/// The most bytes of a key that is looked up.
+const KEY_BYTES: usize = 64;
+/// The most neighbours that are told.
+pub const MAX_NEIGHBOURS: usize = 1_024;
+
+/// What a node may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Question {
+    /// Where the node is.
+    Status,
+    /// Hands in transactions.
+    Submit(List<Transaction, MAX_TRANSACTIONS>),
+    /// Who the node is connected with.
+    Neighbours,
+    /// Who announced that it has what a key names.
+    Find(Bytes<KEY_BYTES>),
+}
+
+/// A neighbour of a node, as it tells it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ToldNeighbour {
+    /// Who it is, as text.
+    pub peer: Text<128>,
+    /// Where it is reached.
+    pub address: Text<256>,
+    /// What it runs.
+    pub agent: Text<256>,
+    /// How long the last ping took, in microseconds.
+    pub round_trip_us: Option<u64>,
+    /// Points against it.
+    pub points: u32,
+}
+
+/// Where a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct NodeStatus {
+    /// The chain it follows.
+    pub chain: ChainId,
+    /// The last committed height.
+    pub height: u64,
+    /// Its block.
+    pub block: BlockId,
+    /// The root of the state after it.
+    pub state_root: Hash,
+    /// How many transactions wait for a block.
+    pub waiting: u64,
+    /// The round of the height that is worked on, where it has begun.
+    pub round: Option<u32>,
+    /// Whether the node votes at that height.
+    pub is_voting: bool,
+}
+
+/// What became of a transaction that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Submitted {
+    /// It waits for a block.
+    Waits(TransactionId),
+    /// It is refused, for this reason.
+    Refused(Text<REASON_CHARACTERS>),
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Reply {
+    /// The node does not do this, for this reason.
+    Refused(Text<REASON_CHARACTERS>),
+    /// To [`Question::Status`].
+    Status(NodeStatus),
+    /// To [`Question::Submit`]: for each transaction, in their order.
+    Submitted(List<Submitted, MAX_TRANSACTIONS>),
+    /// To [`Question::Neighbours`].
+    Neighbours(List<ToldNeighbour, MAX_NEIGHBOURS>),
+    /// To [`Question::Find`]: peers as text, and how many requests the lookup made.
+    Found(List<Text<128>, MAX_NEIGHBOURS>, u32),
+}
+
+impl Submitted {
+    /// A refusal, its reason cut where it is too long.
+    #[must_use]
+    pub fn refused(reason: &str) -> Self {
+        Self::Refused(short(reason))
+    }
+}
+
+impl Question {
+    /// The encoding that is sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a question.
+    ///
+    /// # Errors
+    /// Whatever is not exactly the encoding of one.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode("a question", bytes, REQUEST_BYTES)
+    }
+}
+
+impl Reply {
+    /// A refusal, cut where it is too long.
+    #[must_use]
+    pub fn refused(reason: &str) -> Self {
+        Self::Refused(short(reason))
+    }
+
+    /// The encoding that is sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// Whatever is not exactly the encoding of one.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode("an answer", bytes, RESPONSE_BYTES)
+    }
+}
+
+/// As much of a reason as is sent.
+fn short(reason: &str) -> Text<REASON_CHARACTERS> {
+    let mut end = reason.len().min(REASON_CHARACTERS);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    Text::new(reason.get(..end).unwrap_or_default()).unwrap_or_default()
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The peer refused.
+    #[error("peer {peer} refuses: {reason}")]
+    Refused {
+        /// Who.
+        peer: PeerId,
+        /// Why, as it says.
+        reason: String,
+    },
+    /// The answer is none, or one to another question.
+    #[error("peer {0} gave an answer that is none")]
+    Nonsense(PeerId),
+}
+
+/// Asks a peer. `wanted` takes the reply apart; what it gives nothing for is blamed on the peer.
+///
+/// # Errors
+/// Why there is no answer.
+pub async fn ask<T>(
+    network: &NetworkHandle,
+    peer: PeerId,
+    addresses: Vec<Multiaddr>,
+    question: &Question,
+    wanted: impl FnOnce(Reply) -> Option<T>,
+) -> Result<T, AskError> {
+    let bytes = network.request(peer, addresses, question.to_bytes()).await?;
+    match Reply::from_bytes(&bytes) {
+        Ok(Reply::Refused(reason)) => Err(AskError::Refused { peer, reason: reason.to_string() }),
+        reply => reply.ok().and_then(wanted).ok_or_else(|| {
+            network.blame(peer);
+            AskError::Nonsense(peer)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    #[test]
+    fn questions_and_replies_come_back_and_every_cut_is_refused() {
+        let questions = [
+            Question::Status,
+            Question::Submit(List::default()),
+            Question::Neighbours,
+            Question::Find(Bytes::new([7; 34]).unwrap()),
+        ];
+        for question in questions {
+            let bytes = question.to_bytes();
+            assert_eq!(Question::from_bytes(&bytes).unwrap(), question);
+            (0..bytes.len()).for_each(|end| assert!(Question::from_bytes(&bytes[..end]).is_err()));
+        }
+        let status = NodeStatus {
+            chain: ChainId([1; 32]),
+            height: 7,
+            block: BlockId([2; 32]),
+            state_root: Hash([3; 32]),
+            waiting: 4,
+            round: Some(1),
+            is_voting: true,
+        };
+        let replies = [
+            Reply::refused("no"),
+            Reply::Status(status),
+            Reply::Submitted(List::new([Submitted::refused("late")]).unwrap()),
+            Reply::Found(List::new([Text::new("12D3").unwrap()]).unwrap(), 3),
+        ];
+        for reply in replies {
+            let bytes = reply.to_bytes();
+            assert_eq!(Reply::from_bytes(&bytes).unwrap(), reply);
+            (0..bytes.len()).for_each(|end| assert!(Reply::from_bytes(&bytes[..end]).is_err()));
+            assert!(Reply::from_bytes(&[bytes.as_slice(), b"x"].concat()).is_err());
+        }
+    }
+
+    #[test]
+    fn reasons_are_cut_between_characters() {
+        assert_eq!(short(&"ä".repeat(1_000)).len(), REASON_CHARACTERS);
+        assert_eq!(short(&format!("x{}", "ä".repeat(1_000))).len(), REASON_CHARACTERS - 1);
+    }
+}

@@ -1,0 +1,173 @@
+//! The configuration of a node: one TOML file. Paths in it are relative to its folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::NodeError;
+
+/// The largest file that is read: bytes.
+const FILE_MOST: u64 = 1 << 20;
+
+/// What a node is told by its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Where the file is, so that its paths can be found.
+    #[serde(skip)]
+    pub place: PathBuf,
+    /// The chain that the node follows.
+    pub chain: ChainSettings,
+    /// How it reaches others, and they it.
+    pub network: PeerSettings,
+    /// Where it validates; a node without only follows.
+    pub validator: Option<ValidatorSettings>,
+}
+
+/// The chain that the node follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainSettings {
+    /// The file of the genesis.
+    pub genesis: PathBuf,
+    /// The folder of state, blocks and log.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// The least time between two blocks, in milliseconds.
+    #[serde(default = "default_interval")]
+    pub interval_ms: u64,
+    /// After how long a block is made although there is nothing to commit, in milliseconds.
+    #[serde(default = "default_heartbeat")]
+    pub heartbeat_ms: u64,
+}
+
+/// How the node reaches others, and they it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerSettings {
+    /// The file of the key that connections are authenticated with.
+    #[serde(default = "default_network_key")]
+    pub key: PathBuf,
+    /// Where to listen: `/ip4/0.0.0.0/tcp/4100`.
+    pub listen: Vec<String>,
+    /// Peers to keep a connection with: `/ip4/192.0.2.1/tcp/4100/p2p/12D3…`.
+    #[serde(default)]
+    pub known: Vec<String>,
+    /// Whether addresses of private networks are believed: on where all peers are in one.
+    #[serde(default)]
+    pub private_addresses: bool,
+    /// The folder of what others announced.
+    #[serde(default = "default_announcements")]
+    pub announcements: PathBuf,
+    /// The most connections from one address; nodes of one house share theirs.
+    #[serde(default = "default_per_source")]
+    pub connections_per_source: u32,
+}
+
+/// How the node validates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorSettings {
+    /// The file of the validator's secrets.
+    #[serde(default = "default_validator_key")]
+    pub key: PathBuf,
+    /// The folder of what it signed last: best one that is not restored together with the data.
+    #[serde(default = "default_guard")]
+    pub guard: PathBuf,
+}
+
+fn default_data() -> PathBuf {
+    "data".into()
+}
+
+const fn default_interval() -> u64 {
+    1_000
+}
+
+const fn default_heartbeat() -> u64 {
+    60_000
+}
+
+fn default_network_key() -> PathBuf {
+    "network.key".into()
+}
+
+fn default_announcements() -> PathBuf {
+    "announcements".into()
+}
+
+const fn default_per_source() -> u32 {
+    32
+}
+
+fn default_validator_key() -> PathBuf {
+    "validator.key".into()
+}
+
+fn default_guard() -> PathBuf {
+    "guard".into()
+}
+
+impl NodeSettings {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What the disk says, or what is wrong with it, with line and column.
+    pub fn read(place: &Path) -> Result<Self, NodeError> {
+        let length = fs::metadata(place).map_err(NodeError::disk("read", place))?.len();
+        let wrong = |reason: String| NodeError::Settings { place: place.to_owned(), reason };
+        if length > FILE_MOST {
+            return Err(wrong(format!("{length} bytes are no configuration")));
+        }
+        let text = fs::read_to_string(place).map_err(NodeError::disk("read", place))?;
+        let mut settings: Self = toml::from_str(&text)
+            .map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        settings.place = place.to_owned();
+        Ok(settings)
+    }
+
+    /// The text of a file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        // There is nothing in it that TOML cannot say.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// Where a path of the file leads.
+    #[must_use]
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.place.parent().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    #[test]
+    fn short_files_have_defaults_and_mistakes_are_shown_where_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("node.toml");
+        let read = |text: &str| {
+            fs::write(&place, text).unwrap();
+            NodeSettings::read(&place)
+        };
+        let text = "[chain]\ngenesis = 'g'\n[network]\nlisten = []\n";
+        let settings = read(text).unwrap();
+        assert_eq!(settings.chain.interval_ms, 1_000);
+        assert_eq!(settings.path(&settings.network.key), directory.path().join("network.key"));
+        assert_eq!(read(&settings.to_text()).unwrap(), settings);
+        for (text, said) in [
+            ("[chain]\ngenesis = 'g'\n[network]\nlisten = []\nknwon = []\n", "line 5"),
+            ("[chain]\ngenesis = 'g'\n", "network"),
+            ("[chain\n", "line 1"),
+            ("[chain]\ngenesis = 7\n", "line 2"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}
