@@ -34,8 +34,7 @@ use std::rc::Rc;
 
 pub use config::{ActorKind, Config, UnknownActor};
 pub use invariants::{Broken, Checker, CheckerError, Invariant};
-pub use report::{FirstBroken, Report};
-pub use run::Outcome;
+pub use report::{FirstBroken, Outcome, Report};
 pub use setup::SetupError;
 
 /// Runs seeds of one configuration.

@@ -18,7 +18,7 @@ fn hold(config: &Config, seeds: u64) -> Report {
     let report = simulate(config, first..first + seeds).unwrap();
     let actor = config.byzantine.map_or("nobody", ActorKind::name);
     println!(
-        "{} of {} {actor}, trouble {} ms: {} seeds, {:.1} a CPU second, heights {}, rounds {}, \
+        "{} of {} {actor}, trouble {} ms: {} seeds, {:.1} a CPU second, heights {}, rounds {:?}, \
          byzantine {}, forks {}, terms in {}, evidence in {}, {} transactions, {} crashes, {:?}",
         config.byzantine_count,
         config.validators,
@@ -26,7 +26,7 @@ fn hold(config: &Config, seeds: u64) -> Report {
         report.seeds,
         report.seeds as f64 / begin.elapsed().as_secs_f64(),
         report.heights_min,
-        report.rounds_max,
+        report.runs_by_rounds,
         report.byzantine_messages,
         report.forks,
         report.runs_with_terms,
