@@ -8,7 +8,7 @@
 mod check;
 mod tip;
 
-pub use check::{Draft, InvalidBlock, Mismatch};
+pub use check::{Draft, Framed, InvalidBlock, Mismatch};
 pub use tip::Tip;
 
 use borsh::{BorshDeserialize, BorshSerialize};

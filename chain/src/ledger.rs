@@ -39,6 +39,7 @@ pub use directory::{
     Certificate, CertificateKey, Certify, RegisterService, RevokeCertificate, Service, ServiceInfo,
     ServiceKey, UpdateService,
 };
+pub(crate) use execute::check_limits;
 pub use execute::{BlockError, Executed, Inadmissible, Input, Receipt, execute, least_fee};
 pub use governance::{
     Ballot, BallotKey, Choice, Outcome, Proposal, ProposalKey, Propose, ProposedChange,

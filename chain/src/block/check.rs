@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, CertificateError};
 use crate::encoding::{List, TooLong};
 use crate::hash::{BlockId, Hash};
 use crate::header::{HEADER_VERSION, Header};
-use crate::ledger::{BlockError, Evidence, Executed, Input, Validators, execute};
+use crate::ledger::{BlockError, Evidence, Executed, Input, Validators, check_limits, execute};
 use crate::list::ListRoot;
 use crate::state::{State, StateError};
 use crate::transaction::{SignatureError, Transaction, Verified};
@@ -38,6 +38,9 @@ pub enum InvalidBlock {
     /// A field of the header is not what follows from the chain and the block.
     #[error("the header is wrong: {0}")]
     Header(#[from] Mismatch),
+    /// The body is not the one that the header is of. Another copy of the block may be good.
+    #[error("the body is not that of the header: {0}")]
+    Body(Mismatch),
     /// The time is not later than that of the block before.
     #[error("the block's time {found} ns is not after {previous} ns, that of the block before")]
     Time {
@@ -66,7 +69,7 @@ pub enum InvalidBlock {
     /// The certificate does not hold.
     #[error("the certificate does not hold: {0}")]
     Certificate(#[from] CertificateError),
-    /// A transaction is not signed by its sender.
+    /// A transaction is not signed by its sender. Another copy of the block may be good.
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// The verified transactions are not those of the block.
@@ -101,6 +104,13 @@ impl InvalidBlock {
                 | Self::OtherTransaction { .. }
         )
     }
+
+    /// Whether the fault is in this copy of the block, and says nothing about the block of its id:
+    /// who passed it on may have put it there.
+    #[must_use]
+    pub fn is_of_copy(&self) -> bool {
+        matches!(self, Self::Body(_) | Self::Signature(_))
+    }
 }
 
 /// A field of a header that is not what it must be.
@@ -132,13 +142,14 @@ struct Frame {
     voters: Vec<Address>,
 }
 
-/// Checks what can be checked without executing: time, proposer and certificate.
+/// Checks what can be checked without executing: time, proposer and certificate. That of
+/// `committed` was verified when the block before was committed by it.
 fn frame(
     tip: &Tip,
     state: &State,
-    time_ns: u64,
-    proposer: Address,
+    (time_ns, proposer): (u64, Address),
     certificate: Option<&Certificate>,
+    committed: Option<&Certificate>,
 ) -> Result<Frame, InvalidBlock> {
     if time_ns <= tip.time_ns {
         return Err(InvalidBlock::Time { previous: tip.time_ns, found: time_ns });
@@ -156,7 +167,9 @@ fn frame(
                 return Err(InvalidBlock::OtherBlock { height, found });
             }
             let last = ValidatorSet::from_seats(&last)?;
-            certificate.verify(&last, tip.chain)?;
+            if committed != Some(certificate) {
+                certificate.verify(&last, tip.chain)?;
+            }
             certificate.voters(&last)
         }
         _ => return Err(InvalidBlock::NoCertificate),
@@ -171,9 +184,20 @@ impl Draft {
     /// Whatever would make it invalid, so that nothing invalid is ever proposed. For a transaction
     /// that cannot be in it, take that one out and try again.
     pub fn build(self, tip: &Tip, state: &State) -> Result<(Block, Executed), InvalidBlock> {
+        self.build_after(tip, state, None)
+    }
+
+    /// The same for one who committed the block before by a certificate that he verified: if it is
+    /// this one, it is not verified again.
+    pub(crate) fn build_after(
+        self,
+        tip: &Tip,
+        state: &State,
+        committed: Option<&Certificate>,
+    ) -> Result<(Block, Executed), InvalidBlock> {
         let Self { time_ns, proposer, beacon, certificate, evidence, transactions } = self;
         let Frame { validators, voters } =
-            frame(tip, state, time_ns, proposer, certificate.as_ref())?;
+            frame(tip, state, (time_ns, proposer), certificate.as_ref(), committed)?;
         let height = tip.height.saturating_add(1);
         let executed = execute(
             state,
@@ -211,6 +235,14 @@ impl Draft {
     }
 }
 
+/// A block of which everything is checked but its transactions.
+pub struct Framed<'a> {
+    block: &'a Block,
+    tip: &'a Tip,
+    state: &'a State,
+    voters: Vec<Address>,
+}
+
 impl Block {
     /// Checks the block against the end of one's own chain and the state there, all signatures
     /// included, and gives what it makes of the state.
@@ -218,32 +250,70 @@ impl Block {
     /// # Errors
     /// Why it is none that could follow; see [`InvalidBlock::is_local`].
     pub fn check(&self, tip: &Tip, state: &State) -> Result<Executed, InvalidBlock> {
-        self.check_place(tip)?;
+        let framed = self.check_frame(tip, state, None)?;
         let transactions = Transaction::verify_all(self.transactions.to_vec())?;
-        self.check_verified(tip, state, &transactions)
+        framed.execute(&transactions)
     }
 
-    /// The same, with transactions that are verified already, for those who cache them.
-    pub fn check_verified(
-        &self,
-        tip: &Tip,
-        state: &State,
-        verified: &[Verified],
-    ) -> Result<Executed, InvalidBlock> {
+    /// Checks everything but the transactions, what costs least first, for those who have some of
+    /// the transactions verified already. Who committed the block before by a certificate that he
+    /// verified gives it as `committed`: if it is the block's, it is not verified again.
+    ///
+    /// # Errors
+    /// As [`Block::check`].
+    pub fn check_frame<'a>(
+        &'a self,
+        tip: &'a Tip,
+        state: &'a State,
+        committed: Option<&Certificate>,
+    ) -> Result<Framed<'a>, InvalidBlock> {
         self.check_place(tip)?;
-        let header = &self.header;
+        self.check_body().map_err(InvalidBlock::Body)?;
+        check_limits(state, &self.transactions)?;
+        let Header { time_ns, proposer, .. } = self.header;
         let certificate = self.certificate.as_ref();
         let Frame { validators, voters } =
-            frame(tip, state, header.time_ns, header.proposer, certificate)?;
-        same("the hash of the validators", &validators, &header.validators)?;
-        let both = self.transactions.iter().zip(verified);
+            frame(tip, state, (time_ns, proposer), certificate, committed)?;
+        same("the hash of the validators", &validators, &self.header.validators)?;
+        Ok(Framed { block: self, tip, state, voters })
+    }
+
+    /// Checks where the header belongs.
+    fn check_place(&self, tip: &Tip) -> Result<(), Mismatch> {
+        let header = &self.header;
+        same("the version", &HEADER_VERSION, &header.version)?;
+        same("the chain", &tip.chain, &header.chain)?;
+        same("the height", &tip.height.saturating_add(1), &header.height)?;
+        same("the block before", &tip.block, &header.previous)?;
+        same("the root of the history", &tip.history.root(), &header.history_root)
+    }
+
+    /// Checks that the body is the one that the header is of, but for its signatures.
+    fn check_body(&self) -> Result<(), Mismatch> {
+        let header = &self.header;
+        let certificate = Certificate::hash_of(self.certificate.as_ref());
+        same("the hash of the certificate", &certificate, &header.certificate)?;
+        same("the root of the evidence", &ListRoot::of(self.evidence.iter()), &header.evidence)?;
+        let ids = ListRoot::of(self.transactions.iter().map(|transaction| transaction.body.id()));
+        same("the root of the transactions", &ids, &header.transactions)
+    }
+}
+
+impl Framed<'_> {
+    /// Executes the block, and compares what comes of it with the header. The transactions are
+    /// those of the block, verified.
+    ///
+    /// # Errors
+    /// As [`Block::check`].
+    pub fn execute(self, verified: &[Verified]) -> Result<Executed, InvalidBlock> {
+        let Self { block, tip, state, voters } = self;
+        let header = &block.header;
+        let both = block.transactions.iter().zip(verified);
         let is_same = |(ours, theirs): (&Transaction, &Verified)| ours == theirs.transaction();
         let known = both.take_while(|pair| is_same(*pair)).count();
-        if known != self.transactions.len() || known != verified.len() {
+        if known != block.transactions.len() || known != verified.len() {
             return Err(InvalidBlock::OtherTransaction { index: known });
         }
-        let ids = ListRoot::of(verified.iter().map(Verified::id));
-        same("the root of the transactions", &ids, &header.transactions)?;
         let executed = execute(
             state,
             &Input {
@@ -253,7 +323,7 @@ impl Block {
                 proposer: Some(header.proposer),
                 beacon: header.beacon,
                 voters: &voters,
-                evidence: &self.evidence,
+                evidence: &block.evidence,
                 transactions: verified,
             },
         )?;
@@ -262,18 +332,5 @@ impl Block {
         let next = ValidatorSet::from_seats(&executed.next_seats)?.hash();
         same("the hash of the next validators", &next, &header.next_validators)?;
         Ok(executed)
-    }
-
-    /// Checks what needs neither the state nor a signature.
-    fn check_place(&self, tip: &Tip) -> Result<(), Mismatch> {
-        let header = &self.header;
-        same("the version", &HEADER_VERSION, &header.version)?;
-        same("the chain", &tip.chain, &header.chain)?;
-        same("the height", &tip.height.saturating_add(1), &header.height)?;
-        same("the block before", &tip.block, &header.previous)?;
-        same("the root of the history", &tip.history.root(), &header.history_root)?;
-        let certificate = Certificate::hash_of(self.certificate.as_ref());
-        same("the hash of the certificate", &certificate, &header.certificate)?;
-        same("the root of the evidence", &ListRoot::of(self.evidence.iter()), &header.evidence)
     }
 }

@@ -316,7 +316,7 @@ impl Validator {
         }
     }
 
-    /// The block of an id that is voted on at this height.
+    /// The block of an id that is voted on at this height, if it could follow.
     fn candidate_block(&self, id: &BlockId) -> Option<&crate::block::Block> {
         self.candidates.block(id)
     }

@@ -15,10 +15,11 @@ use super::validators::{
 };
 use crate::address::Address;
 use crate::coin::Amount;
+use crate::encoding::encode;
 use crate::hash::{ChainId, Hash, TransactionId};
 use crate::list::ListRoot;
 use crate::state::{Overlay, Prepared, State, StateError};
-use crate::transaction::Verified;
+use crate::transaction::{Transaction, Verified};
 
 /// What a block gives the ledger.
 #[derive(Debug, Clone, Copy)]
@@ -218,7 +219,8 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
     }
     let overlay = Overlay::new(state);
     let parameters = overlay.get(&ParametersKey {})?.unwrap_or_default();
-    ensure_limits(&parameters, input.transactions)?;
+    let loads = input.transactions.iter().map(|one| (one.size(), one.body().action.weight()));
+    ensure_limits(&parameters, loads)?;
     let mut ledger = Ledger {
         state: overlay,
         chain: input.chain,
@@ -267,16 +269,29 @@ fn report(ledger: &mut Ledger<'_>, input: &Input<'_>) -> Result<(), BlockError> 
     Ok(())
 }
 
-fn ensure_limits(parameters: &Parameters, transactions: &[Verified]) -> Result<(), BlockError> {
-    let found = transactions.iter().map(|transaction| transaction.size() as u64).sum();
+/// Checks that transactions are not too many bytes or too much work for the next block, as
+/// [`execute`] does, before anything is spent on their signatures.
+pub(crate) fn check_limits(state: &State, transactions: &[Transaction]) -> Result<(), BlockError> {
+    let parameters = Overlay::new(state).get(&ParametersKey {})?.unwrap_or_default();
+    let loads = transactions.iter().map(|one| (encode(one).len(), one.body.action.weight()));
+    ensure_limits(&parameters, loads)
+}
+
+/// Of each transaction, its bytes and its weight.
+fn ensure_limits(
+    parameters: &Parameters,
+    loads: impl Iterator<Item = (usize, u64)>,
+) -> Result<(), BlockError> {
+    let (bytes, weight) = loads.fold((0_u64, 0_u64), |(bytes, weight), (size, work)| {
+        (bytes.saturating_add(size as u64), weight.saturating_add(work))
+    });
     let most = parameters.count(ParameterName::BlockBytes);
-    if found > most {
-        return Err(BlockError::Bytes { most, found });
+    if bytes > most {
+        return Err(BlockError::Bytes { most, found: bytes });
     }
-    let weights = transactions.iter().map(|transaction| transaction.body().action.weight());
-    let (found, most) = (weights.sum(), parameters.count(ParameterName::BlockWeight));
-    if found > most {
-        return Err(BlockError::Weight { most, found });
+    let most = parameters.count(ParameterName::BlockWeight);
+    if weight > most {
+        return Err(BlockError::Weight { most, found: weight });
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use chronolith_chain::coin::Coin;
 use chronolith_chain::encoding::{List, decode, encode};
 use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash};
 use chronolith_chain::header::Header;
+use chronolith_chain::keys::Signature;
 use chronolith_chain::ledger::{
     AccountKey, BlockError, Evidence, Misdeed, Receipt, Refusal, Thing, ValidatorKey,
 };
@@ -74,6 +75,10 @@ const CHANGES: [Change; 12] = [
     ("the root of the history", |header| header.history_root = Hash([1; 32])),
 ];
 
+/// What the header says of the body.
+const BODY: [&str; 3] =
+    ["the hash of the certificate", "the root of the transactions", "the root of the evidence"];
+
 #[test]
 fn every_field_that_is_changed_is_named() {
     let mut committee = committee();
@@ -86,7 +91,13 @@ fn every_field_that_is_changed_is_named() {
     for (field, change) in CHANGES {
         let mut changed = block.clone();
         change(&mut changed.header);
-        let Err(InvalidBlock::Header(mismatch)) = check(&changed) else { panic!("{field}") };
+        let refused = check(&changed).unwrap_err();
+        // Where header and body differ, either may be the changed one.
+        let is_of_copy = refused.is_of_copy();
+        assert_eq!(is_of_copy, BODY.contains(&field), "{field}");
+        let (InvalidBlock::Header(mismatch) | InvalidBlock::Body(mismatch)) = refused else {
+            panic!("{field}")
+        };
         assert_eq!(mismatch.field, field);
     }
     let with = |change: fn(&mut Block)| {
@@ -132,20 +143,22 @@ fn a_body_that_is_changed_is_refused() {
 
     let mut fewer = block.clone();
     fewer.transactions.pop();
-    assert!(matches!(check(&fewer), Err(InvalidBlock::Header(_))));
+    assert!(matches!(check(&fewer), Err(InvalidBlock::Body(_))));
     let mut swapped = block.clone();
     let two: Vec<Transaction> = block.transactions.iter().rev().cloned().collect();
     swapped.transactions = List::new(two).unwrap();
-    assert!(matches!(check(&swapped), Err(InvalidBlock::Header(_))));
+    assert!(matches!(check(&swapped), Err(InvalidBlock::Body(_))));
     let mut forged = block.clone();
     let mut two = block.transactions.to_vec();
     two[1].signature = two[0].signature;
     forged.transactions = List::new(two).unwrap();
     let Err(InvalidBlock::Signature(error)) = check(&forged) else { panic!("a false signature") };
     assert_eq!(error.index, 1);
+    assert!(check(&forged).unwrap_err().is_of_copy());
     // Verified transactions of one's own do not stand for those of the block.
     let own = Transaction::verify_all(block.transactions.to_vec()).unwrap();
-    let refused = forged.check_verified(&committee.tip, &committee.state, &own).map(drop);
+    let framed = forged.check_frame(&committee.tip, &committee.state, None).unwrap();
+    let refused = framed.execute(&own).map(drop);
     assert!(matches!(refused, Err(InvalidBlock::OtherTransaction { index: 1 })));
     assert!(refused.unwrap_err().is_local());
 
@@ -169,6 +182,64 @@ fn a_body_that_is_changed_is_refused() {
         check(&weak),
         Err(InvalidBlock::Certificate(CertificateError::Power { found: 20, total: 40, .. }))
     ));
+}
+
+/// A block of 17 MB may hold 80,000 transactions: nobody verifies them to find out that it is too
+/// large, or that its certificate is false.
+#[test]
+fn signatures_are_verified_last() {
+    let mut committee = committee();
+    committee.block(Vec::new());
+    let transactions = transfers(&committee, 1);
+    let draft = committee.draft(&BTreeSet::new(), Vec::new(), transactions);
+    let (block, _) = draft.build(&committee.tip, &committee.state).unwrap();
+    let check = |block: &Block| block.check(&committee.tip, &committee.state).map(drop);
+    let fill = |count: usize| {
+        let mut unsigned = block.transactions[0].clone();
+        unsigned.signature = Signature([7; 64]);
+        let mut changed = block.clone();
+        changed.transactions = List::new(vec![unsigned; count]).unwrap();
+        let ids = changed.transactions.iter().map(|transaction| transaction.body.id());
+        changed.header.transactions = ListRoot::of(ids);
+        changed
+    };
+    assert!(matches!(check(&fill(1)), Err(InvalidBlock::Signature(_))));
+    let bytes = encode(&block.transactions[0]).len();
+    let (most, large) = (2_000_000, fill(2_000_000 / bytes + 1));
+    let Err(InvalidBlock::Execution(BlockError::Bytes { found, .. })) = check(&large) else {
+        panic!("its signatures were verified")
+    };
+    assert!(found > most && found <= most + bytes as u64);
+    let mut weak = fill(1);
+    let previous = committee.header(1);
+    let votes = precommits(previous, 0, (0..2).map(consensus_key));
+    let two = Certificate::new(1, 0, previous.id(), committee.set(), votes).unwrap();
+    weak.header.certificate = Certificate::hash_of(Some(&two));
+    weak.certificate = Some(two);
+    assert!(matches!(check(&weak), Err(InvalidBlock::Certificate(_))));
+}
+
+#[test]
+fn who_verified_a_certificate_does_not_verify_it_again_and_no_other_counts() {
+    let mut committee = committee();
+    committee.block(Vec::new());
+    let draft = committee.draft(&BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut block, _) = draft.build(&committee.tip, &committee.state).unwrap();
+    let good = block.certificate.clone().unwrap();
+    let previous = committee.header(1);
+    let mut votes = precommits(previous, 0, (0..3).map(consensus_key));
+    votes[0].1 = Signature([7; 64]);
+    let forged = Certificate::new(1, 0, previous.id(), committee.set(), votes).unwrap();
+    block.header.certificate = Certificate::hash_of(Some(&forged));
+    block.certificate = Some(forged.clone());
+    let check = |own: Option<&Certificate>| {
+        block.check_frame(&committee.tip, &committee.state, own).map(drop)
+    };
+    for own in [None, Some(&good)] {
+        assert!(matches!(check(own), Err(InvalidBlock::Certificate(_))));
+    }
+    // Who says that he verified this very one is believed: he committed the block by it.
+    assert!(check(Some(&forged)).is_ok());
 }
 
 #[test]

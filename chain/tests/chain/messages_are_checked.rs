@@ -1,6 +1,9 @@
 //! What a neighbour sends is refused with a reason where it is malformed, forged, out of place or
 //! too large; the node goes on, and the chain as well.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use chronolith_chain::block::{Block, InvalidBlock};
 use chronolith_chain::certificate::CertificateError;
 use chronolith_chain::consensus::message::{
@@ -245,6 +248,58 @@ fn a_proposed_block_that_cannot_follow_is_not_voted_for() {
     let committed = &network.nodes[target].committed[&3];
     assert_ne!(committed.block.header.id(), id);
     assert!(committed.certificate.round() > 0);
+}
+
+/// A header with another body was taken for a block that cannot follow, and the true one of that id
+/// was not looked at any more: who was quick could keep a node from any block, by a copy with a
+/// transaction less. The cause was that a body that does not fit its header counted against the id.
+#[test]
+fn a_false_copy_does_not_stand_for_the_block() {
+    let mut network = network();
+    network.submit(0, network.transfer(1, 0));
+    network.submit(0, network.transfer(2, 0));
+    let turn = usize::from(proposer(&network, 0));
+    let target = (turn + 1) % 4;
+    // The target gets no block, neither now nor when it is committed.
+    let sent = Rc::new(RefCell::new(None));
+    let kept = Rc::clone(&sent);
+    network.filter = Box::new(move |_, to, message| match message {
+        Message::Block(block) if to == target => {
+            kept.borrow_mut().get_or_insert_with(|| (**block).clone());
+            false
+        }
+        Message::Blocks(_) => to != target,
+        _ => true,
+    });
+    while sent.borrow().is_none() {
+        assert!(network.step());
+    }
+    let block = sent.borrow_mut().take().unwrap();
+    assert!(block.transactions.len() == 2 && block.certificate.is_some());
+    let mut fewer = block.clone();
+    fewer.transactions.pop();
+    let mut without = block.clone();
+    without.certificate = None;
+    let mut unsigned = block.clone();
+    let mut forged = block.transactions.to_vec();
+    forged[0].signature = forged[1].signature;
+    unsigned.transactions = List::new(forged).unwrap();
+    network.run(20);
+    for copy in [fewer, without, unsigned] {
+        network.nodes[target].refused.clear();
+        let message = Message::Block(Box::new(copy));
+        network.give(target, Input::Message { from: PeerId(9), message });
+        let Some(Refusal::Block { reason, .. }) = network.nodes[target].refused.pop() else {
+            panic!("a false copy is taken")
+        };
+        assert!(reason.is_of_copy(), "{reason}");
+    }
+    let before = network.nodes[target].height().unwrap().0;
+    let message = Message::Block(Box::new(block.clone()));
+    network.give(target, Input::Message { from: PeerId(9), message });
+    network.run(20);
+    assert_eq!(network.nodes[target].height().unwrap().0, before + 1);
+    assert_eq!(network.nodes[target].committed[&before].block, block);
 }
 
 fn proposal_of(network: &Network, node: usize) -> Proposal {

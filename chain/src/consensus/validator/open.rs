@@ -152,8 +152,16 @@ impl Validator {
         let mut state = State::open(disk, STATE, config.state)?;
         follow(&store, &mut state)?;
         let tip = store.tip().clone();
+        let Validators { last, next } = Validators::of(&state)?;
+        let set = ValidatorSet::from_seats(&next)?;
         let last_certificate = store.block(tip.height)?.map(|decided| decided.certificate);
-        let set = ValidatorSet::from_seats(&Validators::of(&state)?.next)?;
+        if let Some(certificate) = &last_certificate {
+            // It goes into the next block, and is not verified there again.
+            certificate.verify(&ValidatorSet::from_seats(&last)?, chain).map_err(|reason| {
+                let (height, reason) = (tip.height, Box::new(reason.into()));
+                ConsensusError::Committed { height, reason }
+            })?;
+        }
         let guard = match &identity {
             Some(identity) => {
                 let (guard, path) = (files.guard.as_ref(), files.guard_path.as_str());

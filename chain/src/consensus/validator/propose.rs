@@ -55,8 +55,10 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
+    /// A block that could follow.
     pub(super) fn block(&self, id: &BlockId) -> Option<&Block> {
-        self.blocks.get(id).map(|candidate| &candidate.block)
+        let candidate = self.blocks.get(id).filter(|candidate| candidate.executed.is_some());
+        candidate.map(|candidate| &candidate.block)
     }
 
     /// Takes a block out, with what it makes of the state.
@@ -167,7 +169,7 @@ impl Validator {
                 evidence: List::new(evidence).unwrap_or_default(),
                 transactions,
             };
-            match draft.build(&self.tip, &self.state) {
+            match draft.build_after(&self.tip, &self.state, self.last_certificate.as_ref()) {
                 Ok(built) => return Ok(Some(built)),
                 Err(InvalidBlock::Execution(BlockError::Transaction { index, .. })) => {
                     if let Some(id) = ids.get(index) {
@@ -225,8 +227,7 @@ impl Validator {
                 let height = self.height();
                 Err(ConsensusError::Committed { height, reason: Box::new(reason) })
             }
-            Err(reason @ InvalidBlock::Signature(_)) => {
-                // This copy is bad; another of the same id may be good.
+            Err(reason) if reason.is_of_copy() => {
                 self.refuse(from, Refusal::Block { block: id, reason: Box::new(reason) });
                 Ok(())
             }
@@ -342,8 +343,10 @@ impl Validator {
         (earliest..=latest).contains(&arrived_ns)
     }
 
-    /// Checks a block that should follow; transactions that wait here are not verified again.
+    /// Checks a block that should follow; transactions that wait here, and the certificate by
+    /// which the block before was committed here, are not verified again.
     pub(super) fn check_block(&self, block: &Block) -> Result<Executed, InvalidBlock> {
+        let framed = block.check_frame(&self.tip, &self.state, self.last_certificate.as_ref())?;
         let mut verified: Vec<Option<Verified>> = Vec::with_capacity(block.transactions.len());
         let (mut unknown, mut places) = (Vec::new(), Vec::new());
         for (place, transaction) in block.transactions.iter().enumerate() {
@@ -364,6 +367,6 @@ impl Validator {
             }
         }
         let verified: Vec<Verified> = verified.into_iter().flatten().collect();
-        block.check_verified(&self.tip, &self.state, &verified)
+        framed.execute(&verified)
     }
 }

@@ -1,4 +1,5 @@
-//! Proposes blocks that break a rule, and votes for them.
+//! Proposes blocks that break a rule, and votes for them; passes on other's blocks with another
+//! body.
 
 use super::puppet::{Puppet, phantom};
 use super::{Actor, Turn};
@@ -102,6 +103,21 @@ impl BadProposer {
         turn.byzantine += 4;
     }
 
+    /// Passes on a copy of another's block with another body, which may be there before the block.
+    fn spoil(&self, turn: &mut Turn<'_>, block: &Block) {
+        let mut copy = block.clone();
+        match turn.random.below(3) {
+            0 => copy.certificate = None,
+            1 => {
+                let own = vec![self.payment(block, 0)];
+                copy.transactions = List::new(own).unwrap_or_default();
+            }
+            _ => return,
+        }
+        turn.send_all(self.puppet.node, &Message::Block(Box::new(copy)));
+        turn.byzantine += 1;
+    }
+
     /// Two thirds of prevotes, all by this validator.
     fn polka(&self, proposal: &Proposal) -> Message {
         let Proposal { height, valid_round, block, .. } = *proposal;
@@ -202,6 +218,9 @@ impl BadProposer {
 
 impl Actor for BadProposer {
     fn handle(&mut self, turn: &mut Turn<'_>, input: Input) {
+        if let Input::Message { message: Message::Block(block), .. } = &input {
+            self.spoil(turn, block);
+        }
         let said = self.puppet.handle(turn.now, input);
         let blocks: Vec<_> = said.letters.iter().map(|letter| letter.message().clone()).collect();
         for letter in said.letters {
