@@ -1,6 +1,7 @@
 //! Who was away, or never votes, gets the blocks that others have, and checks them.
 
-use chronolith_chain::consensus::message::Message;
+use chronolith_chain::consensus::Input;
+use chronolith_chain::consensus::message::{Message, PeerId, Status};
 
 use crate::network::{Network, config};
 
@@ -48,6 +49,31 @@ fn who_does_not_answer_is_not_asked_for_ever() {
         _ => true,
     });
     network.run_to(8);
+}
+
+/// The simulator found a chain of seven that stood still for ever (withholders, seed 50): a node that
+/// was behind asked two Byzantine ones in turn, who said that they have more than anybody, did not
+/// answer, and said it again before the next question. Who failed is asked after all others now.
+#[test]
+fn who_boasts_again_and_again_keeps_nobody_from_catching_up() {
+    let mut network = Network::new(4, 1, config());
+    network.filter = Box::new(|from, to, message| match message {
+        Message::Blocks(_) => from > 1,
+        _ => to != 4 || (from > 1 && matches!(message, Message::Status(_))),
+    });
+    let chain = network.genesis.chain_id();
+    let caught_up = |network: &Network| network.nodes[4].height().is_some_and(|at| at.0 > 4);
+    for _ in 0..20_000 {
+        if caught_up(&network) {
+            return;
+        }
+        for from in [0, 1].map(PeerId) {
+            let message = Message::Status(Status { chain, height: 1_000, oldest: 1 });
+            network.give(4, Input::Message { from, message });
+        }
+        assert!(network.step());
+    }
+    panic!("it asks who does not answer for ever: {:?}", network.nodes[4].height());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Getting the blocks that others have.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::config::ns;
@@ -23,6 +24,8 @@ struct Neighbour {
     told_ns: u64,
     /// When it was sent a proposed block last.
     answered_ns: u64,
+    /// How often it did not have what it said, since it last did.
+    failures: u32,
 }
 
 /// A question that is not answered yet.
@@ -92,6 +95,15 @@ impl Neighbours {
         self.all.values_mut().for_each(|known| known.told_ns = now_ns);
     }
 
+    /// Takes what a neighbour said it has for nothing, until it says it again. Others are asked
+    /// first from now on, so that who boasts and does not answer keeps nobody from catching up.
+    fn distrust(&mut self, peer: PeerId) {
+        if let Some(known) = self.all.get_mut(&peer) {
+            known.height = 0;
+            known.failures = known.failures.saturating_add(1);
+        }
+    }
+
     /// When something is to be done without a message.
     pub(super) fn due(&self) -> Option<u64> {
         self.asked.map(|asked| asked.due_ns).or(self.patience_ends_ns)
@@ -109,16 +121,14 @@ impl Validator {
             if asked.due_ns > now {
                 return;
             }
-            // It does not answer: it counts as having nothing until it says otherwise.
+            // It does not answer.
             self.neighbours.asked = None;
-            if let Some(known) = self.neighbours.all.get_mut(&asked.peer) {
-                known.height = 0;
-            }
+            self.neighbours.distrust(asked.peer);
         }
         let next = self.height();
         let has_next = |known: &Neighbour| known.height >= next && known.oldest <= next;
         let candidates = self.neighbours.all.iter().filter(|(_, known)| has_next(known));
-        let best = candidates.max_by_key(|(_, known)| known.height);
+        let best = candidates.max_by_key(|(_, known)| (Reverse(known.failures), known.height));
         let Some((peer, known)) = best.map(|(peer, known)| (*peer, *known)) else { return };
         let patience = ns(self.config.timeouts.repeat_ms / 2);
         if known.height == next && now < known.since_ns.saturating_add(patience) {
@@ -192,7 +202,7 @@ impl Validator {
                 continue;
             }
             if let Err(reason) = self.check_decided(decided) {
-                self.distrust(from);
+                self.neighbours.distrust(from);
                 self.refuse(from, reason);
                 return Ok(());
             }
@@ -204,14 +214,16 @@ impl Validator {
                 }
                 Err(reason) => {
                     let block = decided.block.header.id();
-                    self.distrust(from);
+                    self.neighbours.distrust(from);
                     self.refuse(from, Refusal::Block { block, reason: Box::new(reason) });
                     return Ok(());
                 }
             }
         }
         if self.tip.height == before {
-            self.distrust(from);
+            self.neighbours.distrust(from);
+        } else if let Some(known) = self.neighbours.all.get_mut(&from) {
+            known.failures = 0;
         }
         Ok(())
     }
@@ -230,12 +242,5 @@ impl Validator {
         certificate
             .verify(&self.set, self.chain)
             .map_err(|reason| Refusal::Certificate { block: id, reason })
-    }
-
-    /// Takes what a neighbour said it has for nothing, until it says it again.
-    fn distrust(&mut self, peer: PeerId) {
-        if let Some(known) = self.neighbours.all.get_mut(&peer) {
-            known.height = 0;
-        }
     }
 }
