@@ -9,6 +9,7 @@ mod catch_up;
 mod commit;
 mod config;
 mod future;
+mod locks;
 mod open;
 mod propose;
 mod receive;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use self::catch_up::Neighbours;
 use self::future::Future;
+use self::locks::Lock;
 use self::propose::Candidates;
 use super::core::Core;
 use super::event::{Event, Timer};
@@ -156,6 +158,7 @@ pub struct Validator {
     wanted_round: Option<u32>,
     /// The round's proposal of ours, to say again.
     own_proposal: Option<FromValidator<Proposal>>,
+    lock: Option<Lock>,
     candidates: Candidates,
     future: Future,
     signatures: VerifiedSignatures,

@@ -13,6 +13,7 @@ mod documents_are_current;
 mod encodings_are_canonical;
 mod governance_rules;
 mod light_clients_believe_only_proofs;
+mod locks_are_not_hidden;
 mod lots_are_drawn;
 mod malformed_input_is_refused;
 mod mempool_rules;

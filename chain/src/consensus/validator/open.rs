@@ -190,6 +190,7 @@ impl Validator {
             timers: BTreeMap::new(),
             wanted_round: None,
             own_proposal: None,
+            lock: None,
             candidates: Candidates::default(),
             future: Future::default(),
             signatures: VerifiedSignatures::default(),

@@ -1,6 +1,6 @@
 //! Blocks that are voted on: making them, judging them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::ns;
 use super::{ConsensusError, Phase, Refusal, Validator};
@@ -35,6 +35,8 @@ struct Candidate {
 struct Proposed {
     proposal: FromValidator<Proposal>,
     arrived_ns: u64,
+    /// Whether the core was told that its block may be voted for.
+    is_valid: bool,
 }
 
 impl Proposed {
@@ -50,6 +52,8 @@ pub(super) struct Candidates {
     proposals: Vec<Proposed>,
     /// Blocks that somebody voted for or proposed, and who may have them.
     wanted: BTreeMap<BlockId, PeerId>,
+    /// Who was asked for a block as soon as he told of its prevotes.
+    asked: BTreeMap<BlockId, BTreeSet<PeerId>>,
     /// Blocks that came before their proposals.
     loose: Vec<(PeerId, Block)>,
 }
@@ -80,7 +84,7 @@ impl Candidates {
         let of_round = self.proposals.iter().filter(|known| known.round() == round).count();
         let has_room = of_round < MOST_OF_ROUND;
         if has_room {
-            self.proposals.push(Proposed { proposal, arrived_ns });
+            self.proposals.push(Proposed { proposal, arrived_ns, is_valid: false });
         }
         has_room
     }
@@ -106,6 +110,24 @@ impl Candidates {
     /// The blocks that are missing, and who may have them.
     pub(super) fn missing(&self) -> Vec<(BlockId, PeerId)> {
         self.wanted.iter().map(|(id, peer)| (*id, *peer)).collect()
+    }
+
+    /// Whether a block is here, and its proposal in a round.
+    pub(super) fn is_complete(&self, round: u32, id: &BlockId) -> bool {
+        let is_of =
+            |known: &Proposed| known.round() == round && known.proposal.signed.message.block == *id;
+        self.blocks.contains_key(id) && self.proposals.iter().any(is_of)
+    }
+
+    /// Whether a neighbour who has a block is to be asked for it at once, which some of them are,
+    /// each once. Later ones are asked where those do not answer.
+    pub(super) fn may_ask(&mut self, id: BlockId, from: PeerId, most: usize) -> bool {
+        self.want(id, from);
+        if self.asked.len() >= MOST_WANTED && !self.asked.contains_key(&id) {
+            return false;
+        }
+        let asked = self.asked.entry(id).or_default();
+        asked.len() < most && asked.insert(from)
     }
 
     fn keep_loose(&mut self, from: PeerId, block: Block) -> bool {
@@ -321,7 +343,12 @@ impl Validator {
         let account = index.and_then(|index| self.set.get(index)).map(|seat| seat.validator);
         let is_first =
             account == Some(header.proposer) && self.is_timely(header.time_ns, arrived_ns, round);
-        let is_valid = candidate.executed.is_some() && (valid_round.is_some() || is_first);
+        // Two thirds who found it near are enough, in this round or in the one it refers to.
+        let is_near = is_first || valid_round.is_some() || self.core.polka(round, block).is_some();
+        let is_valid = candidate.executed.is_some() && is_near;
+        for known in self.candidates.proposals.iter_mut() {
+            known.is_valid |= is_valid && known.proposal == proposal;
+        }
         let proposer = proposal.key;
         self.tell(Event::Value(ProposedBlock {
             height,
@@ -331,6 +358,21 @@ impl Validator {
             block,
             is_valid,
         }))
+    }
+
+    /// Tells the core of a block that it was told not to vote for, now that two thirds did.
+    pub(super) fn judge_again(&mut self, round: u32, block: BlockId) -> Result<(), ConsensusError> {
+        let candidate = self.candidates.blocks.get(&block);
+        if candidate.is_none_or(|candidate| candidate.executed.is_none()) {
+            return Ok(());
+        }
+        let proposals = self.candidates.proposals.iter();
+        let of: Vec<_> = proposals
+            .filter(|known| known.round() == round && !known.is_valid)
+            .filter(|known| known.proposal.signed.message.block == block)
+            .map(|known| (known.proposal, known.arrived_ns))
+            .collect();
+        of.into_iter().try_for_each(|(proposal, arrived_ns)| self.judge(proposal, arrived_ns))
     }
 
     /// Whether a block's time is near to the one at which its proposal arrived (proposer-based

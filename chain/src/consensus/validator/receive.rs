@@ -90,7 +90,9 @@ impl Validator {
                 self.check_round(polka.round)?;
                 self.check_polka(&polka)?;
                 self.wake()?;
-                Ok(self.tell(Event::Polka(polka))?)
+                let (round, block) = (polka.round, polka.block);
+                self.tell(Event::Polka(polka))?;
+                Ok(self.take_lock(from, round, block)?)
             }
             Message::Round(certificate) => {
                 let is_over = self.core.round().is_some_and(|round| certificate.round < round);

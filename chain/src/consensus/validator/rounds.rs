@@ -56,7 +56,7 @@ impl Validator {
         self.stand_aside(self.height());
         self.core = Core::new(self.chain, self.key, &self.set);
         self.timers.clear();
-        (self.wanted_round, self.own_proposal) = (None, None);
+        (self.wanted_round, self.own_proposal, self.lock) = (None, None, None);
         self.start_core()
     }
 
@@ -72,6 +72,10 @@ impl Validator {
                 // The block goes out with its proposal.
                 Action::Restream { .. } => {}
                 Action::Schedule(timer) => {
+                    // Two thirds precommitted, and not for one block.
+                    if timer.kind == TimerKind::Precommit {
+                        self.tell_lock();
+                    }
                     let at = self.now.elapsed_ns.saturating_add(self.duration(timer));
                     self.timers.insert(timer, at);
                 }
@@ -80,7 +84,7 @@ impl Validator {
                 }
                 Action::CancelAll => self.timers.clear(),
                 Action::StartRound { .. } => {
-                    (self.wanted_round, self.own_proposal) = (None, None);
+                    (self.wanted_round, self.own_proposal, self.lock) = (None, None, None);
                 }
                 Action::Decide(decided) => decision = Some(decided),
                 Action::Evidence(all) => self.note_evidence(all),
@@ -91,6 +95,9 @@ impl Validator {
 
     fn publish(&mut self, message: Message) {
         self.must_sync = true;
+        if let Message::Vote(vote) = &message {
+            self.note_lock(vote);
+        }
         let Message::Proposal(proposal) = message else { return self.broadcast(message) };
         if proposal.key == self.key {
             self.own_proposal = Some(proposal);
@@ -114,6 +121,7 @@ impl Validator {
             }
             self.broadcast(Message::Proposal(proposal));
         }
+        self.repeat_lock();
         let height = self.height();
         for (block, peer) in self.candidates.missing() {
             self.send(peer, Message::GetProposal { height, block });
