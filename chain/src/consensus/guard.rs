@@ -270,3 +270,58 @@ fn read_slot(file: &dyn DiskFile, index: u64) -> Option<Slot> {
     (hasher.finalize() == sum).then_some(())?;
     decode("what was signed last", &payload, SLOT_BYTES).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use chronolith_disk::SimDisk;
+
+    use super::*;
+    use crate::hash::BlockId;
+
+    const KEY: PublicKey = PublicKey([1; 32]);
+    const CHAIN: ChainId = ChainId([2; 32]);
+
+    fn vote(height: u64, round: u32, step: Step, block: u8) -> Vote {
+        Vote { chain: CHAIN, height, round, step, block: Some(BlockId([block; 32])) }
+    }
+
+    fn proposal(height: u64, round: u32, block: u8) -> Proposal {
+        let block = BlockId([block; 32]);
+        Proposal { chain: CHAIN, height, round, valid_round: None, block }
+    }
+
+    #[test]
+    fn a_guard_admits_later_steps_and_the_last_one_as_it_was() -> Result<(), GuardError> {
+        let disk = SimDisk::new();
+        let mut guard = SignGuard::create(&disk, "signed", KEY, CHAIN)?;
+        assert!(guard.admit_vote(&vote(5, 2, Step::Prevote, 1)));
+        guard.save()?;
+        for mut guard in [guard, SignGuard::open(&disk, "signed", KEY, CHAIN)?] {
+            assert!(guard.admit_vote(&vote(5, 2, Step::Prevote, 1)), "the same again");
+            for other in [
+                vote(5, 2, Step::Prevote, 2),
+                Vote { block: None, ..vote(5, 2, Step::Prevote, 1) },
+                vote(5, 1, Step::Precommit, 1),
+                vote(4, 9, Step::Precommit, 1),
+            ] {
+                assert!(!guard.admit_vote(&other), "{other:?}");
+            }
+            assert!(!guard.admit_proposal(&proposal(5, 2, 1)), "a proposal comes before");
+            assert!(guard.admit_vote(&vote(5, 2, Step::Precommit, 2)));
+            assert!(!guard.admit_vote(&vote(5, 2, Step::Prevote, 1)), "it is over");
+            assert!(guard.admit_proposal(&proposal(5, 3, 2)));
+            assert!(!guard.admit_proposal(&proposal(5, 3, 3)), "two proposals");
+            assert!(guard.admit_vote(&vote(6, 0, Step::Prevote, 1)));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_guard_that_was_replaced_signs_nothing_up_to_its_height() -> Result<(), GuardError> {
+        let mut guard = SignGuard::replace(&SimDisk::new(), "signed", KEY, CHAIN, 9)?;
+        assert!(!guard.admit_vote(&vote(9, u32::MAX, Step::Precommit, 1)));
+        assert!(!guard.admit_proposal(&proposal(3, 0, 1)));
+        assert!(guard.admit_proposal(&proposal(10, 0, 1)));
+        Ok(())
+    }
+}

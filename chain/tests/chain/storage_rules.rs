@@ -78,7 +78,10 @@ fn lease(world: &World, person: u8, id: LeaseId) -> Option<Lease> {
 
 /// A chain with two peers, a pack until epoch 5, and two of its four fragments leased to the first.
 fn leased() -> (World, LeaseId) {
-    let mut world = World::new();
+    leased_in(World::new())
+}
+
+fn leased_in(mut world: World) -> (World, LeaseId) {
     for person in [PEER, OTHER] {
         world.done(person, open(100));
     }
@@ -211,6 +214,33 @@ fn passed_audits_are_paid_and_missed_ones_are_not() {
     audit(&mut world, 4, Some(0b01));
     assert_eq!(lease(&world, PEER, id), None, "it ends with the last epoch");
     assert_eq!(peer(&world, PEER).leases, 0);
+}
+
+/// One validator of three could have had any peer paid, or none: only more than a third counts.
+#[test]
+fn an_audit_is_passed_by_more_than_a_third_of_the_power() {
+    const SECOND: u8 = 8;
+    const THIRD: u8 = 9;
+    let (mut world, id) = leased_in(World::of(&[VALIDATOR, SECOND, THIRD]));
+    for (epoch, attesting, is_passed) in [
+        (0, &[VALIDATOR, SECOND][..], true),
+        (1, &[SECOND], false),
+        (2, &[SECOND, THIRD], true),
+        (3, &[], false),
+    ] {
+        world.run_to(epoch_end(epoch + 1));
+        for validator in attesting {
+            let passed = Bytes::new([1]).unwrap();
+            world.done(*validator, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
+        }
+        let before = (world.balance(PEER, Coin::Native), peer(&world, PEER).audits_passed);
+        world.run_to(epoch_end(epoch + 1) + 30);
+        let after = (world.balance(PEER, Coin::Native), peer(&world, PEER).audits_passed);
+        assert_eq!(after.1 > before.1, is_passed, "epoch {epoch}");
+        // Its lease begins with epoch 1.
+        assert_eq!(after.0 > before.0, is_passed && epoch > 0, "epoch {epoch}");
+    }
+    assert_eq!(lease(&world, PEER, id).unwrap().next_epoch, 4);
 }
 
 #[test]

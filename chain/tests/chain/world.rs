@@ -50,10 +50,17 @@ pub(crate) struct World {
     pub(crate) chain: ChainId,
     /// The time of the last block.
     pub(crate) time_ms: u64,
+    /// Who commits each block.
+    voters: Vec<Address>,
 }
 
-/// The genesis of the chain, with quick parameters.
+/// The genesis of a chain with one validator, with quick parameters.
 pub(crate) fn genesis() -> Genesis {
+    genesis_of(&[VALIDATOR])
+}
+
+/// The same with validators of equal power.
+fn genesis_of(validators: &[u8]) -> Genesis {
     let quick = [
         (ParameterName::UnbondingBlocks, 30),
         (ParameterName::VotingBlocks, 10),
@@ -68,11 +75,11 @@ pub(crate) fn genesis() -> Genesis {
     ];
     let change = |(name, value)| ParameterChange { name, value };
     let begin = |person| GenesisAccount { address: account(person), balance: BEGIN };
-    let validator = GenesisValidator {
-        validator: account(VALIDATOR),
-        consensus_key: consensus_key(VALIDATOR).public(),
+    let validator = |person: &u8| GenesisValidator {
+        validator: account(*person),
+        consensus_key: consensus_key(*person).public(),
         bond: Amount::coins(5_000),
-        beacon: beacon(VALIDATOR, 0),
+        beacon: beacon(*person, 0),
         power: 10,
     };
     Genesis {
@@ -81,18 +88,24 @@ pub(crate) fn genesis() -> Genesis {
         protocol: 1,
         parameters: Rising::new(quick.map(change)).unwrap(),
         accounts: Rising::new((0..PEOPLE).map(begin).collect::<Vec<_>>()).unwrap(),
-        validators: Rising::new([validator]).unwrap(),
+        validators: Rising::new(validators.iter().map(validator).collect::<Vec<_>>()).unwrap(),
     }
 }
 
 impl World {
     /// A chain at its beginning.
     pub(crate) fn new() -> Self {
-        let genesis = genesis();
+        Self::of(&[VALIDATOR])
+    }
+
+    /// The same with validators of equal power, of whom [`VALIDATOR`] proposes.
+    pub(crate) fn of(validators: &[u8]) -> Self {
+        let genesis = genesis_of(validators);
         let options = Options { keep_versions: 3, ..Options::default() };
         let state = State::in_memory(0, genesis.values().unwrap(), options).unwrap();
         audit(&state).unwrap();
-        Self { state, chain: genesis.chain_id(), time_ms: genesis.time_ms }
+        let voters = validators.iter().map(|person| account(*person)).collect();
+        Self { state, chain: genesis.chain_id(), time_ms: genesis.time_ms, voters }
     }
 
     /// The height of the next block.
@@ -137,14 +150,13 @@ impl World {
     /// Executes a block without committing it.
     pub(crate) fn try_block(&self, transactions: Vec<Transaction>) -> Result<Executed, BlockError> {
         let transactions = Transaction::verify_all(transactions).unwrap();
-        let voters = [account(VALIDATOR)];
         let input = Input {
             chain: self.chain,
             height: self.next(),
             time_ms: self.time_ms + 1_000,
             proposer: Some(account(VALIDATOR)),
             beacon: None,
-            voters: &voters,
+            voters: &self.voters,
             evidence: &[],
             transactions: &transactions,
         };
