@@ -3,9 +3,11 @@
 
 #[path = "../../../engine/fuzz/src/allocation.rs"]
 mod allocation;
+mod node;
 mod seed;
 
 pub use allocation::within;
+pub use node::{height_log, own_files, peer, said, sign_guard};
 pub use seed::{Seed, seed};
 
 use borsh::BorshSerialize;
@@ -13,6 +15,8 @@ use chronolith_chain::certificate::Certificate;
 use chronolith_chain::encoding::{DecodeError, encode};
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::light::{Bundle, Options, Trusted};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// What decoders promise to allocate at most.
 const fn promised(input: usize) -> usize {
@@ -34,6 +38,22 @@ pub fn canonical<T: BorshSerialize>(
             None
         }
     }
+}
+
+/// Values as JSON, read within the promise: what is read is written and read again as the same, and
+/// is a value that the binary encoding has, too.
+pub fn json<T: Serialize + DeserializeOwned + BorshSerialize>(
+    data: &[u8],
+    decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+) {
+    let Ok(value) = within(promised(data.len()), || serde_json::from_slice::<T>(data)) else {
+        return;
+    };
+    let text = serde_json::to_vec(&value).expect("what was read can be written");
+    let again: T = serde_json::from_slice(&text).expect("what was written can be read");
+    let bytes = encode(&value);
+    assert!(encode(&again) == bytes, "it was read as another value");
+    assert!(encode(&decode(&bytes).expect("a value")) == bytes, "it is no value in binary");
 }
 
 /// Certificates, verified by the set of the seeds: only the seed itself holds.

@@ -39,7 +39,7 @@ pub fn seed() -> &'static Seed {
     SEED.get_or_init(make)
 }
 
-fn key(number: u8) -> SecretKey {
+pub(crate) fn key(number: u8) -> SecretKey {
     SecretKey::from_seed(&[number; 32])
 }
 

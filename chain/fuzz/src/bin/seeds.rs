@@ -1,11 +1,11 @@
-//! Writes a seed corpus of real encodings: `seeds FOLDER` makes `FOLDER/TARGET/000`.
+//! Writes a seed corpus of real encodings: `seeds FOLDER` makes files in `FOLDER/TARGET`.
 
 use std::io;
 use std::path::PathBuf;
 
 use chronolith_chain::encoding::encode;
 use chronolith_chain::light::Fact;
-use chronolith_chain_fuzz::{Seed, seed};
+use chronolith_chain_fuzz::{Seed, own_files, said, seed};
 // Everything here is built with coverage counters; this brings what they are registered with.
 use libfuzzer_sys as _;
 
@@ -18,7 +18,13 @@ fn main() -> io::Result<()> {
         Fact::State { proof, .. } => Some(encode(proof)),
         _ => None,
     });
-    for (target, bytes) in [
+    let [log, guard] = own_files();
+    let json = |value: serde_json::Result<Vec<u8>>| value.map_err(io::Error::other);
+    let mut seeds = vec![
+        ("height_log", log),
+        ("json", json(serde_json::to_vec(transaction))?),
+        ("json", json(serde_json::to_vec(genesis))?),
+        ("sign_guard", guard),
         ("block", encode(block)),
         ("bundle", encode(bundle)),
         ("certificate", encode(certificate)),
@@ -31,9 +37,14 @@ fn main() -> io::Result<()> {
         ("transaction", encode(transaction)),
         ("validator_set", encode(set)),
         ("vote", encode(vote)),
-    ] {
+    ];
+    for some in said() {
+        seeds.extend(some.iter().map(|message| ("message", encode(message))));
+        seeds.push(("peer", some.iter().flat_map(encode).collect()));
+    }
+    for (number, (target, bytes)) in seeds.into_iter().enumerate() {
         std::fs::create_dir_all(folder.join(target))?;
-        std::fs::write(folder.join(target).join("000"), bytes)?;
+        std::fs::write(folder.join(target).join(format!("{number:03}")), bytes)?;
     }
     Ok(())
 }
