@@ -10,5 +10,6 @@ pub mod codec;
 pub(crate) mod header;
 pub(crate) mod statistics;
 
+pub use chronolith_keys::{Encryption, TreeId};
 pub use header::{ChunkHeader, ChunkKey, HeaderError, Shown};
 pub use statistics::{Statistics, Sum};

@@ -12,15 +12,17 @@ const ALLOWED: [(&str, &[&str]); 7] = [
             "chronolith-query",
             "chronolith-engine",
             "chronolith-disk",
+            "chronolith-keys",
             "chronolith-merkle",
         ],
     ),
     ("chronolith-net", &["chronolith-chain", "chronolith-disk", "chronolith-merkle"]),
     ("chronolith-query", &["chronolith-engine"]),
     // The chain never sees a record, the engine never sees a coin.
-    ("chronolith-chain", &["chronolith-disk", "chronolith-merkle"]),
-    ("chronolith-engine", &["chronolith-disk", "chronolith-merkle"]),
+    ("chronolith-chain", &["chronolith-disk", "chronolith-keys", "chronolith-merkle"]),
+    ("chronolith-engine", &["chronolith-disk", "chronolith-keys", "chronolith-merkle"]),
     ("chronolith-disk", &[]),
+    ("chronolith-keys", &[]),
     ("chronolith-merkle", &[]),
 ];
 

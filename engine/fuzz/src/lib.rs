@@ -6,6 +6,7 @@ pub use allocation::within;
 
 use chronolith_engine::chunk::codec::{Policy, decode_values, encode_values};
 use chronolith_engine::{Column, Kind};
+use chronolith_keys::{GrantContext, OneTimeSecret};
 
 /// What the codecs promise to allocate at most (`engine/src/chunk/codec.rs`).
 #[must_use]
@@ -19,6 +20,12 @@ pub const fn promised(input: usize, count: usize) -> usize {
 #[must_use]
 pub const fn in_proportion(input: usize) -> usize {
     64 * input + (1 << 20) + (64 << 10)
+}
+
+/// Who the sealed grants of the seeds are for.
+#[must_use]
+pub fn buyer() -> (OneTimeSecret, GrantContext) {
+    (OneTimeSecret::from_bytes([7; 32]), GrantContext { chain: [1; 32], request: [2; 32] })
 }
 
 /// `count u16 · bytes`: small counts, so that the bound on allocation is a tight one.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chronolith_keys::{Encryption, SCHEME, TreeId};
 use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
 use cid::Cid;
 use ipld_core::ipld::Ipld;
@@ -72,6 +73,8 @@ pub struct ChunkHeader {
     pub part: u32,
     /// The last generation whose records this chunk replaces, where it does.
     pub supersedes: Option<u32>,
+    /// How the body is encrypted; `None` where it is in the clear.
+    pub encryption: Option<Encryption>,
     /// The body, a raw block.
     pub body: Cid,
     /// The length of the body in bytes.
@@ -181,6 +184,7 @@ impl ChunkHeader {
             generation: key.generation,
             part: key.part,
             supersedes: None,
+            encryption: None,
             body: Cid::default(),
             body_bytes: 0,
             producer: [0; 32],
@@ -203,9 +207,7 @@ impl ChunkHeader {
         fields.insert("part".into(), integer(self.part.into()));
         let supersedes = self.supersedes.map_or(Ipld::Null, |last| integer(last.into()));
         fields.insert("supersedes".into(), supersedes);
-        // Scheme 0: in the clear. Tree, window and key commitment join it when there are keys.
-        let scheme = BTreeMap::from([("scheme".to_owned(), integer(0))]);
-        fields.insert("encryption".into(), Ipld::Map(scheme));
+        fields.insert("encryption".into(), encryption_field(self.encryption));
         fields.insert("body".into(), Ipld::Link(self.body));
         fields.insert("body_bytes".into(), integer(self.body_bytes.into()));
         fields.insert("producer".into(), Ipld::Bytes(self.producer.to_vec()));
@@ -227,9 +229,7 @@ impl ChunkHeader {
         let fields: Fields = from_cbor(bytes)?;
         let kind = needed("kind", fields.kind.as_deref())?.parse::<Kind>();
         let level = Level::from_number(needed("level", fields.level)?);
-        if needed("encryption", fields.encryption.as_ref())?.scheme != 0 {
-            return Err(HeaderError("an encryption scheme that this program does not know".into()));
-        }
+        let encryption = needed("encryption", fields.encryption.as_ref())?.known()?;
         let pseudonym = fields.pseudonym.map(ByteArray::into_array);
         let header = Self {
             kind: kind.map_err(|error| HeaderError(error.to_string()))?,
@@ -239,6 +239,7 @@ impl ChunkHeader {
             generation: needed("generation", fields.generation)?,
             part: needed("part", fields.part)?,
             supersedes: fields.supersedes,
+            encryption,
             body: needed("body", fields.body)?,
             body_bytes: needed("body_bytes", fields.body_bytes)?,
             producer: needed("producer", fields.producer)?.into_array(),
@@ -289,7 +290,7 @@ struct Fields {
     generation: Option<u32>,
     part: Option<u32>,
     supersedes: Option<u32>,
-    encryption: Option<Encryption>,
+    encryption: Option<EncryptionField>,
     body: Option<Cid>,
     body_bytes: Option<u64>,
     producer: Option<ByteArray<32>>,
@@ -308,8 +309,38 @@ struct Fields {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Encryption {
+struct EncryptionField {
     scheme: u64,
+    tree: Option<ByteArray<32>>,
+    commitment: Option<ByteArray<32>>,
+}
+
+impl EncryptionField {
+    /// What it says; scheme 0 is in the clear.
+    fn known(&self) -> Result<Option<Encryption>, HeaderError> {
+        match self.scheme {
+            0 => Ok(None),
+            SCHEME => Ok(Some(Encryption {
+                tree: TreeId(needed("tree", self.tree)?.into_array()),
+                commitment: needed("commitment", self.commitment)?.into_array(),
+            })),
+            other => {
+                let what = format!("encryption scheme {other}; this program knows 0 and {SCHEME}");
+                Err(HeaderError(what))
+            }
+        }
+    }
+}
+
+fn encryption_field(encryption: Option<Encryption>) -> Ipld {
+    let mut fields = BTreeMap::new();
+    let scheme = if encryption.is_some() { SCHEME } else { 0 };
+    fields.insert("scheme".to_owned(), Ipld::Integer(scheme.into()));
+    if let Some(Encryption { tree, commitment }) = encryption {
+        fields.insert("tree".to_owned(), Ipld::Bytes(tree.0.to_vec()));
+        fields.insert("commitment".to_owned(), Ipld::Bytes(commitment.to_vec()));
+    }
+    Ipld::Map(fields)
 }
 
 fn needed<T>(name: &str, value: Option<T>) -> Result<T, HeaderError> {

@@ -1,5 +1,6 @@
 //! Bodies and headers of chunks.
 
+use chronolith_keys::{Encryption, TreeId};
 use chronolith_merkle::{HashFunction, RAW, content_id};
 
 use crate::block::Block;
@@ -70,12 +71,20 @@ pub(super) fn seeds(seeds: &mut Vec<(&'static str, Vec<u8>)>) {
         shown: Some(shown.clone()),
         ..ChunkHeader::of(&open, key)
     };
+    let encryption = Encryption { tree: TreeId([5; 32]), commitment: [6; 32] };
+    let encrypted = ChunkHeader { encryption: Some(encryption), ..named.clone() };
     let hidden = ChunkHeader {
         body,
         pseudonym: Some([3; 32]),
         ..ChunkHeader::of(&a_definition(Level::Secret), key)
     };
-    for bytes in [named.to_bytes(), hidden.to_bytes(), shown.to_inner(&[3; 32]), deep()] {
+    for bytes in [
+        named.to_bytes(),
+        encrypted.to_bytes(),
+        hidden.to_bytes(),
+        shown.to_inner(&[3; 32]),
+        deep(),
+    ] {
         seeds.push(("chunk_header", bytes));
     }
     let mut text = VarColumn::default();

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use chronolith_engine::chunk::codec::gorilla::Gorilla;
 use chronolith_engine::chunk::codec::{Policy, encode_times, encode_values};
 use chronolith_engine::{Column, Kind, Value, VarColumn};
+use chronolith_keys::{Grant, KeyTree, Secret, TreeId};
 // Everything here is built with coverage counters; this brings what they are registered with.
 use libfuzzer_sys as _;
+use rand_core::{TryCryptoRng, TryRng};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -19,6 +21,10 @@ fn main() -> io::Result<()> {
     times(&mut seeds);
     values(&mut seeds);
     database(&mut seeds);
+    keys(&mut seeds);
+    let headers: Vec<_> = seeds.iter().filter(|(target, _)| *target == "chunk_header").collect();
+    let headers: Vec<_> = headers.iter().map(|(_, bytes)| ("header_view", bytes.clone())).collect();
+    seeds.extend(headers);
     let mut numbers = HashMap::new();
     for (target, bytes) in seeds {
         let number = numbers.entry(target).and_modify(|number| *number += 1).or_insert(0);
@@ -111,6 +117,45 @@ fn values(seeds: &mut Seeds) {
         seeds.push((target, seed));
     }
 }
+
+/// Grants of one and of several trees, open and sealed.
+fn keys(seeds: &mut Seeds) {
+    let tree = |id: u8| KeyTree::new(TreeId([id; 32]), Secret::new([id; 32]));
+    let whole = tree(1).cover(i64::MIN..=i64::MAX).expect("a whole tree");
+    let parts = [2, 3].map(|id| tree(id).cover(-5..=9).expect("a part of a whole tree"));
+    for grant in [Grant::new([whole]), Grant::new(parts)] {
+        let grant = grant.expect("a few keys");
+        let (secret, context) = chronolith_engine_fuzz::buyer();
+        let sealed = grant.seal(&secret.public(), &context, &mut Counter(0)).expect("a sound key");
+        seeds.push(("grant", grant.to_bytes().to_vec()));
+        seeds.push(("grant_sealed", sealed));
+    }
+}
+
+/// Bytes that are the same on every machine; the seeds' keys are no secrets.
+struct Counter(u64);
+
+impl TryRng for Counter {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.try_next_u64()? as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        self.0 += 1;
+        Ok(noise(self.0))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in bytes {
+            *byte = self.try_next_u64()? as u8;
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Counter {}
 
 /// Every file and every kind of record with one edit, and all that can be done afterwards.
 fn database(seeds: &mut Seeds) {

@@ -1,0 +1,356 @@
+//! Grants: keys of windows for one buyer, sealed to his one-time key.
+//!
+//! ```text
+//! grant:  version u8 = 1, then for each tree, in the order of their ids:
+//!         id [u8; 32] · first window i64 · last window i64 · secrets, 32 bytes each
+//! sealed: encapsulated key [u8; 32] · ciphertext of the grant · tag [u8; 16]
+//! ```
+//!
+//! Integers are little-endian. The places of the secrets are not said: they are those of the fewest
+//! nodes that cover the windows, so that a grant has one encoding.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use hpke::aead::ChaCha20Poly1305;
+use hpke::kdf::HkdfSha256;
+use hpke::kem::X25519HkdfSha256;
+use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::body::{BodyKey, ChunkSlot};
+use crate::cover::cover;
+use crate::id::TreeId;
+use crate::secret::Secret;
+use crate::tree::KeyTree;
+
+const VERSION: u8 = 1;
+const DOMAIN: &[u8] = b"\x12chronolith/grant/1";
+const KEY_BYTES: usize = 32;
+const TAG_BYTES: usize = 16;
+/// The longest sealed grant, which is what the ledger takes: bytes.
+pub const SEALED_BYTES_MAX: usize = 16_384;
+/// The longest grant: bytes. A year of hours takes at most 912 for each metric.
+pub const GRANT_BYTES_MAX: usize = SEALED_BYTES_MAX - KEY_BYTES - TAG_BYTES;
+
+type Private = <X25519HkdfSha256 as Kem>::PrivateKey;
+type Public = <X25519HkdfSha256 as Kem>::PublicKey;
+type Encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey;
+
+/// What a buyer is given: for each metric the keys of one range of windows.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Rising by their ids; each holds one range.
+    trees: Vec<KeyTree>,
+}
+
+/// Why keys are no grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantError {
+    /// There are no keys in it.
+    #[error("a grant without keys: cover at least one window")]
+    Empty,
+    /// A tree is not held in one piece.
+    #[error("the keys of tree {tree} are not those of one range of windows: grant each by itself")]
+    Scattered {
+        /// The tree.
+        tree: TreeId,
+    },
+    /// It does not fit the ledger.
+    #[error(
+        "{found} bytes of keys where {GRANT_BYTES_MAX} fit: fewer metrics or a shorter time for each \
+         request"
+    )]
+    TooLong {
+        /// How many there are: bytes.
+        found: usize,
+    },
+    /// Bytes are not the encoding of a grant.
+    #[error("not a grant, at byte {offset}: {problem}")]
+    Malformed {
+        /// Where.
+        offset: usize,
+        /// What is wrong there.
+        problem: GrantProblem,
+    },
+}
+
+/// What is wrong with the encoding of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrantProblem {
+    /// A version that this program does not know.
+    #[error("version {found}, and this program reads {VERSION}")]
+    Version {
+        /// The version.
+        found: u8,
+    },
+    /// The bytes end too early.
+    #[error("the bytes end before the secrets of the windows do")]
+    Truncated,
+    /// The trees are not in the order of their ids, or one is there twice.
+    #[error("the trees do not rise strictly by their ids")]
+    Order,
+    /// The last window is before the first.
+    #[error("the last window is before the first")]
+    Range,
+}
+
+/// A grant that cannot be sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request's key is one that nothing can be sealed to: decline the request")]
+pub struct SealError;
+
+/// A sealed grant that does not open.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Its length is not one that a sealed grant can have.
+    #[error("{found} bytes are no sealed grant, which has from 48 to {SEALED_BYTES_MAX}")]
+    Length {
+        /// How many there are: bytes.
+        found: usize,
+    },
+    /// It was sealed to another key, for another request or chain, or was changed.
+    #[error("the grant does not open: it was sealed to another key or request, or is damaged")]
+    Closed,
+    /// What it holds is no grant.
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+}
+
+/// What a sealed grant is bound to, so that it opens for one request of one chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantContext {
+    /// The id of the chain.
+    pub chain: [u8; 32],
+    /// The id of the request.
+    pub request: [u8; 32],
+}
+
+/// The secret half of a request's one-time X25519 key.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct OneTimeSecret([u8; KEY_BYTES]);
+
+impl OneTimeSecret {
+    /// A key for one request.
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut secret = Self([0; KEY_BYTES]);
+        rng.fill_bytes(&mut secret.0);
+        secret
+    }
+
+    /// The key of 32 bytes, whatever they are.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes: what a dispute reveals.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    /// The public half, which the request says.
+    #[must_use]
+    pub fn public(&self) -> [u8; KEY_BYTES] {
+        X25519HkdfSha256::sk_to_pk(&self.private()).to_bytes().into()
+    }
+
+    #[expect(clippy::expect_used, reason = "32 bytes are always a key of X25519")]
+    fn private(&self) -> Private {
+        Private::from_bytes(&self.0).expect("32 bytes are a key")
+    }
+}
+
+impl fmt::Debug for OneTimeSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeSecret")
+    }
+}
+
+impl GrantContext {
+    /// What HPKE binds the message to: its `info`.
+    fn info(&self) -> Vec<u8> {
+        [DOMAIN, &self.chain, &self.request].concat()
+    }
+}
+
+impl Grant {
+    /// A grant of some trees' keys.
+    ///
+    /// # Errors
+    /// Where there are no keys, a tree is there twice or in pieces, or all of it is too long for the
+    /// ledger.
+    pub fn new(trees: impl IntoIterator<Item = KeyTree>) -> Result<Self, GrantError> {
+        let mut trees: Vec<KeyTree> = trees.into_iter().collect();
+        trees.sort_by_key(KeyTree::id);
+        let grant = Self { trees };
+        let ids = || grant.trees.iter().map(KeyTree::id);
+        if let Some((tree, _)) = ids().zip(ids().skip(1)).find(|(id, next)| id == next) {
+            return Err(GrantError::Scattered { tree });
+        }
+        let mut found = 1;
+        for tree in &grant.trees {
+            match tree.windows().len() {
+                0 => return Err(GrantError::Empty),
+                1 => found += entry_bytes(tree.secrets().count()),
+                _ => return Err(GrantError::Scattered { tree: tree.id() }),
+            }
+        }
+        match found {
+            1 => Err(GrantError::Empty),
+            found if found > GRANT_BYTES_MAX => Err(GrantError::TooLong { found }),
+            _ => Ok(grant),
+        }
+    }
+
+    /// The trees whose keys it has, and the windows.
+    pub fn trees(&self) -> impl Iterator<Item = (TreeId, RangeInclusive<i64>)> {
+        self.trees.iter().filter_map(|tree| Some((tree.id(), tree.windows().into_iter().next()?)))
+    }
+
+    /// The key of a chunk's body; none where it is not granted.
+    #[must_use]
+    pub fn body_key(&self, tree: &TreeId, slot: ChunkSlot) -> Option<BodyKey> {
+        let at = self.trees.binary_search_by_key(tree, KeyTree::id).ok()?;
+        self.trees.get(at)?.body_key(slot)
+    }
+
+    /// The canonical bytes. They are secrets: what is dropped is overwritten.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        // With all the room at once, so that growing leaves no copies behind.
+        let size: usize = self.trees.iter().map(|tree| entry_bytes(tree.secrets().count())).sum();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(1 + size));
+        bytes.push(VERSION);
+        for tree in &self.trees {
+            let Some(windows) = tree.windows().into_iter().next() else { continue };
+            bytes.extend_from_slice(&tree.id().0);
+            bytes.extend_from_slice(&windows.start().to_le_bytes());
+            bytes.extend_from_slice(&windows.end().to_le_bytes());
+            tree.secrets().for_each(|secret| bytes.extend_from_slice(secret.bytes()));
+        }
+        bytes
+    }
+
+    /// Reads a grant; anything that [`Grant::to_bytes`] would not write is refused.
+    ///
+    /// # Errors
+    /// [`GrantError::Malformed`] with the place, or a grant without keys, or one that is too long.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, GrantError> {
+        if bytes.len() > GRANT_BYTES_MAX {
+            return Err(GrantError::TooLong { found: bytes.len() });
+        }
+        let mut reader = Reader { rest: bytes, whole: bytes.len() };
+        let [version] = reader.take()?;
+        if version != VERSION {
+            let problem = GrantProblem::Version { found: version };
+            return Err(GrantError::Malformed { offset: 0, problem });
+        }
+        let mut trees: Vec<KeyTree> = Vec::new();
+        while !reader.rest.is_empty() {
+            let start = reader.offset();
+            let failed = |problem| Err(GrantError::Malformed { offset: start, problem });
+            let id = TreeId(reader.take()?);
+            if trees.last().is_some_and(|last| last.id() >= id) {
+                return failed(GrantProblem::Order);
+            }
+            let first = i64::from_le_bytes(reader.take()?);
+            let last = i64::from_le_bytes(reader.take()?);
+            if first > last {
+                return failed(GrantProblem::Range);
+            }
+            let mut parts = Vec::new();
+            for place in cover(first..=last) {
+                parts.push((place, Secret::new(reader.take()?)));
+            }
+            trees.push(KeyTree::from_parts(id, parts));
+        }
+        if trees.is_empty() { Err(GrantError::Empty) } else { Ok(Self { trees }) }
+    }
+
+    /// Seals the grant to a request's one-time key: HPKE (RFC 9180) in base mode with
+    /// DHKEM(X25519, HKDF-SHA256), HKDF-SHA256 and ChaCha20-Poly1305.
+    ///
+    /// # Errors
+    /// [`SealError`] where the key is one of the few that give everybody the same secret.
+    pub fn seal(
+        &self,
+        to: &[u8; 32],
+        context: &GrantContext,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, SealError> {
+        let to = Public::from_bytes(to).map_err(|_| SealError)?;
+        let (key, text) = hpke::single_shot_seal_with_rng::<
+            ChaCha20Poly1305,
+            HkdfSha256,
+            X25519HkdfSha256,
+        >(
+            &OpModeS::Base, &to, &context.info(), &self.to_bytes(), &[], rng
+        )
+        .map_err(|_| SealError)?;
+        let mut sealed = key.to_bytes().to_vec();
+        sealed.extend_from_slice(&text);
+        Ok(sealed)
+    }
+
+    /// Opens a sealed grant. It needs no randomness and has the same verdict everywhere, so that a
+    /// ledger may act on it.
+    ///
+    /// # Errors
+    /// Where it does not open, or what it holds is no grant.
+    pub fn open(
+        sealed: &[u8],
+        secret: &OneTimeSecret,
+        context: &GrantContext,
+    ) -> Result<Self, OpenError> {
+        let length = || OpenError::Length { found: sealed.len() };
+        if sealed.len() > SEALED_BYTES_MAX {
+            return Err(length());
+        }
+        let (key, text) = sealed.split_first_chunk::<KEY_BYTES>().ok_or_else(length)?;
+        if text.len() < TAG_BYTES {
+            return Err(length());
+        }
+        let key = Encapsulated::from_bytes(key).map_err(|_| OpenError::Closed)?;
+        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+            &OpModeR::Base,
+            &secret.private(),
+            &key,
+            &context.info(),
+            text,
+            &[],
+        );
+        let bytes = Zeroizing::new(opened.map_err(|_| OpenError::Closed)?);
+        Ok(Self::from_bytes(&bytes)?)
+    }
+}
+
+/// How long a tree's part of a grant is: bytes.
+const fn entry_bytes(secrets: usize) -> usize {
+    32 + 8 + 8 + 32 * secrets
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    whole: usize,
+}
+
+impl Reader<'_> {
+    fn offset(&self) -> usize {
+        self.whole - self.rest.len()
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], GrantError> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(|| {
+            let (offset, problem) = (self.offset(), GrantProblem::Truncated);
+            GrantError::Malformed { offset, problem }
+        })?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+}

@@ -1,0 +1,187 @@
+//! Key trees: one secret from which the keys of all windows follow, and parts of it.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use sha2::Digest as _;
+
+use crate::body::{BodyKey, ChunkSlot};
+use crate::cover::{Place, cover, cover_positions, position};
+use crate::hasher;
+use crate::id::TreeId;
+use crate::secret::Secret;
+
+/// The keys of a set of windows of one metric.
+///
+/// The tree is that of Goldreich, Goldwasser and Micali ("How to construct random functions", JACM
+/// 1986) over the numbers of windows, as TimeCrypt uses it for ranges of time (Burkhalter et al., NSDI
+/// 2020, section 4.2): each node is a secret, its children are `SHA-256(domain ‖ 0 ‖ node)` and
+/// `SHA-256(domain ‖ 1 ‖ node)`, and the leaves, 64 levels below the root, are the windows. From a node
+/// follows all that is below it and nothing else.
+///
+/// What is held are the fewest nodes that cover the windows: one for a whole tree, a few for the range
+/// that somebody bought ([`KeyTree::cover`]), a few dozen for a tree of which a window was destroyed
+/// ([`KeyTree::puncture`]).
+#[derive(Clone)]
+pub struct KeyTree {
+    id: TreeId,
+    /// Rising, apart, and never both children of one node.
+    subtrees: Vec<Subtree>,
+}
+
+#[derive(Clone)]
+struct Subtree {
+    place: Place,
+    secret: Secret,
+}
+
+/// A window whose key is not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the key of window {window} of the tree {tree} is not held: it was destroyed or never given"
+)]
+pub struct NotHeld {
+    /// The tree.
+    pub tree: TreeId,
+    /// The first such window.
+    pub window: i64,
+}
+
+impl Subtree {
+    /// What follows for a place below.
+    fn derive(&self, below: Place) -> Self {
+        let mut secret = self.secret.clone();
+        for is_right in self.place.path_to(below) {
+            // 55 bytes: one block of SHA-256.
+            let hasher = hasher("chronolith/key-node/1");
+            let child = hasher.chain_update([u8::from(is_right)]).chain_update(secret.bytes());
+            secret = Secret::new(child.finalize().into());
+        }
+        Self { place: below, secret }
+    }
+}
+
+impl KeyTree {
+    /// The whole tree of a root.
+    #[must_use]
+    pub fn new(id: TreeId, root: Secret) -> Self {
+        Self { id, subtrees: vec![Subtree { place: Place::ROOT, secret: root }] }
+    }
+
+    /// The name of the tree.
+    #[must_use]
+    pub fn id(&self) -> TreeId {
+        self.id
+    }
+
+    /// Whether no window's key is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.subtrees.is_empty()
+    }
+
+    /// The windows whose keys are held: as few ranges as there can be, in order.
+    #[must_use]
+    pub fn windows(&self) -> Vec<RangeInclusive<i64>> {
+        let mut ranges: Vec<RangeInclusive<i64>> = Vec::new();
+        for subtree in &self.subtrees {
+            let windows = subtree.place.windows();
+            match ranges.last_mut() {
+                Some(last) if last.end().checked_add(1) == Some(*windows.start()) => {
+                    *last = *last.start()..=*windows.end();
+                }
+                _ => ranges.push(windows),
+            }
+        }
+        ranges
+    }
+
+    /// The keys of a range of windows and of no others.
+    ///
+    /// # Errors
+    /// Where the key of a window in the range is not held.
+    pub fn cover(&self, windows: RangeInclusive<i64>) -> Result<Self, NotHeld> {
+        let mut subtrees = Vec::new();
+        for place in cover(windows) {
+            match self.above(place) {
+                Some(subtree) => subtrees.push(subtree.derive(place)),
+                None => return Err(NotHeld { tree: self.id, window: self.first_missing(place) }),
+            }
+        }
+        Ok(Self { id: self.id, subtrees })
+    }
+
+    /// The subtree that a place lies in. Since the subtrees are the fewest, a place all of whose
+    /// windows are held lies in one.
+    fn above(&self, place: Place) -> Option<&Subtree> {
+        let after = self.subtrees.partition_point(|one| one.place.first() <= place.first());
+        let found = self.subtrees.get(after.checked_sub(1)?)?;
+        found.place.contains(&place).then_some(found)
+    }
+
+    /// The first window of a place that does not lie in one subtree.
+    fn first_missing(&self, place: Place) -> i64 {
+        let windows = place.windows();
+        let held = self.windows().into_iter().find(|held| held.contains(windows.start()));
+        held.map_or(*windows.start(), |held| held.end().saturating_add(1))
+    }
+
+    /// Destroys the keys of a range of windows: each node above them is replaced by the nodes that
+    /// cover what remains below it. The windows that were not held stay so.
+    ///
+    /// What is left must replace every copy of the tree that was stored; copies elsewhere, and what
+    /// was granted before, still have the keys.
+    pub fn puncture(&mut self, windows: RangeInclusive<i64>) {
+        if windows.is_empty() {
+            return;
+        }
+        let (first, last) = (position(*windows.start()), position(*windows.end()));
+        let mut remaining = Vec::with_capacity(self.subtrees.len() + 2 * 64);
+        for subtree in self.subtrees.drain(..) {
+            let (begin, end) = (subtree.place.first(), subtree.place.last());
+            if end < first || last < begin {
+                remaining.push(subtree);
+                continue;
+            }
+            let mut keep = |from: u64, to: u64| {
+                remaining.extend(cover_positions(from, to).into_iter().map(|p| subtree.derive(p)));
+            };
+            if begin < first {
+                keep(begin, first - 1);
+            }
+            if last < end {
+                keep(last + 1, end);
+            }
+        }
+        self.subtrees = remaining;
+    }
+
+    /// The key of a chunk's body; none where its window's is not held.
+    #[must_use]
+    pub fn body_key(&self, slot: ChunkSlot) -> Option<BodyKey> {
+        let leaf = Place::leaf(slot.window);
+        let leaf = self.above(leaf)?.derive(leaf);
+        Some(BodyKey::derive(&leaf.secret, self.id, slot))
+    }
+
+    /// The secrets of the nodes, in order.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.subtrees.iter().map(|subtree| &subtree.secret)
+    }
+
+    /// The nodes of some windows, whose secrets come one after the other. The ranges rise and do not
+    /// touch.
+    pub(crate) fn from_parts(id: TreeId, parts: Vec<(Place, Secret)>) -> Self {
+        let subtrees = parts.into_iter().map(|(place, secret)| Subtree { place, secret });
+        Self { id, subtrees: subtrees.collect() }
+    }
+}
+
+impl fmt::Debug for KeyTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyTree")
+            .field("id", &self.id)
+            .field("windows", &self.windows())
+            .finish_non_exhaustive()
+    }
+}
