@@ -35,6 +35,12 @@ impl ContentId {
         Self::new(RAW, HashFunction::Sha256, &HashFunction::Sha256.digest(bytes))
     }
 
+    /// The content id of a block of DAG-CBOR, such as the header of a chunk.
+    #[must_use]
+    pub fn of_dag_cbor(function: HashFunction, bytes: &[u8]) -> Self {
+        Self::new(DAG_CBOR, function, &function.digest(bytes))
+    }
+
     fn new(codec: u64, function: HashFunction, digest: &[u8; 32]) -> Self {
         let mut bytes = [0; 36];
         // Every codec and hash function of the enumerations is below 128: one byte as a varint.

@@ -53,6 +53,8 @@ pub enum Domain {
     StateValue,
     /// A message that a grant wraps.
     Grant,
+    /// What an offer of hidden data is of.
+    HiddenScope,
 }
 
 impl Domain {
@@ -80,6 +82,7 @@ impl Domain {
             Self::StateKey => "chronolith/state-key/1",
             Self::StateValue => "chronolith/state-value/1",
             Self::Grant => "chronolith/grant/1",
+            Self::HiddenScope => "chronolith/hidden-scope/1",
         }
     }
 

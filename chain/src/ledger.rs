@@ -48,8 +48,9 @@ pub use governance::{
 pub use parameters::{ParameterChange, ParameterInfo, ParameterName, Parameters, ParametersKey};
 pub use refusal::{Refusal, Thing};
 pub use rights::{
-    Cancel, CloseOffer, Decline, Dispute, Grant, MetricName, Offer, OfferKey, OpenOffer, Request,
-    RequestKey, Revoke, Right, RightStatus, Scope, Subject, Terms,
+    Cancel, ChunkTree, CloseOffer, Decline, Dispute, Grant, HiddenScope, MetricName, Offer,
+    OfferKey, OpenOffer, Request, RequestKey, Revoke, Right, RightStatus, Scope, Seller, SellerKey,
+    Subject, Terms, TreeName,
 };
 pub use storage::{
     AssignBatch, Assignment, AttestAudits, Attestation, AttestationKey, BLOCK_BYTES, CloseStorage,

@@ -65,10 +65,21 @@ pub struct Device {
 pub struct Era {
     /// The owner, who may sell what it produced then, for ever.
     pub owner: Address,
+    /// Who anchored for it then, besides its owner and itself.
+    pub producer: Address,
     /// Its beginning, in milliseconds since the epoch; the first one's is 0.
     pub from_ms: u64,
     /// Its end, if it has one.
     pub until_ms: Option<u64>,
+}
+
+impl Era {
+    /// Whether an account could anchor for the device at a time, in milliseconds since the epoch,
+    /// that was in this era: its owner, its producer, and the device itself.
+    pub(super) fn could_anchor(&self, device: Address, account: Address, time_ms: u64) -> bool {
+        let is_then = time_ms >= self.from_ms && self.until_ms.is_none_or(|end| time_ms < end);
+        is_then && [self.owner, self.producer, device].contains(&account)
+    }
 }
 
 /// The root of a catalogue without chunks: that of RFC 6962 of no leaves.

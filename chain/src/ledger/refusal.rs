@@ -160,4 +160,28 @@ pub enum Refusal {
     /// The check that this action asks for is not built yet; nothing was changed.
     #[error("this version cannot check what the action claims")]
     Unavailable,
+    /// A secret that was revealed is not that of the request.
+    #[error("the secret is not that of the request's one-time key")]
+    Secret,
+    /// Sealed keys that were shown are not those of the grant.
+    #[error("the sealed roots are not those that were granted")]
+    Sealed,
+    /// A header is not that of an encrypted chunk.
+    #[error("byte {offset} of the header could not stand in that of an encrypted chunk")]
+    Header {
+        /// Where it is not.
+        offset: u32,
+    },
+    /// A header is not at its place in an anchored batch.
+    #[error("the header is not at this place of the anchored batch")]
+    Path,
+    /// A batch was anchored by somebody who did not speak for the device then.
+    #[error("the batch was not anchored for the device in the time of its key tree")]
+    Anchorer,
+    /// A chunk is not one that the right covers.
+    #[error("the right does not cover this chunk")]
+    Scope,
+    /// The keys that were given are right.
+    #[error("the granted roots give the key that the chunk's header commits to")]
+    KeysHold,
 }

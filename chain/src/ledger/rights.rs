@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | open | the owner grants or declines, the buyer cancels, or the deadline passes | granted, declined, cancelling, refunded |
 //! | cancelling | `cancel_blocks` have passed; a grant that was on its way still counts | granted, refunded |
-//! | granted | the time to check has passed, or the owner revokes | settled, revoked |
+//! | granted | the time to check has passed, the buyer shows that a key is wrong, or the owner revokes | settled, faulty, revoked |
 //! | settled | the owner revokes, where the terms allow it | revoked |
 //!
 //! So no key is ever given without the payment being set aside, and no payment is kept without a key:
@@ -22,9 +22,9 @@ mod revoke;
 pub use cancel::Cancel;
 pub use close_offer::CloseOffer;
 pub use decline::Decline;
-pub use dispute::Dispute;
+pub use dispute::{ChunkTree, Dispute};
 pub use grant::Grant;
-pub use offer::{MetricName, Offer, Scope, Subject, Terms};
+pub use offer::{HiddenScope, MetricName, Offer, Scope, Subject, Terms, TreeName};
 pub use request::Request;
 pub use revoke::Revoke;
 
@@ -43,6 +43,8 @@ tables! {
     0x38 OfferKey { offer: OfferId } => OpenOffer;
     /// A request, and the right it became.
     0x39 RequestKey { request: RequestId } => Right;
+    /// What is held against an account that sells.
+    0x3A SellerKey { seller: Address } => Seller;
 }
 
 /// An offer as the ledger keeps it.
@@ -143,6 +145,27 @@ pub enum RightStatus {
     Refunded,
     /// The owner took it back.
     Revoked,
+    /// The buyer showed that the keys are wrong; the payment went back.
+    Faulty,
+}
+
+/// What is held against an account that sells.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Seller {
+    /// How many of its grants were shown to be faulty.
+    pub faulty: u64,
 }
 
 /// Gives a buyer back what was not granted in time.

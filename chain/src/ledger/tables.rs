@@ -66,6 +66,7 @@ mod tests {
             PackKey::KIND,
             OfferKey::KIND,
             RequestKey::KIND,
+            SellerKey::KIND,
             PeerKey::KIND,
             PeerIndexKey::KIND,
             LeaseKey::KIND,

@@ -2,19 +2,19 @@
 //! a key.
 
 use chronolith_chain::coin::{Amount, BasisPoints, Coin, CoinError};
-use chronolith_chain::encoding::{Bytes, List, Rising, Text};
+use chronolith_chain::encoding::{Bytes, Rising, Text};
 use chronolith_chain::hash::{CoinId, Hash, OfferId, RequestId};
 use chronolith_chain::ledger::{
-    Action, Cancel, CloseOffer, Decline, Dispute, Grant, MetricName, Offer, OfferKey, Refusal,
-    Request, RequestKey, Revoke, Right, RightStatus, Scope, Subject, Terms, Thing,
+    Cancel, CloseOffer, Decline, Grant, MetricName, Offer, OfferKey, Refusal, Request, RequestKey,
+    Revoke, Right, RightStatus, Scope, Subject, Terms, Thing,
 };
 
 use crate::device_and_anchor_rules::{device, hand_over, register};
-use crate::world::{World, account};
+use crate::world::World;
 
-const HOUR: u64 = 3_600_000;
-const OWNER: u8 = 1;
-const BUYER: u8 = 2;
+pub(crate) const HOUR: u64 = 3_600_000;
+pub(crate) const OWNER: u8 = 1;
+pub(crate) const BUYER: u8 = 2;
 const FEE_FREE: Coin = Coin::Native;
 
 pub(crate) fn offer(tree: u32) -> Offer {
@@ -64,12 +64,12 @@ fn requested() -> (World, OfferId, RequestId) {
     (world, offer, request)
 }
 
-fn right(world: &World, request: RequestId) -> Right {
+pub(crate) fn right(world: &World, request: RequestId) -> Right {
     world.get(&RequestKey { request }).unwrap()
 }
 
 /// What a person gains while something happens, fees left out.
-fn gain(world: &mut World, person: u8, run: impl FnOnce(&mut World)) -> i128 {
+pub(crate) fn gain(world: &mut World, person: u8, run: impl FnOnce(&mut World)) -> i128 {
     let before = world.balance(person, Coin::Native);
     run(world);
     world.balance(person, Coin::Native).0 as i128 - before.0 as i128
@@ -271,25 +271,6 @@ fn what_is_not_revocable_is_not_revoked() {
 }
 
 #[test]
-fn a_dispute_is_checked_as_far_as_this_version_can() {
-    let (mut world, _, request) = requested();
-    let dispute = |wrapped: u8| Dispute {
-        request,
-        secret: [1; 32],
-        wrapped: Bytes::new([wrapped; 100]).unwrap(),
-        header: Bytes::default(),
-        anchor: (account(OWNER), Hash([1; 32])),
-        index: 0,
-        path: List::default(),
-    };
-    assert_eq!(world.refused(BUYER, dispute(5)), Refusal::Status(Thing::Request));
-    world.done(OWNER, grant(request));
-    assert_eq!(world.refused(3, dispute(5)), Refusal::NotAllowed(Thing::Request));
-    assert_eq!(world.refused(BUYER, dispute(6)), Refusal::Entries);
-    assert_eq!(world.refused(BUYER, dispute(5)), Refusal::Unavailable);
-}
-
-#[test]
 fn who_cannot_pay_cannot_ask() {
     let (mut world, _, _) = requested();
     let mut dear = offer(0);
@@ -298,62 +279,4 @@ fn who_cannot_pay_cannot_ask() {
     let wanted = request(&world, dear, u128::MAX / 2 + 100);
     let refused = world.refused(BUYER, wanted);
     assert!(matches!(refused, Refusal::Coin(CoinError::Short { .. })));
-}
-
-/// What either side may do next.
-fn moves(request: RequestId) -> [(u8, Option<Action>); 6] {
-    [
-        (OWNER, Some(grant(request).into())),
-        (OWNER, Some(Decline { request }.into())),
-        (BUYER, Some(Cancel { request }.into())),
-        (OWNER, Some(Revoke { request }.into())),
-        (OWNER, None),
-        (BUYER, None),
-    ]
-}
-
-/// Every interleaving of what both sides may do: whoever ends with the payment, the other has the
-/// key, or has given it up.
-#[test]
-fn in_every_interleaving_the_key_and_the_payment_go_opposite_ways() {
-    let mut ends = std::collections::HashSet::new();
-    for sequence in 0..6_u32.pow(4) {
-        let (mut world, _, request) = requested();
-        // The request has taken the payment already.
-        let before = world.balance(BUYER, Coin::Native).0 + 1_100;
-        let (mut fees, mut has_key) = (0, false);
-        for step in 0..4 {
-            let choice = sequence / 6_u32.pow(step) % 6;
-            let (person, action) = moves(request)[choice as usize].clone();
-            match action {
-                Some(action) => {
-                    let body = world.body(person, action);
-                    fees += if person == BUYER { body.fee.0 } else { 0 };
-                    let receipt =
-                        world.block(vec![body.sign(&crate::world::key(person))]).pop().unwrap();
-                    has_key |= choice == 0 && receipt.refusal.is_none();
-                }
-                None => {
-                    let wait = if choice == 4 { 2 } else { 6 };
-                    let next = world.next();
-                    world.run_to(next + wait);
-                }
-            }
-        }
-        let next = world.next();
-        world.run_to(next + 30);
-        let found = right(&world, request);
-        assert_eq!(found.escrow, Amount::ZERO, "nothing stays set aside for ever");
-        let paid = before - fees - world.balance(BUYER, Coin::Native).0;
-        match found.status {
-            RightStatus::Settled { .. } => assert!(has_key && paid == 1_100, "{sequence}"),
-            RightStatus::Revoked => assert!(has_key && paid <= 1_100, "{sequence}"),
-            RightStatus::Declined | RightStatus::Refunded => {
-                assert!(!has_key && paid == 0, "{sequence}");
-            }
-            other => panic!("{sequence}: {other:?}"),
-        }
-        ends.insert(std::mem::discriminant(&found.status));
-    }
-    assert_eq!(ends.len(), 4, "all four ends are reached");
 }

@@ -195,6 +195,18 @@ impl World {
         receipt.transaction
     }
 
+    /// A block in which a person does several things that must be allowed; the transactions.
+    pub(crate) fn all_done(&mut self, person: u8, actions: Vec<Action>) -> Vec<TransactionId> {
+        let sign = |(action, earlier)| {
+            let mut body = self.body(person, action);
+            body.nonce += earlier;
+            body.sign(&key(person))
+        };
+        let receipts = self.block(actions.into_iter().zip(0..).map(sign).collect());
+        assert!(receipts.iter().all(|receipt| receipt.refusal.is_none()));
+        receipts.into_iter().map(|receipt| receipt.transaction).collect()
+    }
+
     /// A block in which a person tries something that must be refused; why. Nothing but the fee
     /// and the nonce may change.
     pub(crate) fn refused(&mut self, person: u8, action: impl Into<Action>) -> Refusal {

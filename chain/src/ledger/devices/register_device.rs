@@ -71,7 +71,8 @@ impl Rules for RegisterDevice {
             is_retired: false,
         };
         ledger.put(&key, &device);
-        let era = Era { owner: call.sender, from_ms: 0, until_ms: None };
+        let (owner, producer) = (call.sender, self.producer);
+        let era = Era { owner, producer, from_ms: 0, until_ms: None };
         ledger.put(&EraKey { device: self.device, tree: 0 }, &era);
         Ok(())
     }

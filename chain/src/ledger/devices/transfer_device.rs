@@ -69,7 +69,8 @@ impl Rules for TransferDevice {
         let past = EraKey { device: self.device, tree: device.tree };
         let era = ledger.find(&past, Thing::Device)?;
         ledger.put(&past, &Era { until_ms: Some(now), ..era });
-        let era = Era { owner: self.to, from_ms: now, until_ms: None };
+        let (owner, producer) = (self.to, self.producer);
+        let era = Era { owner, producer, from_ms: now, until_ms: None };
         ledger.put(&EraKey { device: self.device, tree: next }, &era);
         device.owner = self.to;
         device.producer = self.producer;

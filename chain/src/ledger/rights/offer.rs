@@ -6,7 +6,7 @@ use super::{OfferKey, OpenOffer, ensure_owned};
 use crate::address::Address;
 use crate::coin::{Amount, BasisPoints, Coin};
 use crate::encoding::{Keyed, Rising, Text};
-use crate::hash::{Hash, OfferId};
+use crate::hash::{Domain, Hash, OfferId};
 use crate::ledger::action::Rules;
 use crate::ledger::call::{Call, Halt, Ledger, ensure, ensure_within};
 use crate::ledger::coin::IssuedCoinKey;
@@ -88,8 +88,66 @@ pub enum Subject {
         /// The names of the metrics, at most 32.
         metrics: Rising<MetricName, 32>,
     },
-    /// Something that only those know who know the salt.
+    /// Something that only those know who know the salt: the hash of a [`HiddenScope`].
     Hidden(Hash),
+}
+
+/// What an offer of hidden data is of. The offer has its hash; the owner tells it to those who may
+/// buy, and who disputes a grant reveals it.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct HiddenScope {
+    /// 32 random bytes, without which the rest could be guessed from the hash.
+    #[serde(with = "crate::json::hex")]
+    pub salt: [u8; 32],
+    /// The device.
+    pub device: Address,
+    /// The number of its key tree, which tells whose time it is of.
+    pub tree: u32,
+    /// The key trees of the metrics, as headers name them.
+    pub trees: Rising<TreeName, 32>,
+}
+
+/// The id of a metric's key tree.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+pub struct TreeName(
+    /// The id.
+    pub Hash,
+);
+
+impl Keyed for TreeName {
+    type Key = Hash;
+
+    fn key(&self) -> Hash {
+        self.0
+    }
+}
+
+impl HiddenScope {
+    /// What the offer says in its place.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject::Hidden(Domain::HiddenScope.hash_of(self))
+    }
 }
 
 /// The name of a metric.
