@@ -91,6 +91,9 @@ fn requests() -> Vec<(&'static str, Request)> {
     let counted = Request { counts: vec![Facet::Region, Facet::Unit], ..wide.clone() };
     let place =
         Request { place: Some(GeoBox::new(10.0, 10.0, 12.0, 12.0).unwrap()), ..wide.clone() };
+    // Wide, and yet most vehicles are elsewhere.
+    let wide_box = GeoBox::new(-90.0, 48.0, 90.0, -179.0).unwrap();
+    let far = Request { place: Some(wide_box), ..wide.clone() };
     let metrics = Request { target: Target::Metric, ..typical.clone() };
     let everything = Request { sort: Sort::Freshness, ..chunk };
     vec![
@@ -100,6 +103,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("a quarter of all, range, two facets", wide),
         ("a quarter of all, range, two facets, two counts", counted),
         ("a quarter of all, range, two facets, box", place),
+        ("a quarter of all, range, two facets, box of 133 degrees", far),
         ("metrics by text, range, two facets", metrics),
         ("all chunks, newest first", everything),
     ]

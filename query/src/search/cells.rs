@@ -18,12 +18,16 @@ struct Line {
     shifts: [u32; 3],
     /// The most cells that cover a span.
     cover_max: i64,
+    /// The most of the largest cells that cover a range that is asked for. It may be more than a span
+    /// has: each costs looking up two terms once, and not a place in the index for every span.
+    range_max: i64,
 }
 
 /// Days.
-const TIME: Line = Line { shifts: [0, 5, 10], cover_max: 32 };
-/// Sixteenths of a degree. An hour's drive is in one or two cells.
-const DEGREES: Line = Line { shifts: [0, 4, 8], cover_max: 8 };
+const TIME: Line = Line { shifts: [0, 5, 10], cover_max: 32, range_max: 32 };
+/// Sixteenths of a degree. An hour's drive is in one or two cells, and all longitudes are in 23 of the
+/// largest.
+const DEGREES: Line = Line { shifts: [0, 4, 8], cover_max: 8, range_max: 24 };
 
 /// Nanoseconds of a day.
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -46,11 +50,12 @@ struct Cover {
 }
 
 impl Line {
-    /// The cells that cover a span; `None` where it is too long for any.
-    fn cover(&self, first: i64, last: i64) -> Option<Cover> {
+    /// The cells that cover a span, of the largest no more than so many; `None` where it is too long.
+    fn cover(&self, first: i64, last: i64, largest_max: i64) -> Option<Cover> {
         self.shifts.iter().enumerate().find_map(|(size, shift)| {
             let (first, last) = ((first + OFFSET) >> shift, (last + OFFSET) >> shift);
-            (last - first < self.cover_max).then_some(Cover { size, cells: first..=last })
+            let most = if size + 1 < self.shifts.len() { self.cover_max } else { largest_max };
+            (last - first < most).then_some(Cover { size, cells: first..=last })
         })
     }
 
@@ -64,14 +69,15 @@ impl Line {
 
     /// Adds the terms that a span is indexed under.
     fn put_span(&self, first: i64, last: i64, mut put: impl FnMut(u64)) {
-        let Some(cover) = self.cover(first, last) else { return put(EVERYWHERE) };
+        let cover = self.cover(first, last, self.cover_max);
+        let Some(cover) = cover else { return put(EVERYWHERE) };
         self.around(&cover, |larger, cell| put(term(larger, cell, false)));
         cover.cells.for_each(|cell| put(term(cover.size, cell, true)));
     }
 
     /// The terms of which every span that meets a range has one; `None` where that may be all.
     fn terms_of_range(&self, first: i64, last: i64) -> Option<Vec<u64>> {
-        let cover = self.cover(first, last)?;
+        let cover = self.cover(first, last, self.range_max)?;
         let mut terms = vec![EVERYWHERE];
         self.around(&cover, |larger, cell| terms.push(term(larger, cell, true)));
         for cell in cover.cells {
@@ -187,7 +193,8 @@ mod tests {
         // Boxes of all sizes, points and lines, poles, and those across the 180th meridian.
         let corner = (-90.0..=90.0_f64, -180.0..=180.0_f64);
         let size = prop_oneof![Just(0.0), 0.0..1.0_f64, 0.0..180.0_f64];
-        (corner, size.clone(), size).prop_map(|((south, west), height, width)| {
+        let width = prop_oneof![size.clone(), 120.0..360.0_f64, Just(360.0)];
+        (corner, size, width).prop_map(|((south, west), height, width)| {
             let (north, east) = ((south + height).min(90.0), west + width);
             let east = if east > 180.0 { east - 360.0 } else { east };
             GeoBox { south, west, north, east }
@@ -205,9 +212,10 @@ mod tests {
             for axis in [Axis::Latitude, Axis::Longitude] {
                 terms_of_bounds(axis, (low, low + reach), &mut terms);
                 prop_assert!(terms.len() <= 8 + 2 + 2);
-                if let Some(wanted) = terms_of_box(axis, geo)
-                    && geo.meets(axis, low, low + reach)
-                {
+                // Every box has a cover, also the whole globe.
+                let wanted = terms_of_box(axis, geo).unwrap_or_default();
+                prop_assert!((1..=2 * (2 * 24 + 2) + 1).contains(&wanted.len()), "{axis:?}");
+                if geo.meets(axis, low, low + reach) {
                     prop_assert!(terms.iter().any(|term| wanted.contains(term)), "{axis:?}");
                 }
             }
@@ -225,6 +233,20 @@ mod tests {
                 terms_of_bounds(axis, (50.0, 50.4), &mut terms);
                 assert!(terms.len() <= 11 && terms.iter().all(|term| !wanted.contains(term)));
             }
+        }
+    }
+
+    #[test]
+    fn a_wide_box_leaves_out_what_is_far_from_it() {
+        let mut terms = Vec::new();
+        for (west, east, outside) in
+            [(40.0, 180.0, 5.0), (100.0, -60.0, 20.0), (-180.0, 60.0, 99.0)]
+        {
+            let geo = GeoBox { south: -90.0, west, north: 90.0, east };
+            let wanted = terms_of_box(Axis::Longitude, geo).unwrap_or_default();
+            assert!((1..=100).contains(&wanted.len()));
+            terms_of_bounds(Axis::Longitude, (outside, outside + 0.4), &mut terms);
+            assert!(terms.iter().all(|term| !wanted.contains(term)), "{west} to {east}");
         }
     }
 
