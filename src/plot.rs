@@ -5,10 +5,13 @@
 //! frame: where everything stands ──> terminal | svg | png
 //! ```
 //!
+//! JSON has the same points without places.
+//!
 //! Whatever is drawn is drawn from the same frame, so that the three show the same.
 
 mod column;
 mod frame;
+mod json;
 mod png;
 mod scale;
 mod svg;
@@ -22,6 +25,7 @@ pub use scale::Scale;
 pub use terminal::Style;
 
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 /// A chart: lines over one span of time.
 #[derive(Debug, Clone)]
@@ -62,6 +66,21 @@ impl Chart {
             None => Some((value, value)),
             Some((low, high)) => Some((low.min(value), high.max(value))),
         })
+    }
+
+    /// The pieces of a line that are drawn; what the scale cannot show ends a piece.
+    pub(crate) fn shown<'a>(&self, line: &'a Line) -> impl Iterator<Item = &'a [(i64, f64)]> {
+        let scale = self.scale;
+        let pieces = line.pieces.iter();
+        let shown =
+            pieces.flat_map(move |piece| piece.split(move |(_, value)| !scale.can_show(*value)));
+        shown.filter(|piece| !piece.is_empty())
+    }
+
+    /// The chart as JSON: of each line the points that are drawn, in pieces between gaps.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json::document(self)
     }
 
     /// The chart as an SVG document.

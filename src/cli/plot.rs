@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs};
-use super::output::{say, stdout};
+use super::output::{print_json, say, stdout};
 use super::usage::Usage;
 use crate::plot::{Chart, Gap, Line, Scale, Size, Style};
 
@@ -29,6 +29,8 @@ const LINES_MAX: usize = 24;
 const GAP_FACTOR: i64 = 10;
 /// A terminal of which nothing is known: columns and rows.
 const TERMINAL: (u32, u32) = (80, 24);
+/// The most columns of which points are printed as JSON.
+const COLUMNS_MAX: u32 = 1 << 20;
 /// A picture of which nothing else is said.
 const PICTURE: Size = Size { width: 960, height: 480 };
 
@@ -63,6 +65,10 @@ pub(super) struct PlotCommand {
     /// Write a picture instead of text: a file that ends in .svg or .png
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+
+    /// Print the points that are drawn as one JSON object, of as many columns as --width says
+    #[arg(long, conflicts_with_all = ["out", "height"])]
+    json: bool,
 
     /// Pixels of a picture, or columns of a terminal
     #[arg(long, value_name = "COUNT")]
@@ -100,6 +106,7 @@ fn gap(text: &str) -> Result<Gap, String> {
 /// What is drawn into.
 enum Target<'a> {
     Terminal { columns: u32, rows: u32 },
+    Json { columns: u32 },
     Svg(&'a Path, Size),
     Png(&'a Path, Size),
 }
@@ -117,6 +124,7 @@ impl Target<'_> {
     const fn columns(&self) -> u32 {
         match self {
             Self::Terminal { columns, .. } => 2 * *columns,
+            Self::Json { columns } => *columns,
             Self::Svg(_, size) | Self::Png(_, size) => size.width,
         }
     }
@@ -153,6 +161,7 @@ impl PlotCommand {
                 out.write_all(chart.text(columns as usize, rows as usize, style).as_bytes())?;
                 out.flush()?;
             }
+            Target::Json { .. } => print_json(&chart.json())?,
             Target::Svg(path, size) => write(path, chart.svg(size).as_bytes())?,
             Target::Png(path, size) => write(path, &chart.png(size)?)?,
         }
@@ -160,6 +169,13 @@ impl PlotCommand {
     }
 
     fn target(&self) -> Result<Target<'_>> {
+        if self.json {
+            let columns = self.width.unwrap_or(PICTURE.width);
+            if !(1..=COLUMNS_MAX).contains(&columns) {
+                bail!(Usage(format!("--width {columns} is not from 1 to {COLUMNS_MAX}")));
+            }
+            return Ok(Target::Json { columns });
+        }
         let Some(path) = &self.out else {
             let (columns, rows) = terminal();
             let (columns, rows) = (self.width.unwrap_or(columns), self.height.unwrap_or(rows));

@@ -106,14 +106,8 @@ impl<'a> Frame<'a> {
 
     /// The pieces of a line as places; what the scale cannot show ends a piece.
     pub(crate) fn pieces(&self, line: usize) -> Vec<Vec<(f64, f64)>> {
-        let scale = self.chart.scale;
-        let pieces = self.chart.lines[line].pieces.iter();
-        let shown = pieces.flat_map(|piece| piece.split(|(_, value)| !scale.can_show(*value)));
-        shown
-            .filter(|piece| !piece.is_empty())
-            .map(|piece| {
-                piece.iter().map(|(time, value)| (self.x(*time), self.y(*value))).collect()
-            })
-            .collect()
+        let place = |(time, value): &(i64, f64)| (self.x(*time), self.y(*value));
+        let shown = self.chart.shown(&self.chart.lines[line]);
+        shown.map(|piece| piece.iter().map(place).collect()).collect()
     }
 }

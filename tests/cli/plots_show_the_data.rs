@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::run::{chronolith, expect, source};
+use crate::run::{chronolith, expect, json, source};
 
 fn database(directory: &Path) {
     let path = source("testdata/drives/udds.csv").display().to_string();
@@ -53,6 +53,47 @@ fn a_drive_reads_back_from_its_picture() {
         ["--metric", "cycMps", "--every", "1m", "--fn", "min,max", "--zone", "Asia/Tokyo"];
     let text = expect(at, 0, &[&["plot", "--db", "db"], &arguments[..]].concat());
     assert!(text.contains("max of udds/cycMps") && text.contains("Asia/Tokyo"), "{text}");
+}
+
+#[test]
+fn the_points_that_are_drawn_come_as_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    database(at);
+    let plot = |more: &[&str]| {
+        json(at, 0, &[&["plot", "--db", "db", "--metric", "cycMps", "--json"], more].concat())
+    };
+    let points = |chart: &serde_json::Value| -> Vec<(String, f64)> {
+        let pieces = chart["lines"][0]["pieces"].as_array().unwrap().iter();
+        let points = pieces.flat_map(|piece| piece.as_array().unwrap());
+        points
+            .map(|point| (point[0].as_str().unwrap().to_owned(), point[1].as_f64().unwrap()))
+            .collect()
+    };
+    // With a column for each there are all of them, as the file has them.
+    let whole = plot(&["--width", "4000"]);
+    assert_eq!(whole["lines"][0]["name"], "udds/cycMps");
+    assert_eq!(
+        (&whole["from"], &whole["to"]),
+        (&"2026-01-05T08:00:00+00:00".into(), &"2026-01-05T08:22:49+00:00".into(),)
+    );
+    let all = points(&whole);
+    assert_eq!(all.iter().map(|(_, value)| *value).collect::<Vec<_>>(), speeds());
+    // With few columns the least and the greatest stay, and no more than four of each column.
+    let few = plot(&["--width", "20", "--zone", "America/Chicago"]);
+    let kept = points(&few);
+    assert!(kept.len() <= 80 && few["lines"][0]["points"] == all.len());
+    assert_eq!(kept[0].0, "2026-01-05T02:00:00-06:00");
+    let greatest = |points: &[(String, f64)]| points.iter().map(|p| p.1).fold(0.0, f64::max);
+    assert_eq!(greatest(&kept), greatest(&all));
+    // What has no logarithm is a gap there, too.
+    let logarithmic = plot(&["--width", "4000", "--log"]);
+    assert!(points(&logarithmic).iter().all(|(_, value)| *value > 0.0));
+    let pieces = logarithmic["lines"][0]["pieces"].as_array().unwrap().len();
+    assert!(pieces > whole["lines"][0]["pieces"].as_array().unwrap().len());
+    assert!(logarithmic["notes"][0].as_str().unwrap().contains("no logarithm"));
+    let wrong = ["plot", "--db", "db", "--metric", "cycMps", "--json", "--width", "0"];
+    assert_eq!(chronolith(at, &wrong).status.code(), Some(2));
 }
 
 #[cfg(feature = "sql")]
