@@ -118,6 +118,7 @@ fn four_nodes_agree_survive_a_kill_and_tell_of_each_other() {
     assert!(status["height"].as_u64().unwrap() >= height.saturating_sub(1));
     assert_eq!(status["chain"], json(&made)["chain"]);
     nodes.push(Node::start(directory, 3));
+    nodes[3].reach(height + 1);
     let pinged = expect(
         directory,
         0,

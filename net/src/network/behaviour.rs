@@ -32,6 +32,9 @@ pub(super) const ACKNOWLEDGEMENT_BYTES: usize = 0;
 
 /// Streams of one protocol that one connection may have at once.
 const STREAMS: usize = 16;
+/// How often a connection is tried, and how long an answer may take: one that died without a word,
+/// as in a split network, is noticed in twice this time.
+const PING: Duration = Duration::from_secs(5);
 /// How long gossip is remembered, so that it is not taken twice.
 const GOSSIP_REMEMBERED: Duration = Duration::from_secs(60);
 /// Announcements end after this unless they are renewed; [`announce`](super::announce) does so.
@@ -117,7 +120,7 @@ impl Behaviour {
             limits: connections,
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits.process_bytes),
             identify: identify::Behaviour::new(identify),
-            ping: ping::Behaviour::default(),
+            ping: ping::Behaviour::new(ping::Config::new().with_interval(PING).with_timeout(PING)),
             gossip: gossip()?,
             notes: exchange("note", MAX_MESSAGE_BYTES, ACKNOWLEDGEMENT_BYTES)?,
             requests: exchange("request", REQUEST_BYTES, RESPONSE_BYTES)?,

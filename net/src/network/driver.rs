@@ -39,6 +39,9 @@ use super::standing::{Offence, Standings};
 
 /// Connections without a stream end after this.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long a connection may take to be made. Short, so that a known peer that can be reached again is
+/// tried again soon; four round trips must fit.
+const CONNECTING: Duration = Duration::from_secs(5);
 /// How many requests are answered at once.
 const ANSWERING: usize = 64;
 /// How often it is looked who may come back.
@@ -179,6 +182,7 @@ impl Driver {
             .with_behaviour(|_| behaviour)
             .map_err(|error| setup(&error))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
+            .with_connection_timeout(CONNECTING)
             .build();
         let mut topics = HashMap::new();
         for topic in Topic::ALL {

@@ -9,8 +9,8 @@ use super::settings::KnownPeer;
 
 /// After the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-/// The pause doubles up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// The pause doubles up to this: known peers are few, and a chain waits for them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Plan {
