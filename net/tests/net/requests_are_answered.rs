@@ -1,9 +1,16 @@
 //! Requests, notes and gossip between nodes of one chain.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use chronolith_chain::hash::ChainId;
 use chronolith_net::network::{NetworkEvent, NetworkLimits, RequestError, Topic, Verdict};
 
 use crate::peers::{Node, settings, wait};
+
+/// How long one event is listened for before something is said again.
+const MOMENT: Duration = Duration::from_millis(100);
 
 fn pair() -> (Node, Node) {
     let first = Node::start(settings(1));
@@ -56,47 +63,42 @@ fn gossip_goes_on_once_it_is_called_good_and_a_lie_ends_where_it_is_seen() {
     third.known = vec![second.known.clone()];
     let third = Node::start(third);
     second.expect_connected(third.known.peer);
-    let hear = |node: &Node, verdict: Verdict| {
-        node.expect(|event| match event {
-            NetworkEvent::Gossip { topic: Topic::Consensus, from, id, bytes, room } => {
-                node.network.handle().judge(id, from, verdict);
-                drop(room);
-                Some(bytes)
-            }
-            _ => None,
-        })
+    let done = Arc::new(AtomicBool::new(false));
+    let relay = {
+        let done = Arc::clone(&done);
+        std::thread::spawn(move || judge_all(&second, &done))
     };
-    // Until subscriptions are known everywhere, what is said is lost: say it until it arrives.
     let say = |text: &[u8]| first.network.handle().publish(Topic::Consensus, text.to_vec());
-    let say_until_heard = |text: &[u8]| loop {
+    // Until subscriptions are known everywhere, what is said is lost: say it until it arrives.
+    let arrives = |text: &[u8]| loop {
         say(text);
-        match second.events.recv_timeout(std::time::Duration::from_millis(100)) {
-            Ok(NetworkEvent::Gossip { from, id, bytes, .. }) if bytes == text => {
-                second.network.handle().judge(id, from, Verdict::Good);
+        if let Ok(NetworkEvent::Gossip { bytes, .. }) = third.events.recv_timeout(MOMENT) {
+            assert_ne!(bytes, b"lie");
+            if bytes == text {
                 return;
             }
-            _ => {}
         }
     };
-    say_until_heard(b"truth");
-    assert_eq!(hear(&third, Verdict::Good), b"truth");
+    arrives(b"truth");
     // The row carries gossip now. A lie, then a truth: 3 hears the truth alone.
     say(b"lie");
-    loop {
-        let heard = hear(&second, Verdict::Lie);
-        if heard == b"lie" {
-            break;
+    arrives(b"again");
+    done.store(true, Ordering::Release);
+    assert!(relay.join().unwrap(), "the lie never came as far as 2");
+}
+
+/// Judges what a node hears, until it is done: a lie is what says so. Whether one was heard.
+fn judge_all(node: &Node, done: &AtomicBool) -> bool {
+    let mut heard_lie = false;
+    while !done.load(Ordering::Acquire) {
+        if let Ok(NetworkEvent::Gossip { from, id, bytes, .. }) = node.events.recv_timeout(MOMENT) {
+            let is_lie = bytes == b"lie";
+            heard_lie |= is_lie;
+            let verdict = if is_lie { Verdict::Lie } else { Verdict::Good };
+            node.network.handle().judge(id, from, verdict);
         }
     }
-    say(b"again");
-    assert_eq!(hear(&second, Verdict::Good), b"again");
-    loop {
-        let heard = hear(&third, Verdict::Good);
-        assert_ne!(heard, b"lie");
-        if heard == b"again" {
-            break;
-        }
-    }
+    heard_lie
 }
 
 #[test]
