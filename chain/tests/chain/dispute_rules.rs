@@ -18,6 +18,7 @@ use chronolith_merkle::HashFunction;
 use ipld_core::ipld::Ipld;
 
 use crate::device_and_anchor_rules::{device, hand_over, register};
+use crate::random::Random;
 use crate::rights_rules::{BUYER, HOUR, OWNER, gain, offer, request, right};
 use crate::world::{World, account, key};
 
@@ -25,34 +26,6 @@ const STRANGER: u8 = 3;
 const HOUR_NS: i64 = 3_600_000_000_000;
 /// How many chunks a batch has here.
 const CHUNKS: u32 = 5;
-
-/// Randomness for tests: SHA-256 of a counter.
-struct Random(u64);
-
-impl rand_core::TryRng for Random {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(self.try_next_u64()? as u32)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        for part in bytes.chunks_mut(32) {
-            self.0 += 1;
-            let digest = HashFunction::Sha256.digest(&self.0.to_le_bytes());
-            part.copy_from_slice(&digest[..part.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Random {}
 
 /// The tree of a metric under the device's first owner, with a secret.
 fn tree_of(device: Address, name: &str, secret: u8) -> KeyTree {

@@ -28,3 +28,23 @@ impl Random {
         &from[self.below(from.len() as u64) as usize]
     }
 }
+
+/// For keys that are the same in every run, and no secrets.
+impl rand_core::TryRng for Random {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(self.next() as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        bytes.fill_with(|| self.next() as u8);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Random {}

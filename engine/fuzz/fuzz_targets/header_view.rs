@@ -7,15 +7,15 @@ use chronolith_keys::{HEADER_BYTES_MAX, HeaderProblem, HeaderView};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
+    if data.len() > HEADER_BYTES_MAX {
+        return;
+    }
     let found = within(in_proportion(data.len()), || HeaderView::from_bytes(data));
     let Ok(header) = ChunkHeader::from_bytes(data) else { return };
     let Some(encryption) = header.encryption else {
         assert_eq!(found.map_err(|error| error.problem), Err(HeaderProblem::Clear));
         return;
     };
-    if data.len() > HEADER_BYTES_MAX {
-        return;
-    }
     let view = found.expect("what the engine reads the ledger reads");
     assert_eq!((view.window_ns, view.encryption), (header.window_ns, encryption));
     let slot = (header.window, header.generation, header.part);
