@@ -2,21 +2,15 @@
 
 use std::fmt;
 
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use crate::cipher::{self, NONCE_BYTES, OVERHEAD_BYTES};
 use crate::id::TreeId;
 use crate::secret::Secret;
 
 const DOMAIN: &[u8] = b"\x16chronolith/chunk-key/1";
-/// The length of the nonce in front of an encrypted body: bytes.
-pub const NONCE_BYTES: usize = 24;
-const TAG_BYTES: usize = 16;
-/// What encryption adds to a body: bytes.
-pub const OVERHEAD_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// A chunk's place in its key tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,16 +91,7 @@ impl BodyKey {
         aad: &[u8],
         body: &[u8],
     ) -> Result<Vec<u8>, BodyError> {
-        let mut sealed = Vec::with_capacity(body.len() + OVERHEAD_BYTES);
-        sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(body);
-        let (_, text) = sealed.split_at_mut(NONCE_BYTES);
-        let tag = self
-            .cipher()
-            .encrypt_inout_detached(&nonce.into(), aad, text.into())
-            .map_err(|_| BodyError::Long { found: body.len() })?;
-        sealed.extend_from_slice(&tag);
-        Ok(sealed)
+        cipher::seal(&self.key, nonce, aad, body).ok_or(BodyError::Long { found: body.len() })
     }
 
     /// Opens what [`BodyKey::seal`] made with the same `aad`.
@@ -114,23 +99,10 @@ impl BodyKey {
     /// # Errors
     /// [`BodyError::Short`] or [`BodyError::Closed`].
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, BodyError> {
-        let short = || BodyError::Short { found: sealed.len() };
-        let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(short)?;
-        let (text, tag) = rest.split_last_chunk::<TAG_BYTES>().ok_or_else(short)?;
-        let mut body = text.to_vec();
-        self.cipher()
-            .decrypt_inout_detached(
-                &(*nonce).into(),
-                aad,
-                body.as_mut_slice().into(),
-                &Tag::from(*tag),
-            )
-            .map_err(|_| BodyError::Closed)?;
-        Ok(body)
-    }
-
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&self.key.into())
+        if sealed.len() < OVERHEAD_BYTES {
+            return Err(BodyError::Short { found: sealed.len() });
+        }
+        cipher::open(&self.key, aad, sealed).ok_or(BodyError::Closed)
     }
 }
 

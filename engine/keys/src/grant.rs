@@ -1,13 +1,9 @@
 //! Grants: keys of windows for one buyer, sealed to his one-time key.
 //!
 //! ```text
-//! grant:  version u8 = 1, then for each tree, in the order of their ids:
-//!         id [u8; 32] · first window i64 · last window i64 · secrets, 32 bytes each
+//! grant:  version u8 = 1 · a range of each tree, in the order of their ids
 //! sealed: encapsulated key [u8; 32] · ciphertext of the grant · tag [u8; 16]
 //! ```
-//!
-//! Integers are little-endian. The places of the secrets are not said: they are those of the fewest
-//! nodes that cover the windows, so that a grant has one encoding.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -20,9 +16,8 @@ use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::body::{BodyKey, ChunkSlot};
-use crate::cover::cover;
+use crate::encoding::{EncodingProblem, Reader};
 use crate::id::TreeId;
-use crate::secret::Secret;
 use crate::tree::KeyTree;
 
 const VERSION: u8 = 1;
@@ -73,29 +68,8 @@ pub enum GrantError {
         /// Where.
         offset: usize,
         /// What is wrong there.
-        problem: GrantProblem,
+        problem: EncodingProblem,
     },
-}
-
-/// What is wrong with the encoding of a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GrantProblem {
-    /// A version that this program does not know.
-    #[error("version {found}, and this program reads {VERSION}")]
-    Version {
-        /// The version.
-        found: u8,
-    },
-    /// The bytes end too early.
-    #[error("the bytes end before the secrets of the windows do")]
-    Truncated,
-    /// The trees are not in the order of their ids, or one is there twice.
-    #[error("the trees do not rise strictly by their ids")]
-    Order,
-    /// The last window is before the first.
-    #[error("the last window is before the first")]
-    Range,
 }
 
 /// A grant that cannot be sealed.
@@ -197,7 +171,7 @@ impl Grant {
         for tree in &grant.trees {
             match tree.windows().len() {
                 0 => return Err(GrantError::Empty),
-                1 => found += entry_bytes(tree.secrets().count()),
+                1 => found += tree.encoded_bytes(),
                 _ => return Err(GrantError::Scattered { tree: tree.id() }),
             }
         }
@@ -224,16 +198,10 @@ impl Grant {
     #[must_use]
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         // With all the room at once, so that growing leaves no copies behind.
-        let size: usize = self.trees.iter().map(|tree| entry_bytes(tree.secrets().count())).sum();
+        let size: usize = self.trees.iter().map(KeyTree::encoded_bytes).sum();
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + size));
         bytes.push(VERSION);
-        for tree in &self.trees {
-            let Some(windows) = tree.windows().into_iter().next() else { continue };
-            bytes.extend_from_slice(&tree.id().0);
-            bytes.extend_from_slice(&windows.start().to_le_bytes());
-            bytes.extend_from_slice(&windows.end().to_le_bytes());
-            tree.secrets().for_each(|secret| bytes.extend_from_slice(secret.bytes()));
-        }
+        self.trees.iter().for_each(|tree| tree.put(&mut bytes));
         bytes
     }
 
@@ -245,30 +213,21 @@ impl Grant {
         if bytes.len() > GRANT_BYTES_MAX {
             return Err(GrantError::TooLong { found: bytes.len() });
         }
-        let mut reader = Reader { rest: bytes, whole: bytes.len() };
-        let [version] = reader.take()?;
-        if version != VERSION {
-            let problem = GrantProblem::Version { found: version };
-            return Err(GrantError::Malformed { offset: 0, problem });
+        let malformed = |(offset, problem)| GrantError::Malformed { offset, problem };
+        let mut reader = Reader::new(bytes);
+        let [found] = *reader.take().map_err(malformed)?;
+        if found != VERSION {
+            let (found, known) = (found.into(), VERSION.into());
+            return Err(malformed((0, EncodingProblem::Version { found, known })));
         }
         let mut trees: Vec<KeyTree> = Vec::new();
-        while !reader.rest.is_empty() {
+        while !reader.is_empty() {
             let start = reader.offset();
-            let failed = |problem| Err(GrantError::Malformed { offset: start, problem });
-            let id = TreeId(reader.take()?);
-            if trees.last().is_some_and(|last| last.id() >= id) {
-                return failed(GrantProblem::Order);
+            let range = reader.range().map_err(malformed)?;
+            if trees.last().is_some_and(|last| last.id() >= range.id) {
+                return Err(malformed((start, EncodingProblem::Order)));
             }
-            let first = i64::from_le_bytes(reader.take()?);
-            let last = i64::from_le_bytes(reader.take()?);
-            if first > last {
-                return failed(GrantProblem::Range);
-            }
-            let mut parts = Vec::new();
-            for place in cover(first..=last) {
-                parts.push((place, Secret::new(reader.take()?)));
-            }
-            trees.push(KeyTree::from_parts(id, parts));
+            trees.push(range.into());
         }
         if trees.is_empty() { Err(GrantError::Empty) } else { Ok(Self { trees }) }
     }
@@ -327,30 +286,5 @@ impl Grant {
         );
         let bytes = Zeroizing::new(opened.map_err(|_| OpenError::Closed)?);
         Ok(Self::from_bytes(&bytes)?)
-    }
-}
-
-/// How long a tree's part of a grant is: bytes.
-const fn entry_bytes(secrets: usize) -> usize {
-    32 + 8 + 8 + 32 * secrets
-}
-
-struct Reader<'a> {
-    rest: &'a [u8],
-    whole: usize,
-}
-
-impl Reader<'_> {
-    fn offset(&self) -> usize {
-        self.whole - self.rest.len()
-    }
-
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], GrantError> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or_else(|| {
-            let (offset, problem) = (self.offset(), GrantProblem::Truncated);
-            GrantError::Malformed { offset, problem }
-        })?;
-        self.rest = rest;
-        Ok(*taken)
     }
 }

@@ -7,6 +7,7 @@ use sha2::Digest as _;
 
 use crate::body::{BodyKey, ChunkSlot};
 use crate::cover::{Place, cover, cover_positions, position};
+use crate::encoding::{Range, range_bytes};
 use crate::hasher;
 use crate::id::TreeId;
 use crate::secret::Secret;
@@ -164,16 +165,41 @@ impl KeyTree {
         Some(BodyKey::derive(&leaf.secret, self.id, slot))
     }
 
-    /// The secrets of the nodes, in order.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.subtrees.iter().map(|subtree| &subtree.secret)
+    /// How long the encoding of its ranges is: bytes.
+    pub(crate) fn encoded_bytes(&self) -> usize {
+        self.windows().len() * range_bytes(0) + self.subtrees.len() * 32
     }
 
-    /// The nodes of some windows, whose secrets come one after the other. The ranges rise and do not
-    /// touch.
-    pub(crate) fn from_parts(id: TreeId, parts: Vec<(Place, Secret)>) -> Self {
-        let subtrees = parts.into_iter().map(|(place, secret)| Subtree { place, secret });
-        Self { id, subtrees: subtrees.collect() }
+    /// Appends the encoding of its ranges.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        let mut subtrees = self.subtrees.iter().peekable();
+        for windows in self.windows() {
+            out.extend_from_slice(&self.id.0);
+            out.extend_from_slice(&windows.start().to_le_bytes());
+            out.extend_from_slice(&windows.end().to_le_bytes());
+            let end = position(*windows.end());
+            while let Some(subtree) = subtrees.next_if(|subtree| subtree.place.last() <= end) {
+                out.extend_from_slice(subtree.secret.bytes());
+            }
+        }
+    }
+
+    /// Takes a further range of the tree; whether it is behind the others and touches none.
+    pub(crate) fn push(&mut self, range: Range) -> bool {
+        let next = range.windows.start().checked_sub(2);
+        let last = self.subtrees.last().map(|last| *last.place.windows().end());
+        let is_apart = last.is_none_or(|last| next.is_some_and(|next| last <= next));
+        if is_apart {
+            self.subtrees.extend(Self::from(range).subtrees);
+        }
+        is_apart
+    }
+}
+
+impl From<Range> for KeyTree {
+    fn from(range: Range) -> Self {
+        let subtrees = range.nodes.into_iter().map(|(place, secret)| Subtree { place, secret });
+        Self { id: range.id, subtrees: subtrees.collect() }
     }
 }
 

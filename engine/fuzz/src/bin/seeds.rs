@@ -22,8 +22,8 @@ fn main() -> io::Result<()> {
     values(&mut seeds);
     database(&mut seeds);
     keys(&mut seeds);
-    let headers: Vec<_> = seeds.iter().filter(|(target, _)| *target == "chunk_header").collect();
-    let headers: Vec<_> = headers.iter().map(|(_, bytes)| ("header_view", bytes.clone())).collect();
+    let headers = seeds.iter().filter(|(target, _)| *target == "chunk_header");
+    let headers: Seeds = headers.map(|(_, bytes)| ("header_view", bytes.clone())).collect();
     seeds.extend(headers);
     let mut numbers = HashMap::new();
     for (target, bytes) in seeds {
@@ -118,7 +118,7 @@ fn values(seeds: &mut Seeds) {
     }
 }
 
-/// Grants of one and of several trees, open and sealed.
+/// Grants of one and of several trees, open and sealed; a keystore holds trees in the same way.
 fn keys(seeds: &mut Seeds) {
     let tree = |id: u8| KeyTree::new(TreeId([id; 32]), Secret::new([id; 32]));
     let whole = tree(1).cover(i64::MIN..=i64::MAX).expect("a whole tree");
@@ -127,7 +127,9 @@ fn keys(seeds: &mut Seeds) {
         let grant = grant.expect("a few keys");
         let (secret, context) = chronolith_engine_fuzz::buyer();
         let sealed = grant.seal(&secret.public(), &context, &mut Counter(0)).expect("a sound key");
-        seeds.push(("grant", grant.to_bytes().to_vec()));
+        let bytes = grant.to_bytes().to_vec();
+        seeds.push(("keystore", [[1].as_slice(), &bytes[1..]].concat()));
+        seeds.push(("grant", bytes));
         seeds.push(("grant_sealed", sealed));
     }
 }

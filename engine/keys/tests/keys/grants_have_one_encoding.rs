@@ -1,6 +1,6 @@
 //! A grant has one encoding, and what is not it is refused with its place.
 
-use chronolith_keys::{GRANT_BYTES_MAX, Grant, GrantError, GrantProblem, Secret, TreeId};
+use chronolith_keys::{EncodingProblem, GRANT_BYTES_MAX, Grant, GrantError, Secret, TreeId};
 use proptest::prelude::*;
 
 use crate::random::tree;
@@ -10,7 +10,7 @@ fn grant() -> Vec<u8> {
     Grant::new(parts).unwrap().to_bytes().to_vec()
 }
 
-fn problem(bytes: &[u8]) -> (usize, GrantProblem) {
+fn problem(bytes: &[u8]) -> (usize, EncodingProblem) {
     match Grant::from_bytes(bytes).unwrap_err() {
         GrantError::Malformed { offset, problem } => (offset, problem),
         other => panic!("{other}"),
@@ -25,19 +25,19 @@ fn what_is_no_grant_is_refused_with_its_place() {
     assert_eq!(&bytes[second..second + 32], [2; 32]);
     let mut other = bytes.clone();
     other[0] = 2;
-    assert_eq!(problem(&other), (0, GrantProblem::Version { found: 2 }));
-    assert_eq!(problem(&[]), (0, GrantProblem::Truncated));
+    assert_eq!(problem(&other), (0, EncodingProblem::Version { found: 2, known: 1 }));
+    assert_eq!(problem(&[]), (0, EncodingProblem::Truncated));
     assert_eq!(Grant::from_bytes(&[1]).unwrap_err(), GrantError::Empty);
     for length in (2..bytes.len()).filter(|length| *length != second) {
-        assert_eq!(problem(&bytes[..length]).1, GrantProblem::Truncated, "{length}");
+        assert_eq!(problem(&bytes[..length]).1, EncodingProblem::Truncated, "{length}");
     }
     let turned = [&bytes[..1], &bytes[second..], &bytes[1..second]].concat();
-    assert_eq!(problem(&turned).1, GrantProblem::Order);
+    assert_eq!(problem(&turned).1, EncodingProblem::Order);
     let twice = [&bytes[..second], &bytes[1..second]].concat();
-    assert_eq!(problem(&twice), (second, GrantProblem::Order));
+    assert_eq!(problem(&twice), (second, EncodingProblem::Order));
     let mut backwards = bytes.clone();
     backwards[33..41].copy_from_slice(&10_i64.to_le_bytes());
-    assert_eq!(problem(&backwards), (1, GrantProblem::Range));
+    assert_eq!(problem(&backwards), (1, EncodingProblem::Range));
     let long = GrantError::TooLong { found: GRANT_BYTES_MAX + 1 };
     assert_eq!(Grant::from_bytes(&vec![1; GRANT_BYTES_MAX + 1]).unwrap_err(), long);
 }
