@@ -33,6 +33,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "continuous", feature = "search"))]
+mod bytes;
 #[cfg(any(feature = "continuous", feature = "sql"))]
 mod calendar;
 #[cfg(feature = "continuous")]

@@ -1,13 +1,14 @@
-//! Search: which metrics, devices and sealed chunks there are, by text, labels, time and place.
+//! Search: which metrics, devices, sealed chunks and offers there are, by text, labels, time and place.
 //!
-//! What describes data (a metric; later an offer) is a [`Subject`]: text, labels, a price. What is
+//! What describes data (a metric, an offer) is a [`Subject`]: text, labels, a price. What is
 //! sealed is a [`Chunk`]: a subject's number, times and a content id. Text and labels are indexed
 //! once for each subject and not once for each of its chunks, so that a chunk costs a few terms
 //! and columns, and a search finds subjects first and then their chunks (`docs/adr/0008`).
 //!
 //! Documents come from a [`Source`]; the catalogue of a local database is one
-//! ([`CatalogueSource`]). A [`SearchIndex`] follows one source incrementally. It is a cache: it can
-//! be lost, damaged or half written at any moment and is rebuilt from its source then.
+//! ([`CatalogueSource`]), what others told is another ([`remote`]). A [`SearchIndex`] follows both
+//! incrementally. It is a cache: it can be lost, damaged or half written at any moment and is rebuilt
+//! from its sources then.
 //!
 //! ```
 //! use chronolith_engine::{Db, Definition, Durability, Kind, Metric, Options, SealScope};
@@ -49,6 +50,7 @@ mod index;
 mod matching;
 mod place;
 mod position;
+pub mod remote;
 mod request;
 mod schema;
 mod subjects;
@@ -60,5 +62,5 @@ pub use document::{Axis, Chunk, ChunkId, GeoBox, Source, Subject, Update};
 pub use error::SearchError;
 pub use follow::Followed;
 pub use index::SearchIndex;
-pub use position::{Position, SegmentMark};
-pub use request::{Answer, ChunkHit, Facet, FacetCounts, Hit, Request, Sort, Target};
+pub use position::{Position, RemotePosition, SegmentMark};
+pub use request::{Answer, ChunkHit, Facet, FacetCounts, Hit, Origin, Request, Sort, Target};

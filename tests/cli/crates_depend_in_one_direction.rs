@@ -17,7 +17,7 @@ const ALLOWED: [(&str, &[&str]); 8] = [
         ],
     ),
     ("chronolith-net", &["chronolith-chain", "chronolith-disk", "chronolith-merkle"]),
-    ("chronolith-query", &["chronolith-engine"]),
+    ("chronolith-query", &["chronolith-engine", "chronolith-disk", "chronolith-merkle"]),
     // The chain never sees a record, the engine never sees a coin.
     ("chronolith-chain", &["chronolith-disk", "chronolith-keys", "chronolith-merkle"]),
     ("chronolith-engine", &["chronolith-disk", "chronolith-keys", "chronolith-merkle"]),

@@ -78,6 +78,7 @@ fn subject(number: u32, definition: &Definition) -> Subject {
             (degrees(place.latitude_centidegrees), degrees(place.longitude_centidegrees))
         }),
         axis: axis(metric.name()),
+        producer: String::new(),
     }
 }
 

@@ -11,7 +11,8 @@ use tantivy::{DocSet, Searcher, SegmentReader, Term};
 
 use super::cells;
 use super::error::SearchError;
-use super::schema::{Fields, column};
+use super::remote::Trust;
+use super::schema::{Fields, column, mark};
 use super::subjects::Subjects;
 
 /// What looking up one term in one segment costs, counted in candidates.
@@ -24,6 +25,8 @@ pub(super) struct Chunks<'a> {
     /// `None`: those of all subjects.
     pub(super) subjects: Option<&'a Subjects>,
     pub(super) range: (i64, i64),
+    /// Of others only what is so sure.
+    pub(super) trust: Trust,
     /// Cells of degrees of which all that is wanted has one; `None` where that may be anything.
     pub(super) degrees: Option<Vec<u64>>,
 }
@@ -78,8 +81,10 @@ impl Chunks<'_> {
         }
         if let Some(subjects) = self.subjects {
             // The subjects have about as many chunks as others.
-            let term = Term::from_field_text(self.fields.mark, super::schema::mark::SUBJECT);
-            let count = self.searcher.doc_freq(&term)?.max(1);
+            let term = |mark| Term::from_field_text(self.fields.mark, mark);
+            let count = self.searcher.doc_freq(&term(mark::SUBJECT))?
+                + self.searcher.doc_freq(&term(mark::REMOTE))?;
+            let count = count.max(1);
             let hits = subjects.hits.len() as u64;
             let cost = hits * (LOOKUP_COST * segments + all / count);
             if cost < best.0 {
@@ -102,7 +107,7 @@ impl Chunks<'_> {
                 let weight = query.weight(EnableScoring::disabled_from_searcher(self.searcher))?;
                 for (ordinal, reader) in self.searcher.segment_readers().iter().enumerate() {
                     visitor.segment(ordinal as u32, reader)?;
-                    let columns = Columns::new(reader)?;
+                    let columns = Columns::new(reader, self.trust)?;
                     weight.for_each_no_score(reader, &mut |docs| {
                         for doc in docs {
                             self.check(reader, &columns, *doc, visitor);
@@ -119,7 +124,7 @@ impl Chunks<'_> {
         reader: &SegmentReader,
         visitor: &mut dyn Visitor,
     ) -> Result<(), SearchError> {
-        let columns = Columns::new(reader)?;
+        let columns = Columns::new(reader, self.trust)?;
         let index = reader.inverted_index(self.fields.subject)?;
         for hit in self.subjects.iter().flat_map(|subjects| &subjects.hits) {
             let term = Term::from_field_u64(self.fields.subject, hit.number);
@@ -150,6 +155,11 @@ impl Chunks<'_> {
         if first_ns > last_ns || first_ns > self.range.1 || last_ns < self.range.0 {
             return;
         }
+        if let Some(trust) = &columns.trust
+            && trust.first(doc).is_some_and(|found| found < self.trust as u64)
+        {
+            return;
+        }
         let slot = match self.subjects {
             None => 0,
             Some(subjects) => {
@@ -168,15 +178,21 @@ struct Columns {
     first: Column<i64>,
     last: Column<i64>,
     subject: Column<u64>,
+    /// Only where it matters; what is of this database has none.
+    trust: Option<Column<u64>>,
 }
 
 impl Columns {
-    fn new(reader: &SegmentReader) -> Result<Self, SearchError> {
+    fn new(reader: &SegmentReader, trust: Trust) -> Result<Self, SearchError> {
         let columns = reader.fast_fields();
         Ok(Self {
             first: columns.i64(column::FIRST)?,
             last: columns.i64(column::LAST)?,
             subject: columns.u64(column::SUBJECT)?,
+            trust: match trust {
+                Trust::Told => None,
+                _ => columns.column_opt(column::TRUST)?,
+            },
         })
     }
 }

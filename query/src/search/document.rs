@@ -17,7 +17,7 @@ pub enum Axis {
     Longitude,
 }
 
-/// Something that describes data: a metric.
+/// Something that describes data: a metric, of this database or of others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
     /// Its number in its source, from 0 and dense.
@@ -40,6 +40,9 @@ pub struct Subject {
     pub place: Option<(f64, f64)>,
     /// Where its values are coordinates of the device.
     pub axis: Option<Axis>,
+    /// The public key of who made it, in hexadecimal digits, where that is somebody else; empty where
+    /// it is this database.
+    pub producer: String,
 }
 
 impl Subject {
@@ -148,7 +151,7 @@ pub trait Update {
     /// A subject as it is now; passed over where the index knows it so.
     fn subject(&mut self, subject: &Subject) -> Result<(), SearchError>;
 
-    /// Whether the index has a subject of this number.
+    /// Whether the index has a subject of this database of this number.
     fn knows_subject(&mut self, number: u32) -> Result<bool, SearchError>;
 
     /// A chunk that is new.
@@ -158,7 +161,8 @@ pub trait Update {
     fn gone(&mut self, chunks: Vec<ChunkId>) -> Result<(), SearchError>;
 }
 
-/// Where documents come from: the catalogue of a database, or headers of others.
+/// Where documents of this database come from: its catalogue. Those of others come from a
+/// [`RemoteSource`](super::remote::RemoteSource).
 pub trait Source {
     /// Hands over everything that changed since a position (`None`: everything there is), and
     /// returns the position it ends at. `Ok(None)` where that cannot be told from there, and the

@@ -2,6 +2,8 @@
 
 use chronolith_engine::ReadError;
 
+use super::remote::RemoteError;
+
 /// Why a search, or keeping an index of it, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -28,6 +30,9 @@ pub enum SearchError {
     /// The catalogue cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// What others told cannot be read.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
 }
 
 impl SearchError {

@@ -44,20 +44,29 @@ impl<'a> Values<'a> {
                 wanted[address.segment_ord as usize].push(ordinal);
             }
         }
-        for (segment, mut ordinals) in wanted.into_iter().enumerate() {
-            ordinals.sort_unstable();
-            ordinals.dedup();
-            let Some((Some(column), known)) = &mut self.segments[segment] else { continue };
-            let (names, numbers) = (&mut self.names, &mut self.numbers);
-            let mut next = ordinals.iter();
-            let found = column.dictionary().sorted_ords_to_term_cb(&ordinals, |term| {
-                let name = String::from_utf8_lossy(term).into_owned();
-                if let Some(slot) = next.next().and_then(|at| known.get_mut(*at as usize)) {
-                    *slot = number(name, names, numbers);
-                }
-            });
-            found.map_err(tantivy::TantivyError::from)?;
+        for (segment, ordinals) in wanted.into_iter().enumerate() {
+            self.learn_ordinals(segment, ordinals)?;
         }
+        Ok(())
+    }
+
+    fn learn_ordinals(
+        &mut self,
+        segment: usize,
+        mut ordinals: Vec<u64>,
+    ) -> Result<(), SearchError> {
+        ordinals.sort_unstable();
+        ordinals.dedup();
+        let Some((Some(column), known)) = &mut self.segments[segment] else { return Ok(()) };
+        let (names, numbers) = (&mut self.names, &mut self.numbers);
+        let mut next = ordinals.iter();
+        let found = column.dictionary().sorted_ords_to_term_cb(&ordinals, |term| {
+            let name = String::from_utf8_lossy(term).into_owned();
+            if let Some(slot) = next.next().and_then(|at| known.get_mut(*at as usize)) {
+                *slot = number(name, names, numbers);
+            }
+        });
+        found.map_err(tantivy::TantivyError::from)?;
         Ok(())
     }
 
@@ -75,7 +84,28 @@ impl<'a> Values<'a> {
         })
     }
 
-    /// The number of a subject's value; `None` where it has none.
+    /// Takes the numbers of all values of a subject; offers have several.
+    fn all_of(&mut self, address: DocAddress, numbers: &mut Vec<u32>) -> Result<(), SearchError> {
+        numbers.clear();
+        let (column, known) = self.segment(address.segment_ord)?;
+        let Some(column) = column else { return Ok(()) };
+        if !column.ords().get_cardinality().is_multivalue() {
+            numbers.extend(self.of(address)?);
+            return Ok(());
+        }
+        let ordinals: Vec<u64> = column.ords().values_for_doc(address.doc_id).collect();
+        let is_unknown = |at: &&u64| known.get(**at as usize).is_none_or(|n| *n == u32::MAX);
+        let unknown: Vec<u64> = ordinals.iter().filter(is_unknown).copied().collect();
+        if !unknown.is_empty() {
+            self.learn_ordinals(address.segment_ord as usize, unknown)?;
+        }
+        let (_, known) = self.segment(address.segment_ord)?;
+        let found = ordinals.into_iter().filter_map(|at| known.get(at as usize).copied());
+        numbers.extend(found.filter(|number| *number != u32::MAX));
+        Ok(())
+    }
+
+    /// The number of a subject's first value; `None` where it has none.
     pub(super) fn of(&mut self, address: DocAddress) -> Result<Option<u32>, SearchError> {
         let (column, known) = self.segment(address.segment_ord)?;
         let Some(column) = column else { return Ok(None) };
@@ -106,10 +136,12 @@ pub(super) fn counts(
 ) -> Result<FacetCounts, SearchError> {
     let mut values = Values::new(searcher, facet);
     let mut counts: Vec<u64> = Vec::new();
+    let mut numbers = Vec::new();
     for (address, count) in subjects.filter(|(_, count)| *count > 0) {
-        if let Some(number) = values.of(address)? {
-            counts.resize(values.names.len().max(counts.len()), 0);
-            counts[number as usize] += count;
+        values.all_of(address, &mut numbers)?;
+        counts.resize(values.names.len().max(counts.len()), 0);
+        for number in &numbers {
+            counts[*number as usize] += count;
         }
     }
     Ok(ranked(facet, values.names.into_iter().zip(counts).collect()))

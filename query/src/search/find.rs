@@ -2,6 +2,7 @@
 
 mod listing;
 mod metrics;
+mod offers;
 mod sealed;
 
 use std::ops::RangeInclusive;
@@ -12,8 +13,9 @@ use super::error::SearchError;
 use super::expression::Expression;
 use super::index::SearchIndex;
 use super::matching::Matcher;
-use super::request::{Answer, LIMIT_MAX, REACH_MAX, Request, Sort, Target};
-use super::schema::{Fields, NO_PRICE};
+use super::remote::Trust;
+use super::request::{Answer, LIMIT_MAX, Origin, REACH_MAX, Request, Sort, Target};
+use super::schema::{Fields, NO_PRICE, mark};
 use super::subjects::{SubjectHit, Subjects};
 use super::suggest::suggestion;
 use super::words::Analyzer;
@@ -37,6 +39,7 @@ impl SearchIndex {
             Target::Chunk => search.chunks()?,
             Target::Metric => search.metrics()?,
             Target::Device => search.devices()?,
+            Target::Offer => search.offers()?,
         };
         if answer.total == 0 {
             answer.suggestion =
@@ -61,6 +64,9 @@ fn check(request: &Request) -> Result<(), SearchError> {
     if request.price.as_ref().is_some_and(RangeInclusive::is_empty) {
         return fail("the range of prices ends before it begins".to_owned());
     }
+    if request.target == Target::Offer && request.place.is_some() {
+        return fail("offers are in no box; narrow them by region, or look for chunks".to_owned());
+    }
     Ok(())
 }
 
@@ -74,20 +80,37 @@ impl Search<'_> {
         self.range() == (i64::MIN, i64::MAX)
     }
 
+    /// Whether all subjects that fit are found, whatever chunks they have.
+    fn needs_no_chunks(&self) -> bool {
+        self.is_always() && self.request.trust == Trust::Told
+    }
+
     /// Whether subjects are narrowed by anything that is indexed of them.
     fn has_conditions(&self) -> bool {
         !self.expression.is_everything()
             || !self.request.labels.is_empty()
             || self.request.price.is_some()
+            || self.request.origin != Origin::Any
     }
 
-    fn subjects(&self, hidden: bool) -> Result<Subjects, SearchError> {
+    fn subjects(&self) -> Result<Subjects, SearchError> {
+        let marks: &[&str] = match (self.request.target, self.request.origin) {
+            (Target::Offer, _) => &[mark::OFFER],
+            (Target::Metric | Target::Device, Origin::Any) => &[mark::SUBJECT, mark::REMOTE],
+            (Target::Metric | Target::Device, Origin::Local) => &[mark::SUBJECT],
+            (Target::Metric | Target::Device, Origin::Remote) => &[mark::REMOTE],
+            (Target::Chunk, Origin::Any) => {
+                &[mark::SUBJECT, mark::REMOTE, mark::HIDDEN, mark::HIDDEN_REMOTE]
+            }
+            (Target::Chunk, Origin::Local) => &[mark::SUBJECT, mark::HIDDEN],
+            (Target::Chunk, Origin::Remote) => &[mark::REMOTE, mark::HIDDEN_REMOTE],
+        };
         let mut matcher = Matcher {
             fields: self.fields,
             searcher: &self.searcher,
             analyzer: Analyzer::default(),
         };
-        let query = matcher.query(&self.expression, self.request, hidden)?;
+        let query = matcher.query(&self.expression, self.request, marks)?;
         let with_scores = self.request.sort == Sort::Relevance && !self.expression.is_everything();
         let found = Subjects::find(&self.searcher, &*query, with_scores)?;
         let Some(prices) = &self.request.price else { return Ok(found) };
@@ -108,6 +131,7 @@ fn rank(sort: Sort, score: f32, price: u128, span_ns: Option<(i64, i64)>) -> Ran
         Sort::Relevance => (-i128::from(score.to_bits()), newest),
         Sort::Time => (span_ns.map_or(i64::MAX, |(first, _)| first).into(), newest),
         Sort::Freshness => (newest.into(), 0),
-        Sort::Price => (i128::try_from(price).unwrap_or(i128::MAX), newest),
+        // All 128 bits, in the order of signed numbers.
+        Sort::Price => ((price ^ 1 << 127) as i128, newest),
     }
 }

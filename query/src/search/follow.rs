@@ -1,4 +1,4 @@
-//! Following a source: what is new goes in, what is gone goes out, in one commit with the position.
+//! Following sources: what is new goes in, what is gone goes out, in one commit with the position.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,11 @@ use super::document::{Chunk, ChunkId, Source, Subject, Update};
 use super::error::SearchError;
 use super::index::{Loaded, SearchIndex};
 use super::position::Position;
-use super::schema::{FIRST_SUBJECT, Fields, column, hidden_number, mark, revision};
+use super::remote::{Offer, Provenance, RemoteSource, RemoteUpdate};
+use super::schema::{
+    Fields, column, header_number, hidden_number, is_remote, local_number, mark, remote_number,
+    revision,
+};
 use super::words::Analyzer;
 
 /// Memory in which documents are gathered before they go to a file: bytes.
@@ -35,9 +39,27 @@ pub enum Followed {
 }
 
 impl SearchIndex {
-    /// Brings the index up to what its source has. Killed at any moment, the next following goes
-    /// on from the last commit or builds anew.
+    /// Brings the index up to what a database has; what it has of others stays as it is. Killed at any
+    /// moment, the next following goes on from the last commit or builds anew.
     pub fn follow(&mut self, source: &dyn Source) -> Result<Followed, SearchError> {
+        self.follow_sources(&Sources { local: Some(source), remote: None })
+    }
+
+    /// The same for what others told alone.
+    pub fn follow_remote(&mut self, source: &RemoteSource) -> Result<Followed, SearchError> {
+        self.follow_sources(&Sources { local: None, remote: Some(source) })
+    }
+
+    /// The same for both.
+    pub fn follow_both(
+        &mut self,
+        local: &dyn Source,
+        remote: &RemoteSource,
+    ) -> Result<Followed, SearchError> {
+        self.follow_sources(&Sources { local: Some(local), remote: Some(remote) })
+    }
+
+    fn follow_sources(&mut self, source: &Sources<'_>) -> Result<Followed, SearchError> {
         let Some(_lock) = self.lock()? else {
             if self.loaded.is_some() {
                 return Ok(Followed::Behind);
@@ -50,7 +72,7 @@ impl SearchIndex {
         if self.load().is_ok() {
             match self.update(source) {
                 Ok(Some(followed)) => return Ok(followed),
-                Err(error @ SearchError::Read(_)) => return Err(error),
+                Err(error @ (SearchError::Read(_) | SearchError::Remote(_))) => return Err(error),
                 // What an index does not take is as good as damage.
                 Ok(None) | Err(_) => {}
             }
@@ -65,34 +87,76 @@ impl SearchIndex {
     }
 
     /// Adds what changed since the index' position; `None` where it has to be built anew.
-    fn update(&mut self, source: &dyn Source) -> Result<Option<Followed>, SearchError> {
+    fn update(&mut self, source: &Sources<'_>) -> Result<Option<Followed>, SearchError> {
         let Some(loaded) = &self.loaded else { return Ok(None) };
         let mut writer = Writer::new(&self.fields, &loaded.index, Some(loaded.reader.searcher()));
-        let Some(position) = source.changes(Some(&loaded.position), &mut writer)? else {
+        let Some(position) = source.changes(&loaded.position, &mut writer)? else {
             return Ok(None);
         };
-        let same = Position { subjects: loaded.position.subjects, ..position.clone() };
-        if !writer.has_changed && same == loaded.position {
+        if !writer.has_changed && position == loaded.position {
             return Ok(Some(Followed::Unchanged));
         }
-        let position = Position { subjects: writer.subjects()?, ..position };
         writer.commit(&position)?;
         Ok(self.load().is_ok().then_some(Followed::Updated))
     }
 
     /// Fills an empty index with everything that a source has.
-    fn build(&self, index: Index, source: &dyn Source) -> Result<Loaded, SearchError> {
+    fn build(&self, index: Index, source: &Sources<'_>) -> Result<Loaded, SearchError> {
         let mut writer = Writer::new(&self.fields, &index, None);
-        let incomplete =
-            || SearchError::index(self.folder.display(), "the source has no beginning");
-        let position = source.changes(None, &mut writer)?.ok_or_else(incomplete)?;
-        let position = Position { subjects: writer.subjects()?, ..position };
+        let position = source.everything(&mut writer)?.ok_or_else(|| {
+            SearchError::index(self.folder.display(), "the source has no beginning")
+        })?;
         writer.commit(&position)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let loaded = Loaded { index, reader, position };
         let damage = |damage| SearchError::index(self.folder.display(), damage);
         loaded.check_counts(&self.fields).map_err(damage)?;
         Ok(loaded)
+    }
+}
+
+/// Where documents come from.
+struct Sources<'a> {
+    local: Option<&'a dyn Source>,
+    remote: Option<&'a RemoteSource>,
+}
+
+impl Sources<'_> {
+    /// Hands over what changed since a position; the new one. `None` where all has to begin anew.
+    fn changes(
+        &self,
+        since: &Position,
+        writer: &mut Writer<'_>,
+    ) -> Result<Option<Position>, SearchError> {
+        let mut position = match self.local {
+            None => since.clone(),
+            Some(local) => match local.changes(Some(since), writer)? {
+                None => return Ok(None),
+                Some(position) => position,
+            },
+        };
+        position.remote = match self.remote {
+            None => since.remote,
+            Some(remote) => remote.changes(since.remote.as_ref(), writer)?,
+        };
+        position.subjects = writer.subjects(since.subjects);
+        Ok(Some(position))
+    }
+
+    /// Hands over everything.
+    fn everything(&self, writer: &mut Writer<'_>) -> Result<Option<Position>, SearchError> {
+        let mut position = match self.local {
+            None => Position::default(),
+            Some(local) => match local.changes(None, writer)? {
+                None => return Ok(None),
+                Some(position) => position,
+            },
+        };
+        if let Some(remote) = self.remote {
+            position.remote = remote.changes(None, writer)?;
+        }
+        position.subjects = writer.subjects(0);
+        Ok(Some(position))
     }
 }
 
@@ -110,11 +174,11 @@ struct Writer<'a> {
     has_changed: bool,
 }
 
-/// The subjects that are in an index.
+/// The metrics of this database that are in an index, and what stands for hidden ones.
 #[derive(Default)]
 struct Known {
-    /// What tells the version of each subject.
-    prints: HashMap<u32, u64>,
+    /// What tells the version of each metric, by its number in the index.
+    prints: HashMap<u64, u64>,
     /// What stands for hidden subjects.
     hidden: HashSet<u64>,
 }
@@ -125,13 +189,15 @@ impl Known {
         for reader in searcher.into_iter().flat_map(Searcher::segment_readers) {
             let columns = reader.fast_fields();
             let subjects = columns.u64(column::SUBJECT)?;
-            for doc in marked(fields, reader, mark::HIDDEN)? {
-                known.hidden.extend(subjects.first(doc));
+            for mark in [mark::HIDDEN, mark::HIDDEN_REMOTE] {
+                for doc in marked(fields, reader, mark)? {
+                    known.hidden.extend(subjects.first(doc));
+                }
             }
             let Some(print) = columns.column_opt::<u64>(column::PRINT)? else { continue };
             for doc in marked(fields, reader, mark::SUBJECT)? {
                 if let (Some(subject), Some(print)) = (subjects.first(doc), print.first(doc)) {
-                    known.prints.insert(subject.saturating_sub(FIRST_SUBJECT) as u32, print);
+                    known.prints.insert(subject, print);
                 }
             }
         }
@@ -153,10 +219,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// How many subjects there are with the changes.
-    fn subjects(&mut self) -> Result<u64, SearchError> {
-        let known = self.known()?;
-        Ok((known.prints.len() + known.hidden.len()) as u64)
+    /// How many metrics of this database there are with the changes, and what stands for hidden ones,
+    /// where there were so many before.
+    fn subjects(&self, before: u64) -> u64 {
+        let count = |known: &Known| (known.prints.len() + known.hidden.len()) as u64;
+        self.known.as_ref().map_or(before, count)
+    }
+
+    /// Adds what stands for the hidden subjects of a chunk, where it has none and that is not there.
+    fn add_hidden(&mut self, chunk: &Chunk, is_remote: bool) -> Result<(), SearchError> {
+        let number = hidden_number(chunk.level, chunk.kind, is_remote);
+        if chunk.subject.is_none() && self.known()?.hidden.insert(number) {
+            let document = self.fields.hidden_document(chunk.level, chunk.kind, is_remote);
+            self.writer()?.add_document(document)?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the document of a number.
+    fn remove(&mut self, number: u64) -> Result<(), SearchError> {
+        let term = Term::from_field_u64(self.fields.number, number);
+        self.writer()?.delete_term(term);
+        Ok(())
     }
 
     fn writer(&mut self) -> Result<&IndexWriter, SearchError> {
@@ -228,19 +312,18 @@ fn print(subject: &Subject) -> u64 {
 
 impl Update for Writer<'_> {
     fn knows_subject(&mut self, number: u32) -> Result<bool, SearchError> {
-        Ok(self.known()?.prints.contains_key(&number))
+        Ok(self.known()?.prints.contains_key(&local_number(number)))
     }
 
     fn subject(&mut self, subject: &Subject) -> Result<(), SearchError> {
         let print = print(subject);
-        let known = self.known()?.prints.insert(subject.number, print);
+        let number = local_number(subject.number);
+        let known = self.known()?.prints.insert(number, print);
         if known == Some(print) {
             return Ok(());
         }
         if known.is_some() {
-            let number = FIRST_SUBJECT + u64::from(subject.number);
-            let term = Term::from_field_u64(self.fields.number, number);
-            self.writer()?.delete_term(term);
+            self.remove(number)?;
         }
         let document = self.fields.subject_document(subject, print, &mut self.analyzer);
         self.writer()?.add_document(document)?;
@@ -248,11 +331,7 @@ impl Update for Writer<'_> {
     }
 
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), SearchError> {
-        let hidden = hidden_number(chunk.level, chunk.kind);
-        if chunk.subject.is_none() && self.known()?.hidden.insert(hidden) {
-            let document = self.fields.hidden_document(chunk.level, chunk.kind);
-            self.writer()?.add_document(document)?;
-        }
+        self.add_hidden(chunk, false)?;
         let document = self.fields.chunk_document(chunk, &mut self.cells);
         self.writer()?.add_document(document)?;
         Ok(())
@@ -267,7 +346,54 @@ impl Update for Writer<'_> {
     }
 }
 
-/// A query for chunks by their ids.
+impl RemoteUpdate for Writer<'_> {
+    fn clear(&mut self) -> Result<(), SearchError> {
+        let term = Term::from_field_text(self.fields.mark, mark::TOLD);
+        self.writer()?.delete_term(term);
+        Ok(())
+    }
+
+    fn metric(&mut self, subject: &Subject) -> Result<(), SearchError> {
+        self.remove(remote_number(subject.number))?;
+        let document = self.fields.remote_document(subject, &mut self.analyzer);
+        self.writer()?.add_document(document)?;
+        Ok(())
+    }
+
+    fn subject_gone(&mut self, number: u32) -> Result<(), SearchError> {
+        self.remove(remote_number(number))
+    }
+
+    fn header(
+        &mut self,
+        sequence: u64,
+        chunk: &Chunk,
+        provenance: &Provenance,
+    ) -> Result<(), SearchError> {
+        self.add_hidden(chunk, true)?;
+        let document = self.fields.header_document(sequence, chunk, provenance, &mut self.cells);
+        self.writer()?.add_document(document)?;
+        Ok(())
+    }
+
+    fn header_gone(&mut self, sequence: u64) -> Result<(), SearchError> {
+        self.remove(header_number(sequence))
+    }
+
+    fn offer(
+        &mut self,
+        number: u32,
+        offer: &Offer,
+        provenance: &Provenance,
+    ) -> Result<(), SearchError> {
+        self.remove(remote_number(number))?;
+        let document = self.fields.offer_document(number, offer, provenance, &mut self.analyzer);
+        self.writer()?.add_document(document)?;
+        Ok(())
+    }
+}
+
+/// A query for chunks of this database by their ids.
 fn those_of(ids: HashSet<ChunkId>) -> Box<dyn Query> {
     let ids = std::sync::Arc::new(ids);
     let predicate = FunctionPredicate::from(move |reader: &SegmentReader| {
@@ -277,6 +403,7 @@ fn those_of(ids: HashSet<ChunkId>) -> Box<dyn Query> {
         let revisions = columns.u64(column::REVISION)?;
         let last = columns.i64(column::LAST)?;
         let first = columns.i64(column::FIRST)?;
+        let subject = columns.u64(column::SUBJECT)?;
         let ids = std::sync::Arc::clone(&ids);
         Ok(move |doc: u32| {
             let values = (metric.first(doc), window.first(doc), revisions.first(doc));
@@ -284,7 +411,10 @@ fn those_of(ids: HashSet<ChunkId>) -> Box<dyn Query> {
             let (generation, part) = ((found >> 32) as u32, found as u32);
             debug_assert_eq!(revision(generation, part), found);
             let is_chunk = first.first(doc) <= last.first(doc);
-            is_chunk && ids.contains(&ChunkId { metric: metric as u32, window, generation, part })
+            let is_own = subject.first(doc).is_some_and(|number| !is_remote(number));
+            is_chunk
+                && is_own
+                && ids.contains(&ChunkId { metric: metric as u32, window, generation, part })
         })
     });
     Box::new(DocPredicateQuery::from(predicate))

@@ -6,6 +6,7 @@
 use super::error::SearchError;
 use super::expression::Expression;
 use super::position::Position;
+use super::remote::fuzzing as remote;
 use super::words::Analyzer;
 
 /// The text of a query: an expression, or an error with a place in it.
@@ -44,6 +45,21 @@ pub fn position(data: &[u8]) {
     }
 }
 
+/// The operations of a batch of what others told.
+pub fn remote_operations(data: &[u8]) {
+    remote::operations(data);
+}
+
+/// A whole log of what others told.
+pub fn remote_log(data: &[u8]) {
+    remote::log(data);
+}
+
+/// What others send.
+pub fn remote_told(data: &[u8]) {
+    remote::told(data);
+}
+
 /// Real texts to begin with.
 #[must_use]
 pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
@@ -59,5 +75,6 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let text = Position { source: vec![1, 255], batch: 3, ..Position::default() }.to_text();
     let body = text.rsplit_once("crc ").map_or("", |(body, _)| body);
     seeds.push(("search_position", body.as_bytes().to_vec()));
+    seeds.extend(remote::seeds());
     seeds
 }

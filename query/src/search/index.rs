@@ -25,7 +25,7 @@ use super::schema::Fields;
 /// How often a reader starts anew while a writer replaces files under it.
 const ATTEMPTS: usize = 4;
 
-/// An index of the documents of one source.
+/// An index of what a database has, and of what others told.
 pub struct SearchIndex {
     pub(super) folder: PathBuf,
     pub(super) fields: Fields,
@@ -170,8 +170,7 @@ impl Loaded {
     /// Whether there are as many documents as the position says.
     pub(super) fn check_counts(&self, fields: &Fields) -> Result<(), Damage> {
         let searcher = self.reader.searcher();
-        let (found, expected) =
-            (searcher.num_docs(), self.position.chunks() + self.position.subjects);
+        let (found, expected) = (searcher.num_docs(), self.position.documents());
         if found != expected {
             return Err(format!("it has {found} documents instead of {expected}"));
         }

@@ -11,7 +11,7 @@ use super::complement::Complement;
 use super::error::SearchError;
 use super::expression::Expression;
 use super::request::{Facet, Request};
-use super::schema::{Fields, label_term, mark};
+use super::schema::{Fields, label_term};
 use super::words::{Analyzer, Piece};
 
 /// How much more a word counts as it is written than by its stem alone.
@@ -34,16 +34,14 @@ fn facet_key(key: &str) -> &str {
 }
 
 impl Matcher<'_> {
-    /// The subjects that an expression and the labels of a request fit; with `hidden` also what
-    /// stands for the hidden ones.
+    /// The subjects with one of some marks that an expression and the labels of a request fit.
     pub(super) fn query(
         &mut self,
         expression: &Expression,
         request: &Request,
-        hidden: bool,
+        marks: &[&str],
     ) -> Result<Box<dyn Query>, SearchError> {
-        let marks = [Some(mark::SUBJECT), hidden.then_some(mark::HIDDEN)];
-        let marked = marks.into_iter().flatten().map(|mark| {
+        let marked = marks.iter().map(|mark| {
             let term = Term::from_field_text(self.fields.mark, mark);
             (Occur::Should, self.term(term))
         });

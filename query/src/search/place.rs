@@ -17,8 +17,9 @@ use super::chunks::{Chunks, Passed, Visitor};
 use super::document::{Axis, GeoBox};
 use super::error::SearchError;
 use super::facets::Values;
+use super::remote::Trust;
 use super::request::Facet;
-use super::schema::{Fields, column, mark};
+use super::schema::{Fields, column, is_remote, mark};
 use super::subjects::{SubjectHit, Subjects};
 
 /// Spans of time, rising and apart.
@@ -65,7 +66,8 @@ impl Places {
             let (low, high, spans) = (None, None, HashMap::new());
             let mut reach = Reach { axis, geo, range, devices, low, high, spans };
             let degrees = cells::terms_of_box(axis, geo);
-            let chunks = Chunks { fields, searcher, subjects: Some(&subjects), range, degrees };
+            let (subjects, trust) = (Some(&subjects), Trust::Told);
+            let chunks = Chunks { fields, searcher, subjects, range, trust, degrees };
             chunks.visit(&mut reach)?;
             Ok::<_, SearchError>(reach.spans)
         };
@@ -82,13 +84,18 @@ impl Places {
             let column = |name| columns.column_opt::<f64>(name);
             fixed.push((column(column::LATITUDE)?, column(column::LONGITUDE)?));
         }
-        devices.learn(subjects.hits.iter().map(|hit| hit.address))?;
+        let own = subjects.hits.iter().filter(|hit| !is_remote(hit.number));
+        devices.learn(own.map(|hit| hit.address))?;
         let place = |hit: &SubjectHit| {
             let (latitude, longitude) = &fixed[hit.address.segment_ord as usize];
             let of = |column: &Option<Column<f64>>| column.as_ref()?.first(hit.address.doc_id);
             let point = of(latitude).zip(of(longitude));
             if point.is_some_and(|point| geo.holds(point)) {
                 return Ok(Place::Inside);
+            }
+            // Where the device of this name of somebody else was, nobody says.
+            if is_remote(hit.number) {
+                return Ok(Place::Device(u32::MAX));
             }
             // What hides its device is nowhere.
             Ok(Place::Device(devices.of(hit.address)?.unwrap_or(u32::MAX)))

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::document::{GeoBox, Subject};
+use super::remote::{Offer, Provenance, Trust};
 
 /// What is listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +15,20 @@ pub enum Target {
     Device,
     /// Sealed chunks.
     Chunk,
+    /// Offers of others.
+    Offer,
+}
+
+/// Of whose data something is searched. Offers are always of others.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Of this database and of others.
+    #[default]
+    Any,
+    /// What this database has.
+    Local,
+    /// What others have.
+    Remote,
 }
 
 /// The order of what is found. Equals are ordered by metric and window.
@@ -49,13 +64,17 @@ pub enum Facet {
     Owner,
     /// The tag or metadata `region`.
     Region,
-    /// The tag or metadata `price`.
+    /// The tag or metadata `price`; of an offer what the first hour costs.
     Price,
+    /// The tag or metadata `coin`; of an offer the coin of its price.
+    Coin,
+    /// The public key of who made it, where that is somebody else.
+    Producer,
 }
 
 impl Facet {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Class,
         Self::Metric,
         Self::Unit,
@@ -65,6 +84,8 @@ impl Facet {
         Self::Owner,
         Self::Region,
         Self::Price,
+        Self::Coin,
+        Self::Producer,
     ];
 
     /// The name, as queries write it.
@@ -80,6 +101,8 @@ impl Facet {
             Self::Owner => "owner",
             Self::Region => "region",
             Self::Price => "price",
+            Self::Coin => "coin",
+            Self::Producer => "producer",
         }
     }
 
@@ -103,7 +126,31 @@ impl Facet {
             Self::Owner => label("owner"),
             Self::Region => label("region"),
             Self::Price => label("price"),
+            Self::Coin => label("coin"),
+            Self::Producer => Some(&subject.producer).filter(|key| !key.is_empty()).cloned(),
         }
+    }
+
+    /// The values of an offer.
+    #[must_use]
+    pub fn of_offer(self, offer: &Offer) -> Vec<String> {
+        let listing = &offer.listing;
+        match self {
+            Self::Class => listing.tags.get("class").cloned().into_iter().collect(),
+            Self::Metric => offer.metrics.clone(),
+            Self::Device => listing.devices.iter().chain([&offer.device]).cloned().collect(),
+            Self::Level => vec![offer.level.number().to_string()],
+            Self::Owner => vec![offer.owner.clone()],
+            Self::Region => vec![listing.region.clone()],
+            Self::Price => vec![offer.price.least().to_string()],
+            Self::Coin => vec![offer.price.coin.clone()],
+            Self::Unit | Self::Type | Self::Producer => Vec::new(),
+        }
+    }
+
+    /// Whether the value of a metric is that of the tag or metadata of this name.
+    pub(super) const fn is_label(self) -> bool {
+        matches!(self, Self::Class | Self::Owner | Self::Region | Self::Price | Self::Coin)
     }
 }
 
@@ -117,6 +164,10 @@ pub struct Request {
     pub labels: Vec<(String, String)>,
     /// What is listed.
     pub target: Target,
+    /// Of whose data.
+    pub origin: Origin,
+    /// Of others only what is so sure; of chunks each, of metrics and devices some chunk.
+    pub trust: Trust,
     /// The first time: nanoseconds since the epoch. With a range of time only what has sealed
     /// records in it is found.
     pub from_ns: i64,
@@ -143,6 +194,8 @@ impl Default for Request {
             text: String::new(),
             labels: Vec::new(),
             target: Target::default(),
+            origin: Origin::default(),
+            trust: Trust::default(),
             from_ns: i64::MIN,
             to_ns: i64::MAX,
             place: None,
@@ -182,7 +235,7 @@ pub struct FacetCounts {
     pub values: Vec<(String, u64)>,
 }
 
-/// A metric, device or chunk that was found.
+/// A metric, device, chunk or offer that was found.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hit {
     /// The device; empty where hidden.
@@ -201,14 +254,25 @@ pub struct Hit {
     pub records: u64,
     /// The length of their bodies: bytes.
     pub size_bytes: u64,
-    /// Their first and last time, nanoseconds since the epoch; `None` where nothing is sealed.
+    /// Their first and last time, nanoseconds since the epoch; of an offer those of its scope. `None`
+    /// where nothing is sealed.
     pub span_ns: Option<(i64, i64)>,
-    /// What it costs; of a device the least of its metrics that fit. `None` where that is unknown.
+    /// What it costs; of a device the least of its metrics that fit, of an offer what an hour costs.
+    /// `None` where that is unknown.
     pub price: Option<u128>,
     /// How well it fits the text; 0 where other orders are asked for.
     pub score: f32,
+    /// Whether it is of others.
+    pub is_remote: bool,
+    /// The public key of who made it, in hexadecimal digits; empty where it is this database, and where
+    /// hidden.
+    pub producer: String,
+    /// Of a chunk of others and of an offer: where it comes from, and how sure it is.
+    pub provenance: Option<Provenance>,
     /// Which chunk.
     pub chunk: Option<ChunkHit>,
+    /// Which offer.
+    pub offer: Option<Offer>,
 }
 
 /// Which chunk was found.

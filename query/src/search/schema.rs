@@ -8,11 +8,17 @@ use tantivy::schema::{
 
 use super::cells;
 use super::document::{Axis, Chunk, Subject};
+use super::remote::{Offer, Provenance, put_offer, put_provenance};
 use super::request::Facet;
 use super::words::{Analyzer, Word, tokens};
 
-/// Subjects are numbered from here on; before are those that stand for hidden ones.
-pub(super) const FIRST_SUBJECT: u64 = 64;
+/// Subjects are numbered from here on; before are those that stand for hidden ones. Those of this
+/// database have even numbers, those of others odd ones.
+pub(super) const FIRST_SUBJECT: u64 = 128;
+/// What stands for hidden subjects of others has this bit.
+const HIDDEN_REMOTE: u64 = 64;
+/// Headers of others have numbers from here on, so that they can be taken out one by one.
+const FIRST_HEADER: u64 = 1 << 63;
 /// Where a subject costs nothing that is known.
 pub(super) const NO_PRICE: u128 = u128::MAX;
 
@@ -33,14 +39,25 @@ pub(super) mod column {
     pub(in crate::search) const PRINT: &str = "print";
     pub(in crate::search) const LATITUDE: &str = "latitude";
     pub(in crate::search) const LONGITUDE: &str = "longitude";
+    pub(in crate::search) const TRUST: &str = "trust";
+    /// The first and the last time of an offer.
+    pub(in crate::search) const OFFER: [&str; 2] = ["offer_first", "offer_last"];
 }
 
 /// The terms of the field `mark`.
 pub(super) mod mark {
-    /// A subject.
+    /// A metric of this database.
     pub(in crate::search) const SUBJECT: &str = "subject";
-    /// What stands for hidden subjects.
+    /// A metric of others.
+    pub(in crate::search) const REMOTE: &str = "remote";
+    /// An offer.
+    pub(in crate::search) const OFFER: &str = "offer";
+    /// What stands for hidden subjects of this database.
     pub(in crate::search) const HIDDEN: &str = "hidden";
+    /// What stands for hidden subjects of others.
+    pub(in crate::search) const HIDDEN_REMOTE: &str = "hidden remote";
+    /// All that others told: metrics, offers and headers.
+    pub(in crate::search) const TOLD: &str = "told";
     /// A subject whose values are latitudes of its device.
     pub(in crate::search) const LATITUDE: &str = "latitude";
     /// A subject whose values are longitudes of its device.
@@ -59,7 +76,7 @@ pub(super) struct Fields {
     pub(super) label: Field,
     /// What only the program says of a document; see [`mark`].
     pub(super) mark: Field,
-    /// A subject's own number; only subjects have it.
+    /// The own number of a subject, and of a header of others; other chunks have none.
     pub(super) number: Field,
     /// Cells of time; only chunks have them.
     pub(super) cell: Field,
@@ -84,6 +101,12 @@ pub(super) struct Fields {
     print: Field,
     latitude: Field,
     longitude: Field,
+    trust: Field,
+    offer_span: [Field; 2],
+    /// Where a header or an offer of others comes from.
+    pub(super) provenance: Field,
+    /// A whole offer.
+    pub(super) offer: Field,
 }
 
 impl Fields {
@@ -125,6 +148,10 @@ impl Fields {
             print: schema.add_u64_field(column::PRINT, fast()),
             latitude: schema.add_f64_field(column::LATITUDE, fast()),
             longitude: schema.add_f64_field(column::LONGITUDE, fast()),
+            trust: schema.add_u64_field(column::TRUST, fast()),
+            offer_span: column::OFFER.map(|end| schema.add_i64_field(end, fast())),
+            provenance: schema.add_bytes_field("provenance", BytesOptions::default().set_stored()),
+            offer: schema.add_bytes_field("offer", BytesOptions::default().set_stored()),
             schema: schema.build(),
         }
     }
@@ -133,37 +160,58 @@ impl Fields {
         self.facets[facet as usize]
     }
 
-    /// A subject as it is indexed. `print` tells it from other versions of itself.
+    /// A metric of this database as it is indexed. `print` tells it from other versions of itself.
     pub(super) fn subject_document(
         &self,
         subject: &Subject,
         print: u64,
         analyzer: &mut Analyzer,
     ) -> TantivyDocument {
-        let mut document = self.empty(FIRST_SUBJECT + u64::from(subject.number));
-        document.add_u64(self.number, FIRST_SUBJECT + u64::from(subject.number));
+        let mut document = self.metric_document(subject, local_number(subject.number), analyzer);
         document.add_u64(self.print, print);
-        self.add_words(&mut document, subject, analyzer);
         document.add_text(self.mark, mark::SUBJECT);
+        document
+    }
+
+    /// A metric of others as it is indexed.
+    pub(super) fn remote_document(
+        &self,
+        subject: &Subject,
+        analyzer: &mut Analyzer,
+    ) -> TantivyDocument {
+        let mut document = self.metric_document(subject, remote_number(subject.number), analyzer);
+        document.add_text(self.mark, mark::REMOTE);
+        document.add_text(self.mark, mark::TOLD);
+        document
+    }
+
+    fn metric_document(
+        &self,
+        subject: &Subject,
+        number: u64,
+        analyzer: &mut Analyzer,
+    ) -> TantivyDocument {
+        let mut document = self.empty(number);
+        document.add_u64(self.number, number);
+        let pairs = subject.tags.iter().chain(&subject.metadata);
+        let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
+        let texts = [subject.metric.as_str(), &subject.device, &subject.unit];
+        self.add_words(&mut document, texts.into_iter().chain(pairs), analyzer);
         match subject.axis {
             Some(Axis::Latitude) => document.add_text(self.mark, mark::LATITUDE),
             Some(Axis::Longitude) => document.add_text(self.mark, mark::LONGITUDE),
             None => {}
         }
-        let mut label = |key: &str, value: &str| {
-            let term = label_term(&analyzer.label(key), &analyzer.label(value));
-            document.add_text(self.label, term);
-        };
         let other = subject.metadata.iter().filter(|(key, _)| !subject.tags.contains_key(*key));
         for (key, value) in other.chain(&subject.tags) {
-            label(key, value);
+            self.add_label(&mut document, key, value, analyzer);
         }
         let values = Facet::ALL.map(|facet| (facet, facet.of(subject)));
         for (facet, value) in &values {
             if let Some(value) = value
-                && !matches!(facet, Facet::Class | Facet::Owner | Facet::Region | Facet::Price)
+                && !facet.is_label()
             {
-                label(facet.name(), value);
+                self.add_label(&mut document, facet.name(), value, analyzer);
             }
         }
         for (facet, value) in values {
@@ -184,14 +232,101 @@ impl Fields {
         document
     }
 
+    /// An offer as it is indexed.
+    pub(super) fn offer_document(
+        &self,
+        number: u32,
+        offer: &Offer,
+        provenance: &Provenance,
+        analyzer: &mut Analyzer,
+    ) -> TantivyDocument {
+        let number = remote_number(number);
+        let mut document = self.empty(number);
+        document.add_u64(self.number, number);
+        let listing = &offer.listing;
+        let pairs = listing.tags.iter().flat_map(|(key, value)| [key.as_str(), value]);
+        let names = offer.metrics.iter().chain(&listing.devices).map(String::as_str);
+        let texts = [listing.description.as_str(), &listing.region, &offer.owner, &offer.device];
+        self.add_words(&mut document, names.chain(texts).chain(pairs), analyzer);
+        // A tag that is named as a facet must not tell of another owner or price than there is.
+        for (key, value) in &listing.tags {
+            if Facet::from_name(&key.to_lowercase()).is_none() {
+                self.add_label(&mut document, key, value, analyzer);
+            }
+        }
+        for facet in Facet::ALL {
+            let mut values = facet.of_offer(offer);
+            values.retain(|value| !value.is_empty());
+            values.sort_unstable();
+            values.dedup();
+            for value in values {
+                self.add_label(&mut document, facet.name(), &value, analyzer);
+                document.add_text(self.facet(facet), value);
+            }
+        }
+        self.add_price(&mut document, offer.price.least().min(NO_PRICE - 1));
+        let (first_ns, last_ns) = offer.span_ns();
+        document.add_i64(self.offer_span[0], first_ns);
+        document.add_i64(self.offer_span[1], last_ns);
+        let mut bytes = Vec::new();
+        put_offer(&mut bytes, offer);
+        document.add_bytes(self.offer, &bytes);
+        document.add_text(self.mark, mark::OFFER);
+        self.add_provenance(&mut document, provenance);
+        document
+    }
+
+    /// A header of others as it is indexed.
+    pub(super) fn header_document(
+        &self,
+        sequence: u64,
+        chunk: &Chunk,
+        provenance: &Provenance,
+        cells: &mut Vec<u64>,
+    ) -> TantivyDocument {
+        let subject = match chunk.subject {
+            Some(number) => remote_number(number),
+            None => hidden_number(chunk.level, chunk.kind, true),
+        };
+        let mut document = self.chunk_of(subject, chunk, cells);
+        document.add_u64(self.number, header_number(sequence));
+        self.add_provenance(&mut document, provenance);
+        document
+    }
+
+    fn add_provenance(&self, document: &mut TantivyDocument, provenance: &Provenance) {
+        let mut bytes = Vec::new();
+        put_provenance(&mut bytes, provenance);
+        document.add_bytes(self.provenance, &bytes);
+        document.add_u64(self.trust, provenance.trust as u64);
+        document.add_text(self.mark, mark::TOLD);
+    }
+
+    fn add_label(
+        &self,
+        document: &mut TantivyDocument,
+        key: &str,
+        value: &str,
+        analyzer: &mut Analyzer,
+    ) {
+        let term = label_term(&analyzer.label(key), &analyzer.label(value));
+        document.add_text(self.label, term);
+    }
+
     /// What stands for all hidden subjects of a level and kind.
-    pub(super) fn hidden_document(&self, level: Level, kind: Kind) -> TantivyDocument {
-        let number = hidden_number(level, kind);
+    pub(super) fn hidden_document(
+        &self,
+        level: Level,
+        kind: Kind,
+        is_remote: bool,
+    ) -> TantivyDocument {
+        let number = hidden_number(level, kind, is_remote);
         let mut document = self.empty(number);
         document.add_u64(self.number, number);
         self.add_price(&mut document, NO_PRICE);
         let (level, kind) = (level.number().to_string(), kind.name());
-        document.add_text(self.mark, mark::HIDDEN);
+        let mark = if is_remote { mark::HIDDEN_REMOTE } else { mark::HIDDEN };
+        document.add_text(self.mark, mark);
         document.add_text(self.label, label_term(Facet::Level.name(), &level));
         document.add_text(self.label, label_term(Facet::Type.name(), kind));
         document.add_text(self.facet(Facet::Level), level);
@@ -199,12 +334,16 @@ impl Fields {
         document
     }
 
-    /// A chunk as it is indexed.
+    /// A chunk of this database as it is indexed.
     pub(super) fn chunk_document(&self, chunk: &Chunk, cells: &mut Vec<u64>) -> TantivyDocument {
         let subject = match chunk.subject {
-            Some(number) => FIRST_SUBJECT + u64::from(number),
-            None => hidden_number(chunk.level, chunk.kind),
+            Some(number) => local_number(number),
+            None => hidden_number(chunk.level, chunk.kind, false),
         };
+        self.chunk_of(subject, chunk, cells)
+    }
+
+    fn chunk_of(&self, subject: u64, chunk: &Chunk, cells: &mut Vec<u64>) -> TantivyDocument {
         let mut document = TantivyDocument::with_capacity(320);
         document.add_u64(self.subject, subject);
         document.add_u64(self.metric, u64::from(chunk.id.metric));
@@ -245,18 +384,14 @@ impl Fields {
         document.add_u64(self.price[1], price as u64);
     }
 
-    fn add_words(
+    fn add_words<'a>(
         &self,
         document: &mut TantivyDocument,
-        subject: &Subject,
+        texts: impl Iterator<Item = &'a str>,
         analyzer: &mut Analyzer,
     ) {
-        let mut words = Vec::new();
-        let pairs = subject.tags.iter().chain(&subject.metadata);
-        let pairs = pairs.flat_map(|(key, value)| [key.as_str(), value]);
-        let texts = [subject.metric.as_str(), &subject.device, &subject.unit];
-        let mut position = 0;
-        for text in texts.into_iter().chain(pairs) {
+        let (mut words, mut position) = (Vec::new(), 0);
+        for text in texts {
             // Phrases do not reach from one text into the next.
             position = analyzer.words(text, position, &mut words) + 8;
         }
@@ -275,8 +410,29 @@ pub(super) fn label_term(key: &str, value: &str) -> String {
 }
 
 /// The number of what stands for hidden subjects of a level and kind.
-pub(super) const fn hidden_number(level: Level, kind: Kind) -> u64 {
-    (level.number() as u64 & 3) << 4 | (kind as u64 & 15)
+pub(super) const fn hidden_number(level: Level, kind: Kind, is_remote: bool) -> u64 {
+    let remote = if is_remote { HIDDEN_REMOTE } else { 0 };
+    remote | (level.number() as u64 & 3) << 4 | (kind as u64 & 15)
+}
+
+/// The number in the index of a metric of this database.
+pub(super) const fn local_number(number: u32) -> u64 {
+    FIRST_SUBJECT + 2 * number as u64
+}
+
+/// The number in the index of a metric or an offer of others.
+pub(super) const fn remote_number(number: u32) -> u64 {
+    FIRST_SUBJECT + 2 * number as u64 + 1
+}
+
+/// Whether a number in the index is of others.
+pub(super) const fn is_remote(number: u64) -> bool {
+    number & (if number < FIRST_SUBJECT { HIDDEN_REMOTE } else { 1 }) != 0
+}
+
+/// The number of a header of others.
+pub(super) const fn header_number(sequence: u64) -> u64 {
+    FIRST_HEADER | sequence
 }
 
 /// Generation and part of a chunk in one number, in their order.

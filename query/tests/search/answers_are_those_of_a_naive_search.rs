@@ -52,6 +52,7 @@ fn subject() -> impl Strategy<Value = Subject> {
             level,
             place: place.filter(|_| axis.is_none()),
             axis,
+            producer: String::new(),
         }
     })
 }
@@ -136,7 +137,8 @@ fn conditions() -> impl Strategy<Value = Conditions> {
     let size = prop_oneof![0.0..90.0_f64, 0.0..3.0_f64, Just(0.0)];
     let south = prop_oneof![-90.0..60.0_f64, Just(90.0), Just(-90.0)];
     let west = prop_oneof![-180.0..180.0_f64, Just(179.75), Just(-180.0), Just(180.0)];
-    let geo = (south, size.clone(), west, prop_oneof![size, 0.0..359.0_f64]);
+    let height = prop_oneof![size.clone(), 100.0..180.0_f64];
+    let geo = (south, height, west, prop_oneof![size, 0.0..359.0_f64]);
     let geo = geo.prop_map(|(south, height, west, width)| {
         let east = if west + width > 180.0 { west + width - 360.0 } else { west + width };
         GeoBox::new(south, west, (south + height).min(90.0), east).unwrap()
@@ -160,6 +162,7 @@ fn name_of(target: Target, hit: &Hit) -> Name {
         Target::Device => Name::Device(hit.device.clone()),
         Target::Metric => Name::Metric(hit.device.clone(), hit.metric.clone(), hit.tags.clone()),
         Target::Chunk => Name::Chunk(hit.chunk.clone().unwrap().cid),
+        Target::Offer => panic!("offers are compared elsewhere"),
     }
 }
 

@@ -17,6 +17,7 @@ fn index() -> (tempfile::TempDir, SearchIndex) {
         level: chronolith_engine::Level::Bulk,
         place: None,
         axis: None,
+        producer: String::new(),
     };
     let chunks = (0..10).map(|window| chunk(&subject, window, (window, window))).collect();
     let folder = tempfile::tempdir().unwrap();

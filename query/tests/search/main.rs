@@ -11,4 +11,8 @@ mod catalogues_are_followed;
 mod damage_is_rebuilt;
 mod hidden_metrics_stay_hidden;
 mod hostile_queries_do_nothing;
+mod hostile_tellings_are_refused;
 mod oracle;
+mod power_cuts_lose_nothing_that_was_taken;
+mod told;
+mod what_others_told_is_kept;

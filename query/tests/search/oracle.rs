@@ -239,6 +239,7 @@ impl Documents {
                 let cid = |chunk: &Chunk| Name::Chunk(chunk.cid.to_string());
                 self.chunks(conditions).into_iter().map(cid).collect()
             }
+            Target::Offer => panic!("offers are compared elsewhere"),
             Target::Device => metrics().map(|s| Name::Device(s.device.clone())).collect(),
             Target::Metric => metrics()
                 .map(|s| {
@@ -263,6 +264,7 @@ fn hidden(level: Level, kind: Kind) -> Subject {
         level,
         place: None,
         axis: None,
+        producer: String::new(),
     }
 }
 

@@ -5,8 +5,11 @@ use tantivy::schema::{IndexRecordOption, Value};
 use tantivy::{DocAddress, TantivyDocument, Term};
 
 use super::Search;
+use crate::bytes::Bytes;
 use crate::search::error::SearchError;
+use crate::search::remote::{Provenance, read_provenance};
 use crate::search::request::{Facet, Hit};
+use crate::search::schema::{Fields, column, is_remote};
 use crate::search::subjects::{SubjectHit, Subjects};
 
 impl Search<'_> {
@@ -35,7 +38,22 @@ impl Search<'_> {
             unit: text(Facet::Unit),
             tags: tags.filter_map(|value| value.as_str().and_then(pair)).collect(),
             metrics: 1,
+            producer: text(Facet::Producer),
+            is_remote: self.is_remote(address)?,
             ..Hit::default()
         })
     }
+
+    /// Whether a subject is of others.
+    fn is_remote(&self, address: DocAddress) -> Result<bool, SearchError> {
+        let reader = self.searcher.segment_reader(address.segment_ord);
+        let number = reader.fast_fields().u64(column::SUBJECT)?.first(address.doc_id);
+        Ok(number.is_some_and(is_remote))
+    }
+}
+
+/// Where a document comes from; `None` where it is of this database.
+pub(super) fn provenance(fields: &Fields, document: &TantivyDocument) -> Option<Provenance> {
+    let bytes = document.get_first(fields.provenance)?.as_bytes()?;
+    read_provenance(&mut Bytes::new(bytes)).ok()
 }

@@ -11,7 +11,7 @@ use crate::search::error::SearchError;
 use crate::search::facets::{Values, counts, ranked};
 use crate::search::place::Places;
 use crate::search::request::{Answer, Facet, Hit, Sort};
-use crate::search::schema::{NO_PRICE, column};
+use crate::search::schema::{NO_PRICE, column, is_remote};
 use crate::search::subjects::Subjects;
 
 /// What the chunks of a subject that fit hold together.
@@ -64,6 +64,9 @@ impl Visitor for Sums<'_> {
     }
 }
 
+/// A device: whether it is of others, the number of its name, and that of who made its data.
+type Device = (bool, Option<u32>, Option<u32>);
+
 /// Subjects that fit with what they hold.
 struct Found {
     subjects: Subjects,
@@ -82,7 +85,7 @@ impl Found {
 impl Search<'_> {
     fn found(&self) -> Result<Found, SearchError> {
         let request = self.request;
-        let subjects = self.subjects(false)?;
+        let subjects = self.subjects()?;
         let places = match request.place {
             Some(geo) => {
                 Some(Places::find(self.fields, &self.searcher, &subjects, geo, self.range())?)
@@ -91,16 +94,16 @@ impl Search<'_> {
         };
         let is_by_time = matches!(request.sort, Sort::Time | Sort::Freshness);
         let mut found = Found { slots: Vec::new(), sums: None, subjects };
-        if !self.is_always() || places.is_some() || is_by_time {
+        if !self.needs_no_chunks() || places.is_some() || is_by_time {
             found.sums = Some(self.sums(&found.subjects, places.as_ref())?);
         }
         let fits = |slot: &usize| {
-            if self.is_always() && places.is_none() {
+            if self.needs_no_chunks() && places.is_none() {
                 return true;
             }
             let stands_inside =
                 || places.as_ref().is_some_and(|places| places.is_fixed_inside(*slot));
-            found.sealed(*slot).chunks > 0 || (self.is_always() && stands_inside())
+            found.sealed(*slot).chunks > 0 || (self.needs_no_chunks() && stands_inside())
         };
         found.slots = (0..found.subjects.hits.len()).filter(fits).collect();
         Ok(found)
@@ -114,7 +117,8 @@ impl Search<'_> {
         let sums = vec![Sealed::default(); subjects.hits.len()];
         let mut sums = Sums { places, sums, records: None, size: None };
         let (fields, searcher, range) = (self.fields, &self.searcher, self.range());
-        let chunks = Chunks { fields, searcher, subjects: Some(subjects), range, degrees: None };
+        let (subjects, trust) = (Some(subjects), self.request.trust);
+        let chunks = Chunks { fields, searcher, subjects, range, trust, degrees: None };
         chunks.visit(&mut sums)?;
         Ok(sums.sums)
     }
@@ -157,13 +161,20 @@ impl Search<'_> {
         }
         let mut values = Values::new(&self.searcher, Facet::Device);
         values.learn(found.slots.iter().map(|slot| found.subjects.hits[*slot].address))?;
-        let mut devices: HashMap<Option<u32>, Vec<usize>> = HashMap::new();
+        // Devices of one name are others where somebody else made their data.
+        let mut producers = Values::new(&self.searcher, Facet::Producer);
+        let mut devices: HashMap<Device, Vec<usize>> = HashMap::new();
         for slot in &found.slots {
-            let device = values.of(found.subjects.hits[*slot].address)?;
+            let hit = &found.subjects.hits[*slot];
+            let producer = match is_remote(hit.number) {
+                true => producers.of(hit.address)?,
+                false => None,
+            };
+            let device = (is_remote(hit.number), values.of(hit.address)?, producer);
             devices.entry(device).or_default().push(*slot);
         }
-        let name = |device: Option<u32>| {
-            device.map(|number| values.names[number as usize].clone()).unwrap_or_default()
+        let name = |values: &Values<'_>, number: Option<u32>| {
+            number.map(|number| values.names[number as usize].clone()).unwrap_or_default()
         };
         let mut answer = Answer { total: devices.len() as u64, ..Answer::default() };
         for facet in &request.counts {
@@ -177,12 +188,23 @@ impl Search<'_> {
                 sealed.add(&found.sealed(*slot));
                 (score, price) = (score.max(hit.score), price.min(hit.price));
             }
-            let (device, metrics) = (name(*device), slots.len() as u64);
-            let hit = Hit { device, metrics, score, price: known(price), ..Hit::default() };
+            let (is_remote, device, producer) = *device;
+            let hit = Hit {
+                device: name(&values, device),
+                producer: name(&producers, producer),
+                is_remote,
+                metrics: slots.len() as u64,
+                score,
+                price: known(price),
+                ..Hit::default()
+            };
             let hit = with(hit, &sealed);
             hits.push((rank(request.sort, score, price, sealed.span_ns), hit));
         }
-        hits.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.device.cmp(&b.1.device)));
+        hits.sort_by(|(a_rank, a), (b_rank, b)| {
+            let place = |hit: &Hit| (hit.device.clone(), hit.is_remote, hit.producer.clone());
+            a_rank.cmp(b_rank).then_with(|| place(a).cmp(&place(b)))
+        });
         let page = hits.into_iter().skip(request.offset).take(request.limit);
         answer.hits = page.map(|(_, hit)| hit).collect();
         Ok(answer)
@@ -193,7 +215,7 @@ impl Search<'_> {
         &self,
         facet: Facet,
         found: &Found,
-        devices: &HashMap<Option<u32>, Vec<usize>>,
+        devices: &HashMap<Device, Vec<usize>>,
     ) -> Result<crate::search::request::FacetCounts, SearchError> {
         let mut values = Values::new(&self.searcher, facet);
         let mut counts: HashMap<u32, u64> = HashMap::new();

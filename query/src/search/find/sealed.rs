@@ -6,6 +6,7 @@ use tantivy::columnar::Column;
 use tantivy::schema::Value;
 use tantivy::{DocAddress, SegmentReader, TantivyDocument};
 
+use super::listing::provenance;
 use super::metrics::known;
 use super::{Rank, Search, rank};
 use crate::search::chunks::{Chunks, Passed, Visitor};
@@ -13,7 +14,7 @@ use crate::search::error::SearchError;
 use crate::search::facets::counts;
 use crate::search::place::Places;
 use crate::search::request::{Answer, ChunkHit, Hit, Sort};
-use crate::search::schema::{FIRST_SUBJECT, column};
+use crate::search::schema::{FIRST_SUBJECT, column, is_remote};
 use crate::search::subjects::{SubjectHit, Subjects};
 
 /// What orders chunks: their rank, then subject, window, generation and part.
@@ -89,7 +90,7 @@ impl Search<'_> {
             || request.sort == Sort::Price
             || request.place.is_some()
             || !request.counts.is_empty();
-        let subjects = if needs_subjects { Some(self.subjects(true)?) } else { None };
+        let subjects = if needs_subjects { Some(self.subjects()?) } else { None };
         let places = match (request.place, &subjects) {
             (Some(geo), Some(subjects)) => {
                 Some(Places::find(self.fields, &self.searcher, subjects, geo, self.range())?)
@@ -109,8 +110,8 @@ impl Search<'_> {
         };
         let range = self.range();
         let (fields, searcher) = (self.fields, &self.searcher);
-        let of = subjects.as_ref();
-        Chunks { fields, searcher, subjects: of, range, degrees: None }.visit(&mut best)?;
+        let (of, trust) = (subjects.as_ref(), request.trust);
+        Chunks { fields, searcher, subjects: of, range, trust, degrees: None }.visit(&mut best)?;
         let mut answer = Answer { total: best.total, ..Answer::default() };
         for facet in &request.counts {
             let hits = counted.iter().flat_map(|subjects| &subjects.hits);
@@ -154,6 +155,8 @@ impl Search<'_> {
         let cid = document.get_first(self.fields.cid).and_then(|value| value.as_bytes());
         let cid = cid.and_then(|bytes| cid::Cid::try_from(bytes).ok());
         let revision = number(column::REVISION)?;
+        hit.is_remote = is_remote(owner);
+        hit.provenance = provenance(self.fields, &document);
         hit.metrics = u64::from(!is_hidden);
         hit.chunks = 1;
         hit.records = number(column::RECORDS)?;
