@@ -19,6 +19,7 @@
 //! | `prove.rs` | proofs for light clients |
 //! | `anchor.rs` | seal batches of a database onto the chain |
 //! | `export.rs` | blocks with their certificates as a file |
+//! | `offers.rs` | offers of the ledger for search |
 //! | `bench/` | validators as processes of their own, under load |
 
 pub mod anchor;
@@ -28,6 +29,8 @@ mod directory;
 mod drive;
 mod error;
 pub mod export;
+#[cfg(feature = "search")]
+pub mod offers;
 pub mod prove;
 mod replay;
 

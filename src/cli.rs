@@ -26,6 +26,8 @@ mod promql;
 mod promqltest;
 #[cfg(feature = "sql")]
 mod query;
+#[cfg(feature = "search")]
+mod remote;
 mod retention;
 #[cfg(feature = "search")]
 mod search;
@@ -71,9 +73,13 @@ enum Command {
     /// Run tests in Prometheus' format for its query language
     #[cfg(feature = "promql")]
     Promqltest(promqltest::PromqltestCommand),
-    /// Find metrics, devices and chunks by text, labels, time and place
+    /// Find metrics, devices, chunks and offers by text, labels, time and place
     #[cfg(feature = "search")]
     Search(search::SearchCommand),
+    /// Headers of others' chunks and offers, kept for search
+    #[cfg(feature = "search")]
+    #[command(subcommand)]
+    Remote(remote::RemoteCommand),
     /// Draw metrics or the answer of a query as a line chart: in the terminal, as SVG or PNG
     #[cfg(feature = "plot")]
     Plot(plot::PlotCommand),
@@ -144,6 +150,8 @@ impl Command {
             Self::Promqltest(command) => command.run(),
             #[cfg(feature = "search")]
             Self::Search(command) => command.run(),
+            #[cfg(feature = "search")]
+            Self::Remote(command) => command.run(),
             #[cfg(feature = "plot")]
             Self::Plot(command) => command.run(),
             #[cfg(feature = "continuous")]

@@ -25,7 +25,8 @@ use chronolith_merkle::{ProofError, leaf_hash};
 
 use super::{Chain, ChainError, Replay};
 
-const MAGIC: &[u8; 8] = b"CLPROOF\x01";
+/// What a proof begins with.
+pub const MAGIC: &[u8; 8] = b"CLPROOF\x01";
 /// A genesis that is larger stays out of proofs: the verifier has to have it.
 const GENESIS_MOST: usize = 64 << 10;
 /// The largest proof: bytes.

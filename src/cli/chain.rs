@@ -9,6 +9,7 @@ mod look;
 mod money;
 mod simulate;
 mod submit;
+mod trust;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,10 @@ use serde_json::Value;
 
 pub(super) use self::money::{amount, coins};
 pub(super) use self::submit::{print_settled, read_json, settled_json};
+#[cfg(feature = "search")]
+pub(super) use self::trust::TrustArgs;
+#[cfg(feature = "search")]
+pub(super) use self::verify::PROOF_MOST;
 use super::Outcome;
 use super::output::{print_json, say};
 use super::usage::Usage;

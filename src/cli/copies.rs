@@ -35,6 +35,13 @@ fn created(directory: &PathBuf) -> Result<Arc<dyn Disk>> {
     Ok(Arc::new(disk.with_context(|| format!("cannot create {}", directory.display()))?))
 }
 
+/// Copies what others told, which the engine knows nothing of.
+#[cfg(feature = "search")]
+fn copy_told(from: &Path, to: &Path) -> Result<()> {
+    super::remote::copy(from, to).context("what others told is not copied")?;
+    Ok(())
+}
+
 /// Refuses a target inside of the database that is copied.
 fn outside(target: &Path, source: &Path) -> Result<()> {
     let whole = std::path::absolute(target).context("cannot find the target")?;
@@ -53,6 +60,8 @@ impl BackupCommand {
         outside(&self.to, &self.database.db)?;
         let report = db.backup(&created(&self.to)?)?;
         db.close()?;
+        #[cfg(feature = "search")]
+        copy_told(&self.database.db, &self.to)?;
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {
@@ -89,6 +98,8 @@ impl RestoreCommand {
             false => None,
         };
         let report = restore(&backup, &created(&self.db)?, &Options::default())?;
+        #[cfg(feature = "search")]
+        copy_told(&self.from, &self.db)?;
         if self.json {
             print_json(&json!({"files": report.files, "bytes": report.bytes}))?;
         } else {

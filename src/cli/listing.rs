@@ -180,11 +180,22 @@ pub(super) struct ChunksCommand {
     range: RangeArgs,
     #[command(flatten)]
     listing: ListingArgs,
+
+    /// Also write the headers to this file, for others to import: JSON lines where it ends in .ndjson,
+    /// else CAR
+    #[cfg(feature = "search")]
+    #[arg(long, value_name = "FILE")]
+    headers: Option<std::path::PathBuf>,
 }
 
 impl ChunksCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let db = self.database.read()?;
+        #[cfg(feature = "search")]
+        let mut headers = match &self.headers {
+            Some(path) => Some(super::remote::HeaderFile::create(path)?),
+            None => None,
+        };
         let mut rows = self.listing.rows(&[
             "device",
             "metric",
@@ -204,6 +215,12 @@ impl ChunksCommand {
                 let Names { device, metric, tags, .. } = names(&db, id);
                 for chunk in db.chunks(id, from_ns..=to_ns)? {
                     let body = chunk.body;
+                    #[cfg(feature = "search")]
+                    if let Some(headers) = &mut headers
+                        && let Some(header) = db.chunk_header(chunk.key)?
+                    {
+                        headers.put(&chunk.cid, &header)?;
+                    }
                     let time =
                         |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
                     rows.push(&[
@@ -224,6 +241,10 @@ impl ChunksCommand {
             }
         }
         rows.finish()?;
+        #[cfg(feature = "search")]
+        if let Some(headers) = headers {
+            headers.finish()?;
+        }
         Ok(Outcome::Done)
     }
 }

@@ -1,5 +1,6 @@
 //! Printing: tables for people, CSV and JSON for programs.
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use anyhow::Result;
@@ -178,6 +179,13 @@ pub(crate) fn put_csv_cell(out: &mut impl Write, cell: &str) -> io::Result<()> {
     out.write_all(cell.as_bytes())
 }
 
+/// A text without the control characters that would steer a terminal: what is shown may come from
+/// somebody else. Ends of lines and tabs stay.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.contains(steers) { text.replace(steers, "\u{fffd}").into() } else { text.into() }
+}
+
 /// Prints rows as they come, or all at once where the format wants that.
 pub(crate) struct Rows {
     format: RowFormat,
@@ -215,7 +223,7 @@ impl Rows {
         self.printed += 1;
         match self.format {
             RowFormat::Table => {
-                self.table.add_row(cells.iter().map(Cell::text));
+                self.table.add_row(cells.iter().map(|cell| printable(cell.text())));
                 Ok(())
             }
             RowFormat::Csv => self.line(cells.iter().map(Cell::text)),

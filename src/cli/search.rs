@@ -4,9 +4,10 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use chronolith_engine::Db;
+use chronolith_query::search::remote::{Offer, Trust};
 use chronolith_query::search::{
-    Answer, CatalogueSource, Facet, Followed, GeoBox, Hit, Request, SearchError, SearchIndex, Sort,
-    Target,
+    Answer, CatalogueSource, Facet, Followed, GeoBox, Hit, Origin, Request, SearchError,
+    SearchIndex, Sort, Target,
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use super::usage::Usage;
 /// The folder of the index in a database.
 const FOLDER: &str = "search";
 
-/// Find metrics, devices and sealed chunks by text, labels, time and place.
+/// Find metrics, devices, sealed chunks and offers by text, labels, time and place.
 #[derive(Debug, Args)]
 pub(super) struct SearchCommand {
     #[command(flatten)]
@@ -33,6 +34,22 @@ pub(super) struct SearchCommand {
     /// What is listed
     #[arg(long, value_name = "KIND", default_value = "metric")]
     kind: Kind,
+
+    /// The same as --kind offer
+    #[arg(long, conflicts_with = "kind")]
+    offers: bool,
+
+    /// Only what this database has
+    #[arg(long, conflicts_with_all = ["remote", "offers"])]
+    local: bool,
+
+    /// Only what others have
+    #[arg(long)]
+    remote: bool,
+
+    /// Of others only what is on a ledger (anchored), or proved to be there
+    #[arg(long, value_name = "TRUST", default_value = "told", value_parser = trust)]
+    trust: Trust,
 
     /// Only devices of this class
     #[arg(long, value_name = "NAME")]
@@ -81,7 +98,8 @@ pub(super) struct SearchCommand {
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     offset: usize,
 
-    /// Also count by this: class, metric, unit, device, level, type, owner, region or price
+    /// Also count by this: class, metric, unit, device, level, type, owner, region, price, coin or
+    /// producer
     #[arg(long, value_name = "FACET", value_parser = facet)]
     counts: Vec<Facet>,
 
@@ -107,6 +125,8 @@ enum Kind {
     Device,
     /// Sealed chunks
     Chunk,
+    /// Offers of others
+    Offer,
 }
 
 /// The order of what is found.
@@ -125,6 +145,12 @@ enum Order {
 fn facet(name: &str) -> Result<Facet, String> {
     let known = || Facet::ALL.map(Facet::name).join(", ");
     Facet::from_name(name).ok_or_else(|| format!("{name:?} is none of {}", known()))
+}
+
+fn trust(name: &str) -> Result<Trust, String> {
+    let known = || Trust::ALL.map(Trust::name).join(", ");
+    let trust = Trust::ALL.into_iter().find(|trust| trust.name() == name);
+    trust.ok_or_else(|| format!("{name:?} is none of {}", known()))
 }
 
 /// Two corners as `LAT,LON,LAT,LON`.
@@ -146,9 +172,28 @@ fn corners(text: &str) -> Result<GeoBox> {
 /// search.
 pub(super) fn follow(directory: &Path, db: &Db) {
     let followed = SearchIndex::open(directory.join(FOLDER))
-        .and_then(|mut index| index.follow(&CatalogueSource::new(db)));
+        .and_then(|mut index| follow_all(&mut index, directory, &CatalogueSource::new(db)));
     if let Err(error) = followed {
         eprintln!("the search index was not brought up to date: {error}");
+    }
+}
+
+/// Follows a database and what others told beside it. Where that is damaged, this is said, and the
+/// database is followed alone.
+fn follow_all(
+    index: &mut SearchIndex,
+    directory: &Path,
+    source: &CatalogueSource<'_>,
+) -> Result<Followed, SearchError> {
+    let followed = super::remote::source(directory)
+        .map_err(SearchError::from)
+        .and_then(|remote| index.follow_both(source, &remote));
+    match followed {
+        Err(SearchError::Remote(error)) => {
+            eprintln!("what others told is not brought up to date: {error}");
+            index.follow(source)
+        }
+        other => other,
     }
 }
 
@@ -162,7 +207,7 @@ impl SearchCommand {
             index.forget();
         }
         let source = CatalogueSource::new(&db);
-        if index.follow(&source)? == Followed::Behind {
+        if follow_all(&mut index, &self.database.db, &source)? == Followed::Behind {
             eprintln!("the index is being changed: this is what was committed last");
         }
         for (file, problem) in source.take_damaged() {
@@ -184,6 +229,9 @@ impl SearchCommand {
         }
         if let Some(suggestion) = &answer.suggestion {
             eprintln!("did you mean: {suggestion}");
+        }
+        if self.sort == Order::Price && coins(&answer) > 1 {
+            eprintln!("prices of several coins are compared as numbers; narrow it with coin:NAME");
         }
         Ok(Outcome::Done)
     }
@@ -213,10 +261,17 @@ impl SearchCommand {
         Ok(Some(Request {
             text: self.query.join(" "),
             labels,
-            target: match self.kind {
+            origin: match (self.local, self.remote) {
+                (true, _) => Origin::Local,
+                (_, true) => Origin::Remote,
+                _ => Origin::Any,
+            },
+            trust: self.trust,
+            target: match self.kind() {
                 Kind::Metric => Target::Metric,
                 Kind::Device => Target::Device,
                 Kind::Chunk => Target::Chunk,
+                Kind::Offer => Target::Offer,
             },
             from_ns,
             to_ns,
@@ -237,12 +292,32 @@ impl SearchCommand {
         }))
     }
 
+    fn kind(&self) -> Kind {
+        if self.offers { Kind::Offer } else { self.kind }
+    }
+
     fn columns(&self) -> &'static [&'static str] {
-        match self.kind {
+        match self.kind() {
             Kind::Metric => {
-                &["device", "metric", "unit", "chunks", "records", "first", "last", "tags"]
+                &["device", "metric", "unit", "chunks", "records", "first", "last", "tags", "of"]
             }
-            Kind::Device => &["device", "metrics", "chunks", "records", "first", "last"],
+            Kind::Device => &["device", "metrics", "chunks", "records", "first", "last", "of"],
+            Kind::Offer => &[
+                "devices",
+                "metrics",
+                "from",
+                "until",
+                "fixed",
+                "per_hour",
+                "coin",
+                "level",
+                "region",
+                "description",
+                "owner",
+                "trust",
+                "told_by",
+                "id",
+            ],
             Kind::Chunk => &[
                 "device",
                 "metric",
@@ -255,11 +330,17 @@ impl SearchCommand {
                 "generation",
                 "part",
                 "cid",
+                "of",
+                "trust",
+                "told_by",
             ],
         }
     }
 
     fn cells(&self, hit: &Hit) -> Vec<Cell> {
+        if let Some(offer) = &hit.offer {
+            return offer_cells(offer, hit);
+        }
         let time = |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
         let device = Cell::from(hit.device.as_str());
         let first = time(hit.span_ns.map(|(first, _)| first));
@@ -267,9 +348,11 @@ impl SearchCommand {
         let tags: Vec<String> =
             hit.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let (metric, unit) = (hit.metric.as_str().into(), hit.unit.as_str().into());
-        match (self.kind, &hit.chunk) {
+        let of = of(hit);
+        match (self.kind(), &hit.chunk) {
             (Kind::Device, _) => {
-                vec![device, hit.metrics.into(), hit.chunks.into(), hit.records.into(), first, last]
+                let counts = [hit.metrics, hit.chunks, hit.records].map(Cell::from);
+                [device].into_iter().chain(counts).chain([first, last, of]).collect()
             }
             (Kind::Chunk, Some(chunk)) => vec![
                 if chunk.is_hidden { "(hidden)".into() } else { device },
@@ -283,6 +366,9 @@ impl SearchCommand {
                 u64::from(chunk.generation).into(),
                 u64::from(chunk.part).into(),
                 chunk.cid.as_str().into(),
+                of,
+                trust_of(hit),
+                told_by(hit),
             ],
             _ => vec![
                 device,
@@ -293,6 +379,7 @@ impl SearchCommand {
                 first,
                 last,
                 tags.join(",").into(),
+                of,
             ],
         }
     }
@@ -338,6 +425,55 @@ impl SearchCommand {
         }
         result
     }
+}
+
+/// Whose data something is: `local`, or the key of who made it.
+fn of(hit: &Hit) -> Cell {
+    match (hit.is_remote, hit.producer.is_empty()) {
+        (false, _) => "local".into(),
+        (true, true) => "(hidden)".into(),
+        (true, false) => hit.producer.as_str().into(),
+    }
+}
+
+/// How sure it is that the ledger knows of something; nothing for what is of this database.
+fn trust_of(hit: &Hit) -> Cell {
+    hit.provenance.as_ref().map_or("", |provenance| provenance.trust.name()).into()
+}
+
+fn told_by(hit: &Hit) -> Cell {
+    hit.provenance.as_ref().map_or("", |provenance| &provenance.from).into()
+}
+
+fn offer_cells(offer: &Offer, hit: &Hit) -> Vec<Cell> {
+    let listing = &offer.listing;
+    let devices = match listing.devices.is_empty() {
+        true => offer.device.clone(),
+        false => listing.devices.join(","),
+    };
+    vec![
+        devices.into(),
+        offer.metrics.join(",").into(),
+        rfc3339(offer.from_ns).into(),
+        offer.until_ns.map(rfc3339).unwrap_or_default().into(),
+        // As texts: JSON numbers of that size lose digits.
+        offer.price.fixed.to_string().into(),
+        offer.price.per_hour.to_string().into(),
+        offer.price.coin.as_str().into(),
+        u64::from(offer.level.number()).into(),
+        listing.region.as_str().into(),
+        listing.description.as_str().into(),
+        offer.owner.as_str().into(),
+        trust_of(hit),
+        told_by(hit),
+        offer.id.to_string().into(),
+    ]
+}
+
+/// How many coins the prices of what is listed are in.
+fn coins(answer: &Answer) -> usize {
+    let coins = answer.hits.iter().filter_map(|hit| Some(hit.offer.as_ref()?.price.coin.as_str()));
+    coins.collect::<std::collections::BTreeSet<_>>().len()
 }
 
 /// A query that cannot be read is the caller's fault.

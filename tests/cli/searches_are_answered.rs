@@ -72,7 +72,7 @@ fn real_drives_are_found_by_text_labels_and_time() {
             .sum::<u64>()
     );
     let csv = expect(directory, 0, &["search", "--db", "db", "speed", "--format", "csv"]);
-    assert!(csv.starts_with("device,metric,unit,chunks,records,first,last,tags\n4"), "{csv}");
+    assert!(csv.starts_with("device,metric,unit,chunks,records,first,last,tags,of\n4"), "{csv}");
     let lines = expect(directory, 0, &["search", "--db", "db", "speed", "--format", "ndjson"]);
     assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
     let table = expect(directory, 0, &["search", "--db", "db", "--limit", "1"]);

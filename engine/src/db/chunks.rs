@@ -124,7 +124,35 @@ pub(crate) fn rebuild_header(
     Ok((header, bytes.into_owned()))
 }
 
+/// A chunk as the index of a segment has it; `None` where it is not in there.
+fn entry_of(
+    live: &LiveSegment,
+    key: ChunkKey,
+) -> Result<Option<(ChunkEntry, SealRecord)>, ReadError> {
+    let mut found = None;
+    live.segment.for_each(key.metric, key.window, key.window, &mut |entry, seal| {
+        if entry.key == key {
+            found = Some((entry.clone(), *seal));
+        }
+    })?;
+    Ok(found)
+}
+
 impl Db {
+    /// The canonical bytes of a chunk's header, which others may have; `None` where there is no chunk of
+    /// that key, or its body was dropped.
+    pub fn chunk_header(&self, key: ChunkKey) -> Result<Option<Vec<u8>>, ReadError> {
+        let view = self.inner.view();
+        for live in &view.segments {
+            let Some((entry, seal)) = entry_of(live, key)? else { continue };
+            let Some(body) = entry.body else { return Ok(None) };
+            let registry = self.inner.registry.read();
+            let (header, _) = rebuild_header(&registry, live, &entry, &seal, &body)?;
+            return Ok(Some(header.to_bytes()));
+        }
+        Ok(None)
+    }
+
     /// The sealed chunks of a metric that may hold records of a range of time, in order; also
     /// those whose bodies were dropped.
     pub fn chunks(
@@ -166,13 +194,7 @@ impl Db {
         let inner = &self.inner;
         let view = inner.view();
         for live in &view.segments {
-            let mut found = None;
-            live.segment.for_each(key.metric, key.window, key.window, &mut |entry, seal| {
-                if entry.key == key {
-                    found = Some((entry.clone(), *seal));
-                }
-            })?;
-            let Some((entry, seal)) = found else { continue };
+            let Some((entry, seal)) = entry_of(live, key)? else { continue };
             let Some(body_place) = entry.body else { return Ok(None) };
             let registry = inner.registry.read();
             let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body_place)?;

@@ -18,6 +18,8 @@ use crate::wal;
 const LOCK: &str = "LOCK";
 /// A cache that can be rebuilt at any time.
 const SEARCH: &str = "search/";
+/// What search keeps of others, in a format of its own.
+const REMOTE: &str = "remote/";
 /// What repairs keep.
 const LOST: &str = "lost/";
 
@@ -32,7 +34,7 @@ pub(super) fn extra_files(disk: &dyn Disk, manifest: &Manifest) -> Result<Vec<St
             match path.strip_suffix('/') {
                 Some(path) if is_folder(path) => folders.push(path.to_owned()),
                 None if known.contains(&path) || is_kept(&path, manifest) => {}
-                _ if path == SEARCH || path == LOST => {}
+                _ if [SEARCH, REMOTE, LOST].contains(&path.as_str()) => {}
                 _ => extra.push(path),
             }
         }

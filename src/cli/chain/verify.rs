@@ -3,11 +3,8 @@
 use std::fs::File;
 use std::io::{BufReader, Read as _};
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use chronolith_chain::genesis::Genesis;
-use chronolith_chain::hash::ChainId;
 use chronolith_chain::ledger::{
     AccountKey, AnchorKey, DeviceKey, ParametersKey, PeerKey, ScheduleKey, ValidatorKey, audit,
 };
@@ -17,16 +14,15 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::print_fields;
+use super::trust::TrustArgs;
 use crate::chain::export;
-use crate::chain::prove::{Proof, ProofRefused};
-use crate::chain::read_genesis;
+use crate::chain::prove::Proof;
 use crate::cli::Outcome;
 use crate::cli::database::rfc3339;
 use crate::cli::usage::Usage;
-use crate::wallet::secret_of;
 
 /// The largest proof that is read: bytes.
-const PROOF_MOST: u64 = 64 << 20;
+pub(in crate::cli) const PROOF_MOST: u64 = 64 << 20;
 
 /// Check a proof or an export, from the genesis alone.
 #[derive(Debug, Args)]
@@ -35,13 +31,8 @@ pub(in crate::cli) struct VerifyCommand {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Trust the genesis in this file, or in this directory of a chain
-    #[arg(long, value_name = "FILE|DIR", required_unless_present = "trust")]
-    genesis: Option<PathBuf>,
-
-    /// Trust the genesis with this hash, which is the id of the chain
-    #[arg(long, value_name = "HASH", conflicts_with = "genesis")]
-    trust: Option<String>,
+    #[command(flatten)]
+    trust: TrustArgs,
 
     /// Check that the proof is about this chunk
     #[arg(long, value_name = "CID")]
@@ -74,27 +65,8 @@ impl VerifyCommand {
         self.proof(&proof, bytes.len())
     }
 
-    fn trusted(&self) -> Result<ChainId> {
-        if let Some(text) = &self.trust {
-            let hash = secret_of(text)
-                .map_err(|_| Usage(format!("{text:?} is no hash: 64 hexadecimal digits")))?;
-            return Ok(ChainId(hash));
-        }
-        Ok(self.genesis()?.chain_id())
-    }
-
-    fn genesis(&self) -> Result<Genesis> {
-        let Some(path) = &self.genesis else { return Err(ProofRefused::NoGenesis.into()) };
-        if path.is_dir() {
-            return Ok(read_genesis(path)?);
-        }
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Genesis::decode(&bytes).with_context(|| format!("{} is no genesis", path.display()))
-    }
-
     fn export(&self, input: &mut impl std::io::Read) -> Result<Outcome> {
-        let trusted = self.trusted()?;
+        let trusted = self.trust.trusted()?;
         let replay = export::verify(input, trusted)?;
         let sums = audit(replay.state()).context("the coin does not add up")?;
         let (tip, root) = (replay.tip(), replay.state().head().root);
@@ -111,23 +83,13 @@ impl VerifyCommand {
     }
 
     fn proof(&self, proof: &Proof, bytes: usize) -> Result<Outcome> {
-        let trusted = self.trusted()?;
-        let own = match &self.genesis {
-            Some(_) => Some(self.genesis()?),
-            None => None,
-        };
-        let genesis = match &own {
-            Some(genesis) => genesis,
-            None => proof.genesis_of(trusted)?,
-        };
+        let trusted = self.trust.trusted()?;
         let second = 1_000_000_000;
         let options = Options {
             trusting_period_ns: self.trusting_days.map(|days| days.saturating_mul(86_400 * second)),
             ..Options::default()
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
-        let proved = proof.verify(genesis, now_ns, &options)?;
+        let proved = self.trust.verify(proof, &options)?;
         let mut shown = json!({
             "holds": true,
             "chain": trusted,

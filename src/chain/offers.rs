@@ -1,0 +1,102 @@
+//! The offers of a ledger, as search keeps them.
+
+use chronolith_chain::coin::Coin;
+use chronolith_chain::hash::OfferId as LedgerId;
+use chronolith_chain::ledger::{OfferKey, OpenOffer, Scope, Subject};
+use chronolith_chain::state::{Overlay, State, StateError};
+use chronolith_engine::Level;
+use chronolith_query::search::remote::{
+    Anchor, Change, Listing, Offer, OfferId, Price, Provenance, Trust,
+};
+
+/// So many offers are read from the state at once.
+const PAGE: usize = 1_000;
+/// What the chain's own coin is called.
+const NATIVE: &str = "coin";
+
+/// Hands over what each offer of a state changes in what search keeps: those that are open are told,
+/// those that are closed are closed.
+pub fn for_each<E: From<StateError>>(
+    state: &State,
+    provenance: &dyn Fn(String) -> Provenance,
+    take: &mut dyn FnMut(Change) -> Result<(), E>,
+) -> Result<(), E> {
+    let overlay = Overlay::new(state);
+    let mut from = LedgerId::default();
+    loop {
+        let page = overlay.scan_from(&OfferKey { offer: from }, PAGE)?;
+        let is_last = page.len() < PAGE;
+        for (key, open) in page {
+            // The next page begins behind it.
+            from = after(key.offer);
+            take(change(key.offer, &open, provenance))?;
+        }
+        if is_last || from == LedgerId::default() {
+            return Ok(());
+        }
+    }
+}
+
+/// The next id; the first one behind the last.
+fn after(LedgerId(mut bytes): LedgerId) -> LedgerId {
+    for byte in bytes.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
+    LedgerId(bytes)
+}
+
+fn nanoseconds(time_ms: u64) -> i64 {
+    i64::try_from(time_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000)
+}
+
+fn change(
+    LedgerId(id): LedgerId,
+    OpenOffer { owner, offer, is_open }: &OpenOffer,
+    provenance: &dyn Fn(String) -> Provenance,
+) -> Change {
+    let id = OfferId(id);
+    let provenance = provenance(owner.to_string());
+    if !is_open {
+        return Change::Close { offer: id, provenance };
+    }
+    let Scope { subject, from_ms, until_ms } = &offer.scope;
+    let (device, metrics) = match subject {
+        Subject::Hidden(_) => (String::new(), Vec::new()),
+        Subject::Metrics { device, metrics, .. } => {
+            (device.to_string(), metrics.iter().map(|metric| metric.0.to_string()).collect())
+        }
+    };
+    let coin = match offer.coin {
+        Coin::Native => NATIVE.to_owned(),
+        Coin::Issued(coin) => coin.to_string(),
+    };
+    let told = Offer {
+        id,
+        owner: owner.to_string(),
+        device,
+        metrics,
+        from_ns: nanoseconds(*from_ms),
+        until_ns: until_ms.map(nanoseconds),
+        price: Price { coin, fixed: offer.fixed.0, per_hour: offer.per_hour.0 },
+        // The ledger takes no other levels.
+        level: Level::from_number(offer.terms.level).unwrap_or(Level::Secret),
+        listing: Listing::default(),
+    };
+    Change::Offer { offer: told, provenance }
+}
+
+/// Where what a state says comes from.
+#[must_use]
+pub fn provenance(
+    state: &State,
+    time_ms: u64,
+    chain: &str,
+    trust: Trust,
+    account: String,
+) -> Provenance {
+    let anchor = Some(Anchor { account, height: state.head().version, time_ms });
+    Provenance { from: format!("chain {chain}"), trust, anchor }
+}

@@ -1,0 +1,66 @@
+//! What is trusted of a chain: its genesis, or the hash of it.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use chronolith_chain::genesis::Genesis;
+use chronolith_chain::hash::ChainId;
+use chronolith_chain::light::{Options, Proved};
+use clap::Args;
+
+use crate::chain::prove::Proof;
+use crate::chain::read_genesis;
+use crate::cli::usage::Usage;
+use crate::wallet::secret_of;
+
+/// What is trusted.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TrustArgs {
+    /// Trust the genesis in this file, or in this directory of a chain
+    #[arg(long, value_name = "FILE|DIR")]
+    genesis: Option<PathBuf>,
+
+    /// Trust the genesis with this hash, which is the id of the chain
+    #[arg(long, value_name = "HASH", conflicts_with = "genesis")]
+    trust: Option<String>,
+}
+
+impl TrustArgs {
+    /// The id of the chain that is trusted.
+    pub(in crate::cli) fn trusted(&self) -> Result<ChainId> {
+        if let Some(text) = &self.trust {
+            let hash = secret_of(text)
+                .map_err(|_| Usage(format!("{text:?} is no hash: 64 hexadecimal digits")))?;
+            return Ok(ChainId(hash));
+        }
+        match self.genesis()? {
+            Some(genesis) => Ok(genesis.chain_id()),
+            None => bail!(Usage("say what is trusted: --trust HASH or --genesis FILE".to_owned())),
+        }
+    }
+
+    fn genesis(&self) -> Result<Option<Genesis>> {
+        let Some(path) = &self.genesis else { return Ok(None) };
+        if path.is_dir() {
+            return Ok(Some(read_genesis(path)?));
+        }
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let genesis = Genesis::decode(&bytes);
+        Ok(Some(genesis.with_context(|| format!("{} is no genesis", path.display()))?))
+    }
+
+    /// Checks a proof but for what it says of a chunk.
+    pub(in crate::cli) fn verify(&self, proof: &Proof, options: &Options) -> Result<Proved> {
+        let trusted = self.trusted()?;
+        let own = self.genesis()?;
+        let genesis = match &own {
+            Some(genesis) => genesis,
+            None => proof.genesis_of(trusted)?,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        Ok(proof.verify(genesis, now_ns, options)?)
+    }
+}
