@@ -52,8 +52,10 @@ pub struct Account {
     pub nonce: u64,
     /// Its native coin.
     pub balance: Amount,
-    /// What was burnt of its fees: a part of its contribution.
+    /// What was burnt of its fees, faded up to `counted_to`: a part of its contribution.
     pub fees_burnt: Amount,
+    /// The height of its last transaction.
+    pub counted_to: u64,
 }
 
 /// An issued coin.

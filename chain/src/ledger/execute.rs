@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::rewards;
 use super::storage::settle_some;
 use super::validators::{
-    Evidence, Seats, SeatsKey, end_block, keep_seats, punish, record_absent, reveal,
+    Evidence, Seats, SeatsKey, end_block, faded, keep_seats, punish, record_absent, reveal,
 };
 use crate::address::Address;
 use crate::coin::Amount;
@@ -345,10 +345,12 @@ fn apply(
     let share = ledger.parameters.share(ParameterName::FeeBurn);
     let burnt = body.fee.basis_points(share).map_err(Halt::from)?;
     let kept = body.fee.minus(burnt).map_err(Halt::from)?;
+    let before = Amount(faded(account.fees_burnt.0, account.counted_to, ledger.height));
     let paid = Account {
         nonce: account.nonce.saturating_add(1),
         balance: account.balance.minus(body.fee).map_err(Halt::from)?,
-        fees_burnt: account.fees_burnt.plus(burnt).map_err(Halt::from)?,
+        fees_burnt: before.plus(burnt).map_err(Halt::from)?,
+        counted_to: ledger.height,
     };
     ledger.put(&key, &paid);
     ledger.burn(burnt)?;

@@ -92,7 +92,8 @@ pub struct Peer {
     pub leases: u64,
     /// All batches of fragments it was ever assigned.
     pub assignment: Assignment,
-    /// How many audits it passed: a part of its contribution.
+    /// How many audits it passed, faded up to the last epoch that was counted: a part of its
+    /// contribution.
     pub audits_passed: u64,
     /// How many it missed.
     pub audits_missed: u64,

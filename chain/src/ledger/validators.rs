@@ -20,7 +20,9 @@ mod unbond;
 pub use absence::{Absence, AbsenceKey};
 pub use beacon::{NextBeacon, beacon_step};
 pub use bond::Bond;
-pub use contribution::{Contribution, contribution};
+pub(super) use contribution::faded;
+use contribution::next_halving;
+pub use contribution::{Contribution, HALVING_BLOCKS, contribution};
 pub use delegate::Delegate;
 pub(super) use evidence::punish;
 pub use evidence::{Evidence, Misdeed};
@@ -110,7 +112,8 @@ pub struct Validator {
     pub is_barred: bool,
     /// How often he was slashed for signing twice.
     pub slashes: u32,
-    /// Motes bonded times the blocks they were: a part of his contribution.
+    /// Motes bonded times the blocks they were, faded up to `counted_to`: a part of his
+    /// contribution.
     #[serde(with = "crate::json::decimal")]
     pub stake_blocks: u128,
     /// The height up to which these are counted.
@@ -120,10 +123,13 @@ pub struct Validator {
 impl Validator {
     /// Counts the stake up to a height; called before it changes.
     fn accrue(&mut self, height: u64) {
-        let blocks = height.saturating_sub(self.counted_to);
-        self.stake_blocks =
-            self.stake_blocks.saturating_add(self.stake.0.saturating_mul(u128::from(blocks)));
-        self.counted_to = height;
+        while self.counted_to < height {
+            let until = next_halving(self.counted_to).min(height);
+            let blocks = u128::from(until - self.counted_to);
+            let more = self.stake_blocks.saturating_add(self.stake.0.saturating_mul(blocks));
+            self.stake_blocks = faded(more, self.counted_to, until);
+            self.counted_to = until;
+        }
     }
 }
 

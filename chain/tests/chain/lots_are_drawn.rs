@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronolith_chain::address::Address;
-use chronolith_chain::coin::{Amount, BasisPoints};
+use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::hash::{Domain, Hash};
 use chronolith_chain::ledger::{
-    AbsenceKey, Bond, DrawKey, ParameterName, Ready, Schedule, ScheduleKey, ValidatorKey,
-    contribution, draw, puzzle_is_solved,
+    AbsenceKey, Bond, DrawKey, HALVING_BLOCKS, Input, ParameterName, Ready, Schedule, ScheduleKey,
+    ValidatorKey, contribution, draw, execute, puzzle_is_solved,
 };
 use chronolith_chain::state::{Options, State};
-use chronolith_chain::transaction::Transaction;
+use chronolith_chain::transaction::{Body, Transaction};
 
 use crate::committee::{Committee, beacon_chain, genesis};
 use crate::random::Random;
-use crate::world::{account, consensus_key};
+use crate::world::{account, consensus_key, key};
 
 const QUICK: [(ParameterName, u128); 5] = [
     (ParameterName::TermBlocks, 10),
@@ -289,6 +289,50 @@ fn contributions_are_sums_of_what_the_state_says() {
     points.block(Vec::new());
     let found = contribution(&points.state, account(2)).unwrap();
     assert_eq!(found.bond_points, 5_000 * 1_000_000 / 86_400);
+}
+
+#[test]
+fn contributions_fade_to_half_after_ninety_days() {
+    let begin = HALVING_BLOCKS - 3;
+    let genesis = genesis(4, 8, &QUICK);
+    let options = Options::default();
+    let mut state = State::in_memory(begin, genesis.values().unwrap(), options).unwrap();
+    let pay = |state: &mut State, nonce: u64| {
+        let height = state.head().version + 1;
+        let body = Body {
+            version: 1,
+            chain: genesis.chain_id(),
+            sender: account(2),
+            nonce,
+            valid_until: height,
+            fee: Amount::coins(2),
+            action: crate::coin_rules::transfer(1, Coin::Native, 5).into(),
+        };
+        let transactions = [body.sign(&key(2)).verify().unwrap()];
+        let input = Input {
+            chain: genesis.chain_id(),
+            height,
+            time_ms: 1,
+            proposer: None,
+            beacon: None,
+            voters: &[],
+            evidence: &[],
+            transactions: &transactions,
+        };
+        let executed = execute(state, &input).unwrap();
+        state.commit(executed.prepared).unwrap();
+        contribution(state, account(2)).unwrap()
+    };
+    // Half of two coins of fees is burnt each time.
+    assert_eq!(pay(&mut state, 0).fees_burnt, Amount::coins(1));
+    let before = pay(&mut state, 1);
+    assert_eq!(before.fees_burnt, Amount::coins(2));
+    let after = pay(&mut state, 2);
+    assert_eq!(state.head().version, HALVING_BLOCKS);
+    assert_eq!(after.fees_burnt, Amount::coins(2), "two halves, and the new one");
+    assert!(after.stake_blocks <= before.stake_blocks / 2 + Amount::coins(5_001).0);
+    // Who pays nothing fades as well.
+    assert_eq!(contribution(&state, account(3)).unwrap().fees_burnt, Amount::ZERO);
 }
 
 /// What a proposer gains who withholds: if the last `k` blocks of a lot are proposed by a colluding

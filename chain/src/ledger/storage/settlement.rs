@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::lease::end_lease;
 use super::{
     Attestation, AttestationKey, Lease, LeaseKey, LeaseStatus, Peer, PeerKey, attested_until,
+    epoch_end,
 };
 use crate::address::Address;
 use crate::coin::Coin;
@@ -15,7 +16,7 @@ use crate::ledger::call::{Halt, Ledger};
 use crate::ledger::parameters::ParameterName;
 use crate::ledger::refusal::Thing;
 use crate::ledger::tables::tables;
-use crate::ledger::validators::SeatsKey;
+use crate::ledger::validators::{SeatsKey, faded};
 
 /// How many leases are settled in a block.
 const LEASES_PER_BLOCK: usize = 256;
@@ -98,7 +99,10 @@ fn count(ledger: &mut Ledger<'_>, address: Address, mut peer: Peer, of: u64, has
     if peer.audited_epoch.is_some_and(|last| last >= of) {
         return;
     }
-    peer.audited_epoch = Some(of);
+    let last = peer.audited_epoch.replace(of);
+    let then = last.map_or(0, epoch_end);
+    let left = faded(u128::from(peer.audits_passed), then, epoch_end(of));
+    peer.audits_passed = u64::try_from(left).unwrap_or(u64::MAX);
     if has_passed {
         peer.audits_passed = peer.audits_passed.saturating_add(1);
         peer.missed_in_a_row = 0;
