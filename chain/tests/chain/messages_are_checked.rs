@@ -153,7 +153,10 @@ fn votes_are_of_validators_signed_and_in_place() {
     let reason = refusal(&mut network, Message::Vote(old)).unwrap();
     assert!(matches!(reason, Refusal::Stale { found: 1, .. }) && !reason.is_fault());
 
-    let early = signed(Vote { height: good.height + 2, ..good });
+    // What is said of the next four heights waits for them.
+    let near = signed(Vote { height: good.height + 4, ..good });
+    assert!(refusal(&mut network, Message::Vote(near)).is_none());
+    let early = signed(Vote { height: good.height + 5, ..good });
     let reason = refusal(&mut network, Message::Vote(early)).unwrap();
     assert!(matches!(reason, Refusal::Early { .. }) && !reason.is_fault());
     network.run_to(4);

@@ -1,9 +1,13 @@
 //! Who was away, or never votes, gets the blocks that others have, and checks them.
 
-use chronolith_chain::consensus::Input;
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use chronolith_chain::consensus::message::{Message, PeerId, Status};
+use chronolith_chain::consensus::{Config, Input};
 
 use crate::network::{Network, config};
+use crate::world::account;
 
 #[test]
 fn a_validator_that_was_away_catches_up_and_votes_again() {
@@ -108,4 +112,43 @@ fn an_older_state_is_brought_up_from_the_blocks() {
     network.restart(0).unwrap();
     assert_eq!(network.nodes[0].height().unwrap().0, 6);
     network.run_to(7);
+}
+
+/// Each connection is read by itself, so what one neighbour says of two heights on can arrive before
+/// what another says of the first of them. It used to be dropped: the node then had every message
+/// it needed but those, waited for half a second, and asked for blocks that it had been sent. What is
+/// said of the next four heights is kept now.
+#[test]
+fn neighbours_that_are_heard_one_after_the_other_are_enough() {
+    let quick = Config { interval_ms: 50, heartbeat_ms: Some(50), ..config() };
+    let mut network = Network::new(4, 0, quick);
+    // Up to a block of the fourth's own, so that the next three are of the others.
+    let mut last = 1;
+    network.run_to(last);
+    while network.nodes[0].committed[&last].block.header.proposer != account(3) {
+        last += 1;
+        network.run_to(last);
+    }
+    let held = Rc::new(RefCell::new(Vec::new()));
+    let hold = Rc::clone(&held);
+    network.filter = Box::new(move |from, to, message| {
+        if to == 3 {
+            hold.borrow_mut().push((from, message.clone()));
+        }
+        to != 3
+    });
+    while network.nodes[0].height().unwrap().0 <= last + 3 {
+        assert!(network.step());
+    }
+    assert_eq!(network.nodes[3].height().unwrap().0, last + 1);
+    let held = held.take();
+    for neighbour in 0..3 {
+        for (from, message) in held.iter().filter(|(from, _)| *from == neighbour) {
+            let from = PeerId(*from as u64);
+            network.give(3, Input::Message { from, message: message.clone() });
+        }
+    }
+    // No time went by, and nobody was asked.
+    assert_eq!(network.nodes[3].height().unwrap().0, last + 4);
+    assert!(network.nodes[3].committed.keys().copied().eq(1..=last + 3));
 }

@@ -69,8 +69,9 @@ impl Validator {
     }
 
     pub(super) fn begin_if_due(&mut self) -> Result<(), ConsensusError> {
-        // What came early shows whether others began already.
-        if self.phase == Phase::Waiting && self.future.has(self.height()) {
+        // What came early shows whether others began already; it may decide the height, and what
+        // came for the next one shows the same of that.
+        while self.phase == Phase::Waiting && self.future.has(self.height()) {
             self.take_early()?;
         }
         match self.begins_at() {

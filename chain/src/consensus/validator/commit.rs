@@ -52,6 +52,7 @@ impl Validator {
         self.since_ns = Some(self.now.elapsed_ns);
         self.timers.clear();
         self.candidates = Default::default();
+        self.future.forget_below(self.height());
         (self.wanted_round, self.own_proposal, self.lock) = (None, None, None);
         self.neighbours.told_all(self.now.elapsed_ns);
         self.log.begin(self.height())?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::config::ns;
+use super::future::HEIGHTS_AHEAD;
 use super::{ConsensusError, Output, Phase, Refusal, Validator};
 use crate::consensus::core::proposer;
 use crate::consensus::event::Event;
@@ -53,7 +54,8 @@ impl Validator {
         }
         if height > present {
             self.neighbours.note(from, height - 1, self.now.elapsed_ns);
-            if height > present + 1 || !self.future.keep(height, from, message) {
+            let is_near = height <= present.saturating_add(HEIGHTS_AHEAD);
+            if !is_near || !self.future.keep(height, from, message) {
                 self.refuse(from, Refusal::Early { found: height, present });
             }
             return Ok(());
