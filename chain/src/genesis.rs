@@ -13,6 +13,7 @@ use crate::ledger::{
     Validator, ValidatorKey,
 };
 use crate::state::{Changes, Key};
+use crate::validator_set::{ValidatorSet, ValidatorSetError};
 
 /// The largest encoding of a genesis in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -136,6 +137,19 @@ impl Genesis {
     #[must_use]
     pub fn chain_id(&self) -> ChainId {
         ChainId(Domain::Genesis.hash_of(self).0)
+    }
+
+    /// The validators of the first term.
+    ///
+    /// # Errors
+    /// Where they are no set.
+    pub fn validator_set(&self) -> Result<ValidatorSet, ValidatorSetError> {
+        let seats = self.validators.iter().map(|first| Seat {
+            validator: first.validator,
+            consensus_key: first.consensus_key,
+            power: first.power,
+        });
+        ValidatorSet::new(seats.collect::<Vec<_>>())
     }
 
     /// The values of the state at height 0.

@@ -15,6 +15,7 @@ use chronolith_chain::hash::{Hash, TransactionId};
 use chronolith_chain::ledger::{
     Action, Anchor, AnchorKey, DeviceCatalogue, DeviceKey, Refusal, RegisterDevice, empty_catalogue,
 };
+use chronolith_chain::light::ProveError;
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_engine::chunk::ChunkKey;
 use chronolith_engine::{Db, ReadError};
@@ -288,7 +289,7 @@ pub fn path(db: &Db, cid: &str, producer: Address) -> Result<ChunkPath, AnchorEr
         let Some((_, chunk)) = batch.chunks.get(index).copied() else { continue };
         let root = root(db, number, &batch)?;
         let proof = batch.tree().prove(&[index]);
-        let proof = proof.map_err(|error| ChainError::Proof(error.to_string()))?;
+        let proof = proof.map_err(|error| ChainError::from(ProveError::from(error)))?;
         let hashes: Vec<Hash> = proof.hashes.into_iter().map(Hash).collect();
         let (index, path) = (u32::try_from(index).unwrap_or(u32::MAX), List::new(hashes)?);
         return Ok(ChunkPath { chunk, index, path, producer, root });

@@ -9,6 +9,7 @@ use chronolith_chain::consensus::{BlockStore, Input, Now, Output, Validator};
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::hash::{ChainId, TransactionId};
 use chronolith_chain::ledger::{AccountKey, Receipt};
+use chronolith_chain::light::Prover;
 use chronolith_chain::mempool::Refused;
 use chronolith_chain::state::{Overlay, State};
 use chronolith_chain::transaction::Transaction;
@@ -90,6 +91,12 @@ impl Chain {
     /// The committed blocks.
     pub fn blocks(&self) -> Result<&BlockStore, ChainError> {
         Ok(self.first()?.blocks())
+    }
+
+    /// Makes proofs of what is on the chain.
+    pub fn prover(&self) -> Result<Prover<'_>, ChainError> {
+        let first = self.first()?;
+        Ok(Prover::new(first.blocks(), first.state()))
     }
 
     /// The height of the last block.

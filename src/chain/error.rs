@@ -7,6 +7,7 @@ use chronolith_chain::certificate::CertificateError;
 use chronolith_chain::consensus::{ConsensusError, StoreError};
 use chronolith_chain::encoding::{DecodeError, TooLong};
 use chronolith_chain::genesis::GenesisError;
+use chronolith_chain::light::ProveError;
 use chronolith_chain::mempool::Refused;
 use chronolith_chain::state::StateError;
 use chronolith_chain::validator_set::ValidatorSetError;
@@ -140,5 +141,5 @@ pub enum ChainError {
     Wallet(#[from] WalletError),
     /// A proof cannot be made.
     #[error("cannot prove that: {0}")]
-    Proof(String),
+    Prove(#[from] ProveError),
 }

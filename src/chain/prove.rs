@@ -1,32 +1,28 @@
 //! Proofs for light clients: made by who has the chain, checked by who has its genesis.
 //!
 //! ```text
-//! "CLPROOF\x01" · the canonical encoding of a Proof
+//! "CLPROOF\x02" · the canonical encoding of a Proof
 //! ```
-
-use std::collections::HashMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
-use chronolith_chain::consensus::message::Decided;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::encoding::{Bytes, DecodeError, List, decode, encode};
+use chronolith_chain::encoding::{DecodeError, List, decode, encode};
 use chronolith_chain::genesis::Genesis;
-use chronolith_chain::hash::{ChainId, Hash};
-use chronolith_chain::history::HistoryProof;
-use chronolith_chain::ledger::{AnchorKey, Anchored, Validators};
+use chronolith_chain::hash::{BlockId, ChainId, Hash};
+use chronolith_chain::header::Header;
+use chronolith_chain::ledger::{AnchorKey, Anchored};
 use chronolith_chain::light::{
-    Ancestor, BUNDLE_VERSION, Bundle, Fact, FactError, Options, Proved, Refused, Step, Trusted,
+    Bundle, Fact, FactError, Options, Proved, Refused, Step, StepError, Trusted,
 };
-use chronolith_chain::list::ListProof;
 use chronolith_chain::state::Key;
 use chronolith_chain::validator_set::{ValidatorSet, ValidatorSetError};
 use chronolith_merkle::{ProofError, leaf_hash};
 
-use super::{Chain, ChainError, Replay};
+use super::{Chain, ChainError};
 
 /// What a proof begins with.
-pub const MAGIC: &[u8; 8] = b"CLPROOF\x01";
+pub const MAGIC: &[u8; 8] = b"CLPROOF\x02";
 /// A genesis that is larger stays out of proofs: the verifier has to have it.
 const GENESIS_MOST: usize = 64 << 10;
 /// The largest proof: bytes.
@@ -37,11 +33,22 @@ const PROOF_MOST: usize = Bundle::MAX_BYTES + GENESIS_MOST + 4_096;
 pub struct Proof {
     /// What the chain began with, where it is small.
     pub genesis: Option<Genesis>,
+    /// The block that the proof begins at instead, for who trusts its id.
+    pub start: Option<Start>,
     /// The way from a chunk to an anchor, where the facts are about a chunk. The anchor is the
     /// first fact then.
     pub chunk: Option<ChunkPath>,
     /// The facts.
     pub bundle: Bundle,
+}
+
+/// A block that a proof begins at: its id commits to its header, and that to the set.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Start {
+    /// The header.
+    pub header: Header,
+    /// The validators that committed it.
+    pub validators: ValidatorSet,
 }
 
 /// The way from a chunk to the root of its seal batch.
@@ -77,7 +84,7 @@ pub struct ProvedChunk {
 #[non_exhaustive]
 pub enum ProofRefused {
     /// It is something else.
-    #[error("this is no proof: it does not begin with CLPROOF and version 1")]
+    #[error("this is no proof: it does not begin with CLPROOF and version 2")]
     Magic,
     /// It is not encoded as it should be.
     #[error(transparent)]
@@ -91,8 +98,23 @@ pub enum ProofRefused {
         found: ChainId,
     },
     /// It has no genesis.
-    #[error("the proof holds no genesis, because it is large; give it with --genesis FILE")]
+    #[error(
+        "the proof holds no genesis: it is large, or the proof begins at a later block. Give it with \
+         --genesis FILE, or the id of that block with --block"
+    )]
     NoGenesis,
+    /// It has no header that is trusted.
+    #[error(
+        "the proof does not begin at the block {trusted}; make one that does with --since and the \
+         height of that block"
+    )]
+    OtherStart {
+        /// The trusted block.
+        trusted: BlockId,
+    },
+    /// The trusted header does not fit what is beside it.
+    #[error("the trusted block: {0}")]
+    Start(#[from] StepError),
     /// The genesis has no validators.
     #[error(transparent)]
     Set(#[from] ValidatorSetError),
@@ -139,7 +161,8 @@ impl Proof {
         }
     }
 
-    /// Checks everything but the chunk's path, at a time in nanoseconds since the epoch.
+    /// Checks everything but the chunk's path from a genesis on, at a time in nanoseconds since the
+    /// epoch.
     pub fn verify(
         &self,
         genesis: &Genesis,
@@ -147,6 +170,19 @@ impl Proof {
         options: &Options,
     ) -> Result<Proved, ProofRefused> {
         let trusted = Trusted::genesis(genesis)?;
+        Ok(self.bundle.verify(&trusted, now_ns, options)?)
+    }
+
+    /// The same from the block on that the proof begins at, which is trusted by its id.
+    pub fn verify_since(
+        &self,
+        block: BlockId,
+        now_ns: u64,
+        options: &Options,
+    ) -> Result<Proved, ProofRefused> {
+        let start = self.start.as_ref().filter(|start| start.header.id() == block);
+        let start = start.ok_or(ProofRefused::OtherStart { trusted: block })?;
+        let trusted = Trusted::header(start.header.clone(), start.validators.clone())?;
         Ok(self.bundle.verify(&trusted, now_ns, options)?)
     }
 
@@ -166,151 +202,50 @@ impl Proof {
     }
 }
 
-fn cannot(error: impl std::fmt::Display) -> ChainError {
-    ChainError::Proof(error.to_string())
-}
+/// The height of a header that the verifier trusts already; 0 for the genesis.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Since(pub u64);
 
-/// Proves what the present state holds under a key, or that it holds nothing.
-pub fn state<K: Key>(chain: &Chain, key: &K) -> Result<Proof, ChainError> {
-    entries(chain, &[key.to_bytes()])
-}
-
-/// The same for several keys at once, by their bytes.
-pub fn entries(chain: &Chain, keys: &[Vec<u8>]) -> Result<Proof, ChainError> {
-    let height = chain.height()?;
-    let mut facts = Vec::with_capacity(keys.len());
-    for key in keys {
-        let (value, proof) = chain.state()?.prove(height, key)?;
-        let value = value.map(Bytes::new).transpose()?;
-        facts.push(Fact::State { key: Bytes::new(key.clone())?, value, proof });
+impl Since {
+    /// Proves what the present state holds under a key, or that it holds nothing.
+    pub fn state<K: Key>(self, chain: &Chain, key: &K) -> Result<Proof, ChainError> {
+        self.entries(chain, &[key.to_bytes()])
     }
-    bundle(chain, None, facts)
-}
 
-/// Proves that a chunk is in a seal batch that is anchored.
-pub fn chunk(chain: &Chain, path: ChunkPath) -> Result<Proof, ChainError> {
-    let key = AnchorKey { producer: path.producer, root: path.root.0 };
-    let proof = state(chain, &key)?;
-    Ok(Proof { chunk: Some(path), ..proof })
-}
-
-/// Proves a transaction of a block and what became of it.
-pub fn transaction(chain: &Chain, height: u64, index: u32) -> Result<Proof, ChainError> {
-    let Decided { block, .. } = chain.block(height)?;
-    let receipts = receipts(chain, height)?;
-    let place = index as usize;
-    let (Some(transaction), Some(receipt)) = (block.transactions.get(place), receipts.get(place))
-    else {
-        return Err(cannot(format!("the block has {} transactions", receipts.len())));
-    };
-    let ids = block.transactions.iter().map(|transaction| transaction.body.id());
-    let proof = ListProof::new(ids, index).map_err(cannot)?;
-    let transaction = Box::new(transaction.clone());
-    let said = Fact::Transaction { index, transaction, proof };
-    let proof = ListProof::new(receipts.iter(), index).map_err(cannot)?;
-    let became = Fact::Receipt { index, receipt: receipt.clone(), proof };
-    bundle(chain, Some(height), vec![said, became])
-}
-
-/// What became of the transactions of a block. They are not kept: the blocks up to it are executed
-/// once more.
-pub fn receipts(
-    chain: &Chain,
-    height: u64,
-) -> Result<Vec<chronolith_chain::ledger::Receipt>, ChainError> {
-    let mut replay = Replay::new(chain.genesis())?;
-    let mut receipts = Vec::new();
-    for at in 1..=height {
-        receipts = replay.apply(&chain.block(at)?)?;
+    /// The same for several keys at once, by their bytes.
+    pub fn entries(self, chain: &Chain, keys: &[Vec<u8>]) -> Result<Proof, ChainError> {
+        let facts = chain.prover()?.entries(keys)?;
+        self.proof(chain, None, facts)
     }
-    Ok(receipts)
-}
 
-fn bundle(chain: &Chain, of: Option<u64>, facts: Vec<Fact>) -> Result<Proof, ChainError> {
-    let height = chain.height()?;
-    let ancestor = match of {
-        Some(of) if of != height => {
-            let proof = HistoryProof::new(chain.blocks()?, height, of).map_err(cannot)?;
-            Some(Ancestor { header: chain.block(of)?.block.header, proof })
+    /// Proves that a chunk is in a seal batch that is anchored.
+    pub fn chunk(self, chain: &Chain, path: ChunkPath) -> Result<Proof, ChainError> {
+        let key = AnchorKey { producer: path.producer, root: path.root.0 };
+        let proof = self.state(chain, &key)?;
+        Ok(Proof { chunk: Some(path), ..proof })
+    }
+
+    /// Proves a transaction of a block and what became of it.
+    pub fn transaction(self, chain: &Chain, height: u64, index: u32) -> Result<Proof, ChainError> {
+        let facts = chain.prover()?.transaction(height, index)?;
+        self.proof(chain, Some(height), facts.to_vec())
+    }
+
+    /// Proves the header of a block.
+    pub fn header(self, chain: &Chain, height: u64) -> Result<Proof, ChainError> {
+        self.proof(chain, Some(height), Vec::new())
+    }
+
+    fn proof(self, chain: &Chain, of: Option<u64>, facts: Vec<Fact>) -> Result<Proof, ChainError> {
+        let prover = chain.prover()?;
+        let bundle = prover.bundle(self.0, of, facts)?;
+        if self.0 > 0 {
+            let Step { header, validators, .. } = prover.step(self.0)?;
+            let start = Some(Start { header, validators });
+            return Ok(Proof { genesis: None, start, chunk: None, bundle });
         }
-        _ => None,
-    };
-    let bundle = Bundle {
-        version: BUNDLE_VERSION,
-        chain: chain.id(),
-        steps: List::new(steps(chain, height)?)?,
-        ancestor,
-        facts: List::new(facts)?,
-    };
-    let genesis = chain.genesis();
-    let genesis = (encode(genesis).len() <= GENESIS_MOST).then(|| genesis.clone());
-    Ok(Proof { genesis, chunk: None, bundle })
-}
-
-/// The fewest steps from the genesis to a height: the last block of each set of validators, which
-/// has signed the next set, and the block itself.
-fn steps(chain: &Chain, height: u64) -> Result<Vec<Step>, ChainError> {
-    if height == 0 {
-        return Err(cannot("the chain has no block yet; a transaction makes one"));
-    }
-    let mut sets = Sets::new(chain)?;
-    let mut steps = Vec::new();
-    let mut before: Option<Decided> = None;
-    for at in 1..=height {
-        let decided = chain.block(at)?;
-        if let Some(before) = before.replace(decided)
-            && before.block.header.next_validators != before.block.header.validators
-        {
-            steps.push(sets.step(chain, before)?);
-        }
-    }
-    if let Some(last) = before {
-        steps.push(sets.step(chain, last)?);
-    }
-    Ok(steps)
-}
-
-/// The sets of validators that were, by their hashes.
-struct Sets {
-    known: HashMap<Hash, ValidatorSet>,
-    are_all: bool,
-}
-
-impl Sets {
-    fn new(chain: &Chain) -> Result<Self, ChainError> {
-        let mut sets = Self { known: HashMap::new(), are_all: false };
-        sets.learn(&Validators::of(chain.state()?)?)?;
-        Ok(sets)
-    }
-
-    fn learn(&mut self, validators: &Validators) -> Result<(), ChainError> {
-        for seats in [&validators.last, &validators.next] {
-            let set = ValidatorSet::from_seats(seats)?;
-            self.known.insert(set.hash(), set);
-        }
-        Ok(())
-    }
-
-    /// Older sets are only in older states, which are executed once more.
-    fn learn_all(&mut self, chain: &Chain) -> Result<(), ChainError> {
-        let mut replay = Replay::new(chain.genesis())?;
-        self.learn(&Validators::of(replay.state())?)?;
-        for at in 1..=chain.height()? {
-            replay.apply(&chain.block(at)?)?;
-            self.learn(&Validators::of(replay.state())?)?;
-        }
-        self.are_all = true;
-        Ok(())
-    }
-
-    fn step(&mut self, chain: &Chain, decided: Decided) -> Result<Step, ChainError> {
-        let Decided { block, certificate } = decided;
-        let header = block.header;
-        if !self.known.contains_key(&header.validators) && !self.are_all {
-            self.learn_all(chain)?;
-        }
-        let validators = self.known.get(&header.validators).cloned();
-        let validators = validators.ok_or_else(|| cannot("the set of a block is not known"))?;
-        Ok(Step { header, validators, certificate })
+        let genesis = chain.genesis();
+        let genesis = (encode(genesis).len() <= GENESIS_MOST).then(|| genesis.clone());
+        Ok(Proof { genesis, start: None, chunk: None, bundle })
     }
 }

@@ -29,8 +29,8 @@ pub(super) use self::verify::PROOF_MOST;
 use super::Outcome;
 use super::output::{print_json, say};
 use super::usage::Usage;
-use crate::chain::Chain;
-use crate::chain::prove::Proof;
+use crate::chain::prove::{Proof, Since};
+use crate::chain::{Chain, ChainError};
 use crate::wallet::{AccountKey, Wallet};
 
 /// Facts that strangers can rely on: anchors of chunks, rights and coin
@@ -58,7 +58,7 @@ pub(super) enum ChainCommand {
     Audit(check::AuditCommand),
     /// Write all blocks with their certificates to a file
     Export(check::ExportCommand),
-    /// Check a proof or an export, from the genesis alone
+    /// Check a proof or an export, from the genesis or one trusted block alone
     Verify(verify::VerifyCommand),
     /// Measure validators as processes of their own that agree on transfers
     Bench(bench::BenchCommand),
@@ -140,6 +140,11 @@ pub(super) struct ProveArgs {
     /// Write a proof to this file, for chronolith chain verify
     #[arg(long, value_name = "FILE")]
     prove: Option<PathBuf>,
+
+    /// Begin the proof at the block of this height, which the verifier trusts already [default: the
+    /// genesis]
+    #[arg(long, value_name = "HEIGHT", requires = "prove", default_value_t = 0)]
+    since: u64,
 }
 
 impl ProveArgs {
@@ -147,10 +152,10 @@ impl ProveArgs {
     pub(super) fn save(
         &self,
         shown: &mut Value,
-        make: impl FnOnce() -> Result<Proof>,
+        make: impl FnOnce(Since) -> Result<Proof, ChainError>,
     ) -> Result<()> {
         let Some(path) = &self.prove else { return Ok(()) };
-        let bytes = make()?.to_bytes();
+        let bytes = make(Since(self.since))?.to_bytes();
         write_file(path, &bytes)?;
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("proof".to_owned(), serde_json::json!(path));

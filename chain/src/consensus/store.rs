@@ -3,10 +3,12 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `blocks` | height | the block and its certificate |
+//! | `refusals` | height | of each transaction, why its action was refused, or that it was not |
+//! | `sets` | height | the validators from this height on, where others are before |
 //! | `tips` | height | what the next block builds on |
 //! | `history` | level and index | the complete subtrees of the history |
 //!
-//! A block is one transaction over all three. It is written before the state is: what a power cut
+//! A block is one transaction over all of them. It is written before the state is: what a power cut
 //! leaves between the two is executed again when both are opened.
 
 use chronolith_disk::Disk;
@@ -15,15 +17,23 @@ use redb::{
 };
 
 use super::message::Decided;
-use crate::block::Tip;
-use crate::encoding::{DecodeError, decode, encode};
+use crate::block::{MAX_TRANSACTIONS, Tip};
+use crate::encoding::{DecodeError, List, decode, encode};
 use crate::hash::Hash;
 use crate::history::{Node, Nodes, Position};
+use crate::ledger::{Executed, Receipt, Refusal};
+use crate::list::ListRoot;
 use crate::state::FileBackend;
+use crate::validator_set::ValidatorSet;
 
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
+const REFUSALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refusals");
+const SETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sets");
 const TIPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tips");
 const HISTORY: TableDefinition<'_, (u8, u64), [u8; 32]> = TableDefinition::new("history");
+
+/// Why actions of a block were refused, in the order of its transactions.
+type Refusals = List<Option<Refusal>, MAX_TRANSACTIONS>;
 
 /// How many tips are kept: a state that was put back may be this much older than the blocks.
 const KEEP_TIPS: u64 = 10_000;
@@ -55,6 +65,21 @@ pub enum StoreError {
     /// The store failed.
     #[error("the store of blocks failed: {0}; open it again, and catch up anew if that fails")]
     Store(#[source] Box<redb::Error>),
+    /// The store is of an earlier version, which kept less of each block.
+    #[error(
+        "{place} was made by an earlier version, which kept no receipts: catch up anew, or make \
+         the chain anew"
+    )]
+    Earlier {
+        /// Which file.
+        place: String,
+    },
+    /// What is kept of a block's receipts leads to another root than its header has.
+    #[error("the stored receipts of height {height} are not those of its block; catch up anew")]
+    Receipts {
+        /// The height.
+        height: u64,
+    },
     /// Stored bytes are not what they should be.
     #[error("stored blocks are damaged: {0}; catch up anew")]
     Damaged(#[from] DecodeError),
@@ -73,7 +98,12 @@ pub struct BlockStore {
 
 impl BlockStore {
     /// Makes a store of a chain without blocks, in a file that does not exist yet.
-    pub(super) fn create(disk: &dyn Disk, path: &str, genesis: Tip) -> Result<Self, StoreError> {
+    pub(super) fn create(
+        disk: &dyn Disk,
+        path: &str,
+        genesis: Tip,
+        validators: &ValidatorSet,
+    ) -> Result<Self, StoreError> {
         let place = disk.describe(path);
         let on_disk = |source| StoreError::Disk { place: place.clone(), source };
         if disk.exists(path).map_err(on_disk)? {
@@ -90,7 +120,7 @@ impl BlockStore {
         let first = Position { level: 0, index: 0 };
         let mut store = Self { database, tip: genesis.clone(), oldest: 1 };
         let leaf = Node { position: first, hash: genesis.history.root() };
-        store.write(None, &genesis, &[leaf])?;
+        store.write(None, &genesis, &[leaf], Some(validators))?;
         drop(store);
         disk.rename(&unfinished, path).map_err(on_disk)?;
         disk.sync_dir(folder).map_err(on_disk)?;
@@ -113,11 +143,17 @@ impl BlockStore {
             return Err(StoreError::Missing { place });
         };
         let tip: Tip = decode("the end of the chain", bytes.value(), 64 << 10)?;
-        let oldest = match transaction.open_table(BLOCKS) {
-            Ok(table) => table.first().map_err(failed)?.map(|(height, _)| height.value()),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(failed(error)),
-        };
+        for later in [REFUSALS, SETS] {
+            match transaction.open_table(later) {
+                Ok(_) => {}
+                Err(redb::TableError::TableDoesNotExist(_)) => {
+                    return Err(StoreError::Earlier { place });
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let blocks = transaction.open_table(BLOCKS).map_err(failed)?;
+        let oldest = blocks.first().map_err(failed)?.map(|(height, _)| height.value());
         let oldest = oldest.unwrap_or(tip.height.saturating_add(1));
         Ok(Self { database, tip, oldest })
     }
@@ -137,13 +173,63 @@ impl BlockStore {
     /// The block of a height with its certificate; none where it is not kept.
     pub fn block(&self, height: u64) -> Result<Option<Decided>, StoreError> {
         let transaction = self.database.begin_read().map_err(failed)?;
-        let table = match transaction.open_table(BLOCKS) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
+        let table = transaction.open_table(BLOCKS).map_err(failed)?;
         let Some(bytes) = table.get(height).map_err(failed)? else { return Ok(None) };
         Ok(Some(decode("a committed block", bytes.value(), usize::MAX)?))
+    }
+
+    /// What became of the transactions of a block, in their order; none where the block is not
+    /// kept. They are checked against the root in its header.
+    ///
+    /// # Errors
+    /// [`StoreError::Receipts`] where they are others.
+    pub fn receipts(&self, height: u64) -> Result<Option<Vec<Receipt>>, StoreError> {
+        let Some(Decided { block, .. }) = self.block(height)? else { return Ok(None) };
+        let transaction = self.database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(REFUSALS).map_err(failed)?;
+        let bytes = table.get(height).map_err(failed)?.ok_or(StoreError::Receipts { height })?;
+        let refusals: Refusals = decode("stored receipts", bytes.value(), usize::MAX)?;
+        let both = block.transactions.iter().zip(refusals.iter());
+        let receipt = |(transaction, refusal): (&crate::transaction::Transaction, &Option<_>)| {
+            let body = &transaction.body;
+            Receipt { transaction: body.id(), fee: body.fee, refusal: Option::clone(refusal) }
+        };
+        let receipts: Vec<Receipt> = both.map(receipt).collect();
+        if refusals.len() != receipts.len() || ListRoot::of(&receipts) != block.header.receipts {
+            return Err(StoreError::Receipts { height });
+        }
+        Ok(Some(receipts))
+    }
+
+    /// The validators of a height up to the one after the last block; none above it.
+    pub fn validators(&self, height: u64) -> Result<Option<ValidatorSet>, StoreError> {
+        if height > self.tip.height.saturating_add(1) {
+            return Ok(None);
+        }
+        let transaction = self.database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(SETS).map_err(failed)?;
+        let last = table.range(..=height).map_err(failed)?.next_back();
+        let Some(found) = last else { return Ok(None) };
+        let (_, bytes) = found.map_err(failed)?;
+        Ok(Some(ValidatorSet::decode(bytes.value())?))
+    }
+
+    /// The heights above one and up to another whose validators are others than those of the height
+    /// before, rising; at most `most` of them.
+    pub fn changes_of_validators(
+        &self,
+        above: u64,
+        until: u64,
+        most: usize,
+    ) -> Result<Vec<u64>, StoreError> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(SETS).map_err(failed)?;
+        let range = above.saturating_add(1)..=until;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = table.range(range).map_err(failed)?.take(most);
+        found.map(|entry| entry.map(|(height, _)| height.value()).map_err(failed)).collect()
     }
 
     /// What the block after a height builds on; none where it is not kept.
@@ -154,22 +240,35 @@ impl BlockStore {
         Ok(Some(decode("what a block builds on", bytes.value(), 64 << 10)?))
     }
 
-    /// Appends a block that was checked against the tip, and returns when it is on stable storage.
-    pub(super) fn append(&mut self, decided: &Decided) -> Result<(), StoreError> {
+    /// Appends a block that was checked against the tip, with what came of that and the validators
+    /// of the next height, and returns when it is on stable storage.
+    pub(super) fn append(
+        &mut self,
+        decided: &Decided,
+        executed: &Executed,
+        next: &ValidatorSet,
+    ) -> Result<(), StoreError> {
         let mut tip = self.tip.clone();
-        let nodes = tip.advance(&decided.block.header);
-        self.write(Some(decided), &tip, &nodes)?;
+        let header = &decided.block.header;
+        let nodes = tip.advance(header);
+        let refusals = executed.receipts.iter().map(|receipt| receipt.refusal.clone());
+        // As many as the block has transactions.
+        let refusals = List::new(refusals.collect::<Vec<_>>()).unwrap_or_default();
+        let is_other = header.next_validators != header.validators;
+        self.write(Some((decided, refusals)), &tip, &nodes, is_other.then_some(next))?;
         self.tip = tip;
         Ok(())
     }
 
-    /// Forgets the blocks below a height. Proofs of their ids stay possible.
+    /// Forgets the blocks below a height, and their receipts. Proofs of their ids stay possible.
     pub fn prune(&mut self, below: u64) -> Result<(), StoreError> {
         let below = below.min(self.tip.height);
         let transaction = self.database.begin_write().map_err(failed)?;
         {
-            let mut blocks = transaction.open_table(BLOCKS).map_err(failed)?;
-            blocks.retain_in(..below, |_, _| false).map_err(failed)?;
+            for of_blocks in [BLOCKS, REFUSALS] {
+                let mut table = transaction.open_table(of_blocks).map_err(failed)?;
+                table.retain_in(..below, |_, _| false).map_err(failed)?;
+            }
         }
         transaction.commit().map_err(failed)?;
         self.oldest = self.oldest.max(below);
@@ -178,16 +277,23 @@ impl BlockStore {
 
     fn write(
         &mut self,
-        decided: Option<&Decided>,
+        decided: Option<(&Decided, Refusals)>,
         tip: &Tip,
         nodes: &[Node],
+        next: Option<&ValidatorSet>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_write().map_err(failed)?;
         transaction.set_durability(Durability::Immediate).map_err(failed)?;
         {
             let mut blocks = transaction.open_table(BLOCKS).map_err(failed)?;
-            if let Some(decided) = decided {
+            let mut kept = transaction.open_table(REFUSALS).map_err(failed)?;
+            if let Some((decided, refusals)) = decided {
                 blocks.insert(tip.height, &*encode(decided)).map_err(failed)?;
+                kept.insert(tip.height, &*encode(&refusals)).map_err(failed)?;
+            }
+            let mut sets = transaction.open_table(SETS).map_err(failed)?;
+            if let Some(next) = next {
+                sets.insert(tip.height.saturating_add(1), &*encode(next)).map_err(failed)?;
             }
             let mut tips = transaction.open_table(TIPS).map_err(failed)?;
             tips.insert(tip.height, &*encode(tip)).map_err(failed)?;

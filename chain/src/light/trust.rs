@@ -6,7 +6,6 @@ use crate::certificate::{Certificate, CertificateError};
 use crate::genesis::Genesis;
 use crate::hash::{BlockId, ChainId, Hash};
 use crate::header::{HEADER_VERSION, Header};
-use crate::ledger::Seat;
 use crate::validator_set::{ValidatorSet, ValidatorSetError};
 
 /// How far trust reaches.
@@ -140,12 +139,7 @@ impl Trusted {
     /// # Errors
     /// Where its validators are no set.
     pub fn genesis(genesis: &Genesis) -> Result<Self, ValidatorSetError> {
-        let seats = genesis.validators.iter().map(|first| Seat {
-            validator: first.validator,
-            consensus_key: first.consensus_key,
-            power: first.power,
-        });
-        let validators = ValidatorSet::new(seats.collect::<Vec<_>>())?;
+        let validators = genesis.validator_set()?;
         let chain = genesis.chain_id();
         Ok(Self {
             chain,

@@ -24,6 +24,7 @@ mod nodes_catch_up;
 mod power_cuts_lose_no_version;
 mod random;
 mod random_actions_conserve_supply;
+mod receipts_are_kept;
 mod rights_rules;
 mod sales_interleave;
 mod signatures_follow_one_rule;

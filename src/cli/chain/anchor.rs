@@ -9,7 +9,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ChainArgs, WalletArgs, coins, print_fields};
-use crate::chain::{Chain, anchor, prove};
+use crate::chain::prove::Since;
+use crate::chain::{Chain, anchor};
 use crate::cli::Outcome;
 use crate::cli::database::{DatabaseArgs, rfc3339};
 
@@ -77,7 +78,7 @@ impl AnchorCommand {
             let path = anchor::path(&db, cid, account.address)?;
             let key = AnchorKey { producer: path.producer, root: path.root.0 };
             let anchored = Overlay::new(chain.state()?).get(&key)?;
-            let bytes = prove::chunk(&chain, path)?.to_bytes();
+            let bytes = Since::default().chunk(&chain, path)?.to_bytes();
             super::write_file(file, &bytes)?;
             if let Some(fields) = shown.as_object_mut() {
                 let since = anchored.and_then(|at| i64::try_from(at.time_ms).ok());

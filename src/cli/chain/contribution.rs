@@ -12,7 +12,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::{ChainArgs, ProveArgs, WalletArgs, coins, print_fields};
-use crate::chain::prove;
 use crate::cli::Outcome;
 
 /// List what each node contributed: its score, and what that follows from.
@@ -67,7 +66,7 @@ impl ContributionCommand {
             keys.push(ValidatorKey { validator: address }.to_bytes());
         }
         let mut shown = json!({"height": chain.height()?, "nodes": shown});
-        self.prove.save(&mut shown, || Ok(prove::entries(&chain, &keys)?))?;
+        self.prove.save(&mut shown, |since| since.entries(&chain, &keys))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }

@@ -3,14 +3,14 @@
 use anyhow::Result;
 use chronolith_chain::header::Header;
 use chronolith_chain::ledger::{
-    AccountKey, DelegationKey, HoldingKey, ScheduleKey, SupplyKey, ValidatorKey, Validators,
+    AccountKey, DelegationKey, HoldingKey, ScheduleKey, SeatsKey, SupplyKey, ValidatorKey,
+    Validators,
 };
-use chronolith_chain::state::Overlay;
+use chronolith_chain::state::{Key as _, Overlay};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ChainArgs, ProveArgs, WalletArgs, coins, print_fields};
-use crate::chain::prove;
 use crate::cli::Outcome;
 use crate::cli::database::rfc3339;
 
@@ -23,6 +23,8 @@ fn time(time_ns: u64) -> String {
 pub(in crate::cli) struct StatusCommand {
     #[command(flatten)]
     chain: ChainArgs,
+    #[command(flatten)]
+    prove: ProveArgs,
 
     /// Print one JSON object
     #[arg(long)]
@@ -35,7 +37,7 @@ impl StatusCommand {
         let state = Overlay::new(chain.state()?);
         let supply = state.get(&SupplyKey {})?.unwrap_or_default();
         let tip = chain.blocks()?.tip();
-        let shown = json!({
+        let mut shown = json!({
             "chain": chain.id(),
             "name": *chain.genesis().name,
             "height": tip.height,
@@ -47,6 +49,8 @@ impl StatusCommand {
             "minted": coins(supply.minted),
             "burnt": coins(supply.burnt),
         });
+        let keys = [SupplyKey {}.to_bytes(), SeatsKey {}.to_bytes()];
+        self.prove.save(&mut shown, |since| since.entries(&chain, &keys))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
@@ -57,6 +61,8 @@ impl StatusCommand {
 pub(in crate::cli) struct BlockCommand {
     #[command(flatten)]
     chain: ChainArgs,
+    #[command(flatten)]
+    prove: ProveArgs,
 
     /// Its height [default: the last one]
     #[arg(value_name = "HEIGHT")]
@@ -110,6 +116,7 @@ impl BlockCommand {
             fields.insert("evidence".to_owned(), json!(decided.block.evidence.len()));
             fields.insert("transactions".to_owned(), json!(transactions));
         }
+        self.prove.save(&mut shown, |since| since.header(&chain, height))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
@@ -164,7 +171,7 @@ impl AccountCommand {
             "issued_coin": holdings,
             "delegations": delegations,
         });
-        self.prove.save(&mut shown, || Ok(prove::state(&chain, &key)?))?;
+        self.prove.save(&mut shown, |since| since.state(&chain, &key))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
@@ -175,6 +182,8 @@ impl AccountCommand {
 pub(in crate::cli) struct ValidatorsCommand {
     #[command(flatten)]
     chain: ChainArgs,
+    #[command(flatten)]
+    prove: ProveArgs,
 
     /// Print one JSON object
     #[arg(long)]
@@ -187,7 +196,9 @@ impl ValidatorsCommand {
         let state = Overlay::new(chain.state()?);
         let seats = Validators::of(chain.state()?)?.next;
         let mut validators = Vec::new();
+        let mut keys = vec![SeatsKey {}.to_bytes()];
         for (ValidatorKey { validator }, entry) in state.scan::<ValidatorKey>(&[], usize::MAX)? {
+            keys.push(ValidatorKey { validator }.to_bytes());
             let seat = seats.iter().find(|seat| seat.validator == validator);
             validators.push(json!({
                 "validator": validator,
@@ -198,7 +209,8 @@ impl ValidatorsCommand {
                 "is_seated": seat.is_some(),
             }));
         }
-        let shown = json!({"height": chain.height()?, "validators": validators});
+        let mut shown = json!({"height": chain.height()?, "validators": validators});
+        self.prove.save(&mut shown, |since| since.entries(&chain, &keys))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
@@ -225,7 +237,7 @@ impl LotCommand {
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("height".to_owned(), json!(chain.height()?));
         }
-        self.prove.save(&mut shown, || Ok(prove::state(&chain, &ScheduleKey {})?))?;
+        self.prove.save(&mut shown, |since| since.state(&chain, &ScheduleKey {}))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }

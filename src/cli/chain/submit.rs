@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ChainArgs, ProveArgs, coins, print_fields};
-use crate::chain::{Chain, Settled, prove};
+use crate::chain::{Chain, Settled};
 use crate::cli::Outcome;
 use crate::wallet::secret_of;
 
@@ -99,7 +99,7 @@ impl TxCommand {
         let Some(settled) = settled.first() else { bail!("nothing was handed in") };
         let mut shown = settled_json(settled);
         let Settled { height, index, .. } = *settled;
-        self.prove.save(&mut shown, || Ok(prove::transaction(&chain, height, index)?))?;
+        self.prove.save(&mut shown, |since| since.transaction(&chain, height, index))?;
         print_settled(self.json, &shown, settled)
     }
 
@@ -108,14 +108,14 @@ impl TxCommand {
         let Some((height, index, transaction)) = find(&chain, id)? else {
             bail!("there is no transaction {id} on the chain");
         };
-        let receipts = prove::receipts(&chain, height)?;
+        let receipts = chain.blocks()?.receipts(height)?.unwrap_or_default();
         let receipt = receipts.get(index as usize).cloned().context("the block has no receipt")?;
         let settled = Settled { height, index, receipt };
         let mut shown = settled_json(&settled);
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("transaction".to_owned(), serde_json::to_value(&transaction)?);
         }
-        self.prove.save(&mut shown, || Ok(prove::transaction(&chain, height, index)?))?;
+        self.prove.save(&mut shown, |since| since.transaction(&chain, height, index))?;
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }

@@ -1,11 +1,11 @@
-//! What is trusted of a chain: its genesis, or the hash of it.
+//! What is trusted of a chain: its genesis, the hash of it, or a block.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use chronolith_chain::genesis::Genesis;
-use chronolith_chain::hash::ChainId;
+use chronolith_chain::hash::{BlockId, ChainId};
 use chronolith_chain::light::{Options, Proved};
 use clap::Args;
 
@@ -24,15 +24,22 @@ pub(in crate::cli) struct TrustArgs {
     /// Trust the genesis with this hash, which is the id of the chain
     #[arg(long, value_name = "HASH", conflicts_with = "genesis")]
     trust: Option<String>,
+
+    /// Trust the block with this id, and need no genesis; the proof must begin there (--since)
+    #[arg(long, value_name = "HASH", conflicts_with_all = ["genesis", "trust"])]
+    block: Option<String>,
+}
+
+fn hash_of(text: &str) -> Result<[u8; 32]> {
+    let wrong = |_| Usage(format!("{text:?} is no hash: 64 hexadecimal digits"));
+    Ok(secret_of(text).map_err(wrong)?)
 }
 
 impl TrustArgs {
     /// The id of the chain that is trusted.
     pub(in crate::cli) fn trusted(&self) -> Result<ChainId> {
         if let Some(text) = &self.trust {
-            let hash = secret_of(text)
-                .map_err(|_| Usage(format!("{text:?} is no hash: 64 hexadecimal digits")))?;
-            return Ok(ChainId(hash));
+            return Ok(ChainId(hash_of(text)?));
         }
         match self.genesis()? {
             Some(genesis) => Ok(genesis.chain_id()),
@@ -51,16 +58,23 @@ impl TrustArgs {
         Ok(Some(genesis.with_context(|| format!("{} is no genesis", path.display()))?))
     }
 
+    /// Whether a block is trusted, and not the genesis.
+    pub(in crate::cli) fn is_of_a_block(&self) -> bool {
+        self.block.is_some()
+    }
+
     /// Checks a proof but for what it says of a chunk.
     pub(in crate::cli) fn verify(&self, proof: &Proof, options: &Options) -> Result<Proved> {
-        let trusted = self.trusted()?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(block) = &self.block {
+            return Ok(proof.verify_since(BlockId(hash_of(block)?), now_ns, options)?);
+        }
         let own = self.genesis()?;
         let genesis = match &own {
             Some(genesis) => genesis,
-            None => proof.genesis_of(trusted)?,
+            None => proof.genesis_of(self.trusted()?)?,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         Ok(proof.verify(genesis, now_ns, options)?)
     }
 }

@@ -1,4 +1,4 @@
-//! `chronolith chain verify`: proofs and exports, from the genesis alone.
+//! `chronolith chain verify`: proofs and exports, from the genesis or one trusted block alone.
 
 use std::fs::File;
 use std::io::{BufReader, Read as _};
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use chronolith_chain::ledger::{
-    AccountKey, AnchorKey, DeviceKey, ParametersKey, PeerKey, ScheduleKey, ValidatorKey, audit,
+    AccountKey, AnchorKey, DeviceKey, ParametersKey, PeerKey, ScheduleKey, SeatsKey, SupplyKey,
+    ValidatorKey, audit,
 };
 use chronolith_chain::light::{Fact, Options};
 use chronolith_chain::state::Key;
@@ -24,7 +25,7 @@ use crate::cli::usage::Usage;
 /// The largest proof that is read: bytes.
 pub(in crate::cli) const PROOF_MOST: u64 = 64 << 20;
 
-/// Check a proof or an export, from the genesis alone.
+/// Check a proof or an export, from the genesis or one trusted block alone.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct VerifyCommand {
     /// The proof or the export
@@ -54,8 +55,10 @@ impl VerifyCommand {
         let mut input = BufReader::new(file);
         let is_export = input.peek_magic().with_context(|| format!("cannot read {place}"))?;
         if is_export {
-            if self.chunk.is_some() {
-                bail!(Usage("--chunk is for proofs; an export is of a whole chain".to_owned()));
+            if self.chunk.is_some() || self.trust.is_of_a_block() {
+                let text = "--chunk and --block are for proofs; an export is of a whole chain, \
+                            from its genesis on";
+                bail!(Usage(text.to_owned()));
             }
             return self.export(&mut input);
         }
@@ -83,7 +86,6 @@ impl VerifyCommand {
     }
 
     fn proof(&self, proof: &Proof, bytes: usize) -> Result<Outcome> {
-        let trusted = self.trust.trusted()?;
         let second = 1_000_000_000;
         let options = Options {
             trusting_period_ns: self.trusting_days.map(|days| days.saturating_mul(86_400 * second)),
@@ -92,10 +94,15 @@ impl VerifyCommand {
         let proved = self.trust.verify(proof, &options)?;
         let mut shown = json!({
             "holds": true,
-            "chain": trusted,
+            "chain": proved.header.chain,
             "height": proved.header.height,
             "block": proved.header.id(),
             "time": i64::try_from(proved.header.time_ns).ok().map(rfc3339),
+            "trusted_height": proved.trusted.height(),
+            "trusted_block": proved.trusted.block(),
+            "validators_hash": proved.header.validators,
+            "state_root": proved.header.state_root,
+            "transactions": proved.header.transactions.count,
             "bytes": bytes,
             "facts": proof.bundle.facts.iter().map(fact_json).collect::<Result<Vec<_>>>()?,
         });
@@ -156,6 +163,8 @@ fn fact_json(fact: &Fact) -> Result<Value> {
                 value_json::<ParametersKey>("parameters", key, fact)?,
                 value_json::<PeerKey>("peer", key, fact)?,
                 value_json::<ScheduleKey>("schedule", key, fact)?,
+                value_json::<SeatsKey>("seats", key, fact)?,
+                value_json::<SupplyKey>("supply", key, fact)?,
                 value_json::<ValidatorKey>("validator", key, fact)?,
             ];
             let bytes = json!({"kind": "state", "key": key, "value": value});

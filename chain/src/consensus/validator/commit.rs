@@ -42,7 +42,7 @@ impl Validator {
         let seen = self.core.take_evidence();
         self.note_evidence(seen);
         let set = ValidatorSet::from_seats(&executed.next_seats)?;
-        self.store.append(&decided)?;
+        self.store.append(&decided, &executed, &set)?;
         self.state.commit(executed.prepared)?;
         self.tip = self.store.tip().clone();
         self.set = set;

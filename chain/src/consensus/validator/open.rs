@@ -126,7 +126,7 @@ impl Validator {
             Ok(_) | Err(StateError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        match BlockStore::create(disk, BLOCKS, tip) {
+        match BlockStore::create(disk, BLOCKS, tip, &genesis.validator_set()?) {
             Ok(_) | Err(StoreError::Exists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
