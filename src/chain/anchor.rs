@@ -6,17 +6,19 @@
 //! already is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{List, Rising, TooLong};
-use chronolith_chain::hash::{Hash, TransactionId};
+use chronolith_chain::hash::{ChainId, Hash, TransactionId};
 use chronolith_chain::ledger::{
     Action, Anchor, AnchorKey, DeviceCatalogue, DeviceKey, Refusal, RegisterDevice, empty_catalogue,
 };
 use chronolith_chain::light::ProveError;
-use chronolith_chain::state::{Overlay, StateError};
+use chronolith_chain::state::{Overlay, State, StateError};
+use chronolith_chain::transaction::Transaction;
 use chronolith_engine::chunk::ChunkKey;
 use chronolith_engine::{Db, ReadError};
 use chronolith_merkle::{Tree, leaf_hash};
@@ -25,9 +27,6 @@ use super::compose::Composer;
 use super::prove::ChunkPath;
 use super::{Chain, ChainError, Settled};
 use crate::wallet::AccountKey;
-
-/// The most devices in an anchor.
-const DEVICES_MOST: usize = 512;
 
 /// Why batches cannot be anchored.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +51,6 @@ pub enum AnchorError {
     NotWhole {
         /// The number of the batch.
         batch: u64,
-    },
-    /// An anchor cannot hold a batch.
-    #[error(
-        "batch {batch} has chunks of {devices} devices, and an anchor takes {DEVICES_MOST}: seal in smaller batches"
-    )]
-    Devices {
-        /// The number of the batch.
-        batch: u64,
-        /// How many devices.
-        devices: usize,
     },
     /// A content id is not of a kind that the chain knows.
     #[error("the content id {cid} is of a kind that the chain does not know")]
@@ -108,11 +97,11 @@ pub struct AnchoredBatch {
     pub chunks: u32,
     /// How many devices have chunks in it.
     pub devices: usize,
-    /// The transaction that anchored it.
-    pub transaction: TransactionId,
-    /// The height.
+    /// The transactions that anchored it: one for each 512 devices.
+    pub transactions: Vec<TransactionId>,
+    /// The height of the last one.
     pub height: u64,
-    /// What it cost.
+    /// What they cost.
     pub fee: Amount,
 }
 
@@ -198,58 +187,7 @@ pub fn anchor(
     db: &Db,
     account: &AccountKey,
 ) -> Result<AnchorReport, AnchorError> {
-    let mut report = AnchorReport::default();
-    let (id, height) = (chain.id(), chain.height()?);
-    let state = Overlay::new(chain.state()?);
-    let mut composer = Composer::new(id, chain.state()?, height, account.address)?;
-    let signer = account.signer();
-    let mut transactions = Vec::new();
-    // Where catalogues are, as if all of it were committed.
-    let mut catalogues: BTreeMap<String, Hash> = BTreeMap::new();
-    let mut planned = Vec::new();
-    for (number, batch) in &batches(db)? {
-        let root = root(db, *number, batch)?;
-        if state.get(&AnchorKey { producer: account.address, root: root.0 })?.is_some() {
-            report.known += 1;
-            continue;
-        }
-        if batch.devices.len() > DEVICES_MOST {
-            let devices = batch.devices.len();
-            return Err(AnchorError::Devices { batch: *number, devices });
-        }
-        let mut devices = Vec::new();
-        for name in &batch.devices {
-            let device = device_of(account, name);
-            let before = match catalogues.get(name) {
-                Some(hash) => *hash,
-                None => match state.get(&DeviceKey { device })? {
-                    Some(known) => known.catalogue,
-                    None => {
-                        let message = RegisterDevice::consent(id, device, account.address);
-                        let consent = account.device(name).sign(&message);
-                        let register =
-                            RegisterDevice { device, producer: account.address, consent };
-                        transactions.push(composer.sign(register, &signer));
-                        report.registered.push((name.clone(), device));
-                        empty_catalogue()
-                    }
-                },
-            };
-            let after = db.catalogue_until(name, *number)?.root;
-            let digest = <[u8; 32]>::try_from(after.hash().digest());
-            let after =
-                digest.map(Hash).map_err(|_| AnchorError::ContentId { cid: after.to_string() })?;
-            catalogues.insert(name.clone(), after);
-            devices.push(DeviceCatalogue { device, before, after });
-        }
-        devices.sort_by_key(|entry| entry.device);
-        let chunks = u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
-        let count = devices.len();
-        let anchor = Anchor { root, chunks, devices: Rising::new(devices)? };
-        transactions.push(composer.sign(anchor, &signer));
-        planned.push((transactions.len() - 1, *number, root, chunks, count));
-    }
-    drop(state);
+    let Plan { transactions, batches, mut report, .. } = Plan::whole(chain, db, account)?;
     let names: Vec<String> = transactions.iter().map(|one| what(&one.body.action)).collect();
     let settled = chain.commit(transactions)?;
     for (Settled { receipt, .. }, what) in settled.iter().zip(names) {
@@ -257,20 +195,159 @@ pub fn anchor(
             return Err(AnchorError::Refused { what, refusal });
         }
     }
-    for (place, batch, root, chunks, devices) in planned {
-        let Some(Settled { height, receipt, .. }) = settled.get(place) else { continue };
-        let (transaction, fee, height) = (receipt.transaction, receipt.fee, *height);
-        report.anchored.push(AnchoredBatch {
-            batch,
-            root,
-            chunks,
-            devices,
-            transaction,
-            height,
-            fee,
-        });
+    for (mut batch, places) in batches {
+        for Settled { height, receipt, .. } in settled.get(places).unwrap_or_default() {
+            batch.transactions.push(receipt.transaction);
+            batch.height = *height;
+            batch.fee = Amount(batch.fee.0.saturating_add(receipt.fee.0));
+        }
+        report.anchored.push(batch);
     }
     Ok(report)
+}
+
+/// The transactions that [`anchor`] commits.
+pub fn plan(chain: &Chain, db: &Db, account: &AccountKey) -> Result<Vec<Transaction>, AnchorError> {
+    Ok(Plan::whole(chain, db, account)?.transactions)
+}
+
+/// The transactions that anchor what is not anchored yet.
+struct Plan<'a> {
+    db: &'a Db,
+    account: &'a AccountKey,
+    chain: ChainId,
+    state: &'a State,
+    composer: Composer,
+    /// Where catalogues are, as if all of it were committed.
+    catalogues: BTreeMap<String, Hash>,
+    /// The last batch so far with chunks of a device.
+    last_batches: BTreeMap<String, u64>,
+    transactions: Vec<Transaction>,
+    /// What is anchored, and the places of its transactions.
+    batches: Vec<(AnchoredBatch, Range<usize>)>,
+    report: AnchorReport,
+}
+
+impl<'a> Plan<'a> {
+    fn whole(chain: &'a Chain, db: &'a Db, account: &'a AccountKey) -> Result<Self, AnchorError> {
+        let mut plan = Self::new(chain, db, account)?;
+        for (number, batch) in &batches(db)? {
+            plan.add(*number, batch)?;
+        }
+        Ok(plan)
+    }
+
+    fn new(chain: &'a Chain, db: &'a Db, account: &'a AccountKey) -> Result<Self, AnchorError> {
+        let (id, height, state) = (chain.id(), chain.height()?, chain.state()?);
+        Ok(Self {
+            db,
+            account,
+            chain: id,
+            state,
+            composer: Composer::new(id, state, height, account.address)?,
+            catalogues: BTreeMap::new(),
+            last_batches: BTreeMap::new(),
+            transactions: Vec::new(),
+            batches: Vec::new(),
+            report: AnchorReport::default(),
+        })
+    }
+
+    /// Plans what is missing of a batch; they are given in their order.
+    fn add(&mut self, number: u64, batch: &Batch) -> Result<(), AnchorError> {
+        self.add_missing(number, batch)?;
+        self.last_batches.extend(batch.devices.iter().map(|name| (name.clone(), number)));
+        Ok(())
+    }
+
+    fn add_missing(&mut self, number: u64, batch: &Batch) -> Result<(), AnchorError> {
+        let root = root(self.db, number, batch)?;
+        let key = AnchorKey { producer: self.account.address, root: root.0 };
+        let is_known = Overlay::new(self.state).get(&key)?.is_some();
+        // A batch that takes several anchors may have been stopped between them.
+        if is_known && batch.devices.len() <= Anchor::DEVICES_MOST {
+            self.report.known += 1;
+            return Ok(());
+        }
+        let mut devices = Vec::new();
+        for name in &batch.devices {
+            if let Some(catalogue) = self.catalogue(name, number, is_known)? {
+                devices.push(catalogue);
+            }
+        }
+        if devices.is_empty() {
+            self.report.known += 1;
+            return Ok(());
+        }
+        devices.sort_by_key(|entry| entry.device);
+        let chunks = u32::try_from(batch.chunks.len()).unwrap_or(u32::MAX);
+        let (count, first) = (devices.len(), self.transactions.len());
+        for some in devices.chunks(Anchor::DEVICES_MOST) {
+            let anchor = Anchor { root, chunks, devices: Rising::new(some)? };
+            self.transactions.push(self.composer.sign(anchor, &self.account.signer()));
+        }
+        let anchored = AnchoredBatch {
+            batch: number,
+            root,
+            chunks,
+            devices: count,
+            transactions: Vec::new(),
+            height: 0,
+            fee: Amount::ZERO,
+        };
+        self.batches.push((anchored, first..self.transactions.len()));
+        Ok(())
+    }
+
+    /// What a batch does to a device's catalogue, where that is not on the chain; a device that is
+    /// not there yet is registered.
+    fn catalogue(
+        &mut self,
+        name: &str,
+        number: u64,
+        is_known: bool,
+    ) -> Result<Option<DeviceCatalogue>, AnchorError> {
+        let device = device_of(self.account, name);
+        let planned = self.catalogues.get(name).copied();
+        let before = match planned {
+            Some(hash) => hash,
+            None => match Overlay::new(self.state).get(&DeviceKey { device })? {
+                Some(known) => known.catalogue,
+                None => {
+                    self.register(name, device);
+                    empty_catalogue()
+                }
+            },
+        };
+        // On the chain it is where the batch before left it, unless this one is there already.
+        if is_known {
+            let left = match self.last_batches.get(name) {
+                Some(last) => self.root_until(name, *last)?,
+                None => empty_catalogue(),
+            };
+            if before != left {
+                return Ok(None);
+            }
+        }
+        let after = self.root_until(name, number)?;
+        self.catalogues.insert(name.to_owned(), after);
+        Ok(Some(DeviceCatalogue { device, before, after }))
+    }
+
+    fn register(&mut self, name: &str, device: Address) {
+        let message = RegisterDevice::consent(self.chain, device, self.account.address);
+        let consent = self.account.device(name).sign(&message);
+        let register = RegisterDevice { device, producer: self.account.address, consent };
+        self.transactions.push(self.composer.sign(register, &self.account.signer()));
+        self.report.registered.push((name.to_owned(), device));
+    }
+
+    /// The root of a device's catalogue as the batches up to one left it.
+    fn root_until(&self, name: &str, batch: u64) -> Result<Hash, AnchorError> {
+        let root = self.db.catalogue_until(name, batch)?.root;
+        let digest = <[u8; 32]>::try_from(root.hash().digest());
+        digest.map(Hash).map_err(|_| AnchorError::ContentId { cid: root.to_string() })
+    }
 }
 
 fn what(action: &Action) -> String {

@@ -20,6 +20,7 @@ use chronolith_chain::address::Address;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
+pub(super) use self::anchor::anchor_all;
 pub(super) use self::money::{amount, coins};
 pub(super) use self::submit::{print_settled, read_json, settled_json};
 #[cfg(feature = "search")]

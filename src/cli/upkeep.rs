@@ -13,9 +13,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Outcome;
+use super::chain::{WalletArgs, anchor_all};
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
 use super::output::{print_json, say};
 use super::usage::Usage;
+use crate::chain::Chain;
 
 /// Make an empty database.
 #[derive(Debug, Args)]
@@ -57,6 +59,17 @@ pub(super) struct SealCommand {
     #[arg(long)]
     all: bool,
 
+    /// Anchor the seal batches on the chain in this directory, as chronolith chain anchor does
+    #[arg(long, value_name = "DIR")]
+    chain: Option<PathBuf>,
+
+    #[command(flatten)]
+    wallet: WalletArgs,
+
+    /// The key of the account that anchors and pays
+    #[arg(long, value_name = "NAME", default_value = "main", requires = "chain")]
+    account: String,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -64,6 +77,9 @@ pub(super) struct SealCommand {
 
 impl SealCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
+        // What is in the way of anchoring is said before anything is sealed.
+        let chain = self.chain.as_deref().map(Chain::open).transpose()?;
+        let account = chain.as_ref().map(|_| self.wallet.load(&self.account)).transpose()?;
         let db = self.database.change()?;
         let scope = match self.all {
             true => SealScope::All,
@@ -73,6 +89,12 @@ impl SealCommand {
         #[cfg(feature = "search")]
         super::search::follow(&self.database.db, &db);
         db.close()?;
+        let anchors = match (chain, account) {
+            (Some(mut chain), Some(account)) => {
+                Some(anchor_all(&mut chain, &self.database.read()?, &account)?)
+            }
+            _ => None,
+        };
         let batches: Vec<Value> = report
             .batches
             .iter()
@@ -92,6 +114,7 @@ impl SealCommand {
                 "records": report.records,
                 "batches": batches,
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
+                "anchors": anchors,
             }))?;
         } else {
             say!("{} records sealed into {} chunks", report.records, report.chunks);
@@ -102,6 +125,10 @@ impl SealCommand {
                     batch.chunks,
                     hex(&batch.root)
                 );
+            }
+            if let Some(anchors) = &anchors {
+                let count = anchors["anchored"].as_array().map_or(0, Vec::len);
+                say!("{count} batches anchored, up to height {}", anchors["height"]);
             }
         }
         Ok(left_for_repair(&report.faults))

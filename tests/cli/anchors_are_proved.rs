@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use chronolith::chain::{Chain, anchor as anchoring};
+use chronolith::wallet::Wallet;
+use chronolith_engine::{Db, Options};
 use serde_json::{Value, json};
 
 use crate::run::{chronolith, expect, json, source};
@@ -126,4 +129,71 @@ fn accounts_transactions_and_contributions_are_proved() {
     let account = ["chain", "account", "--dir", "c", "--wallet", "w", "nobody", "--prove", "p"];
     expect(directory, 0, &account);
     assert_eq!(json(directory, 0, &verify)["facts"][0]["value"], Value::Null);
+}
+
+#[test]
+fn sealing_and_anchoring_are_one_command() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let fleet = source("testdata/ingest/fleet.lp").display().to_string();
+    expect(directory, 0, &["ingest", "--db", "db", &fleet]);
+    let seal = ["seal", "--db", "db", "--all", "--chain", "c", "--wallet", "w", "--json"];
+    // Without a chain nothing is sealed either.
+    let output = chronolith(directory, &seal);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("chronolith chain init"));
+    assert!(chunks(directory).is_empty());
+    json(directory, 0, &["chain", "init", "--dir", "c", "--wallet", "w", "--json"]);
+    let sealed = json(directory, 0, &seal);
+    let anchored = sealed["anchors"]["anchored"].as_array().unwrap();
+    assert_eq!(anchored.len(), sealed["batches"].as_array().unwrap().len());
+    assert_eq!(anchored[0]["root"], sealed["batches"][0]["root"]);
+    let again = json(directory, 0, &seal);
+    assert_eq!((&again["anchors"]["anchored"], &again["chunks"]), (&json!([]), &json!(0)));
+}
+
+#[test]
+fn a_batch_of_more_devices_than_an_anchor_holds_takes_several_and_goes_on_where_it_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let lines = |time: u64| -> String {
+        (0..700).map(|car| format!("speed,device=car{car:03} value={car} {time}\n")).collect()
+    };
+    fs::write(directory.join("many.lp"), lines(1_767_225_600_000_000_000)).unwrap();
+    expect(directory, 0, &["ingest", "--db", "db", "many.lp"]);
+    expect(directory, 0, &["seal", "--db", "db", "--all"]);
+    let made = json(directory, 0, &["chain", "init", "--dir", "c", "--wallet", "w", "--json"]);
+
+    // Anchoring is stopped after the first of two anchors.
+    {
+        let db = Db::open(&directory.join("db"), Options::read_only()).unwrap();
+        let account = Wallet::at(directory.join("w")).load("main").unwrap();
+        let mut chain = Chain::open(&directory.join("c")).unwrap();
+        let mut planned = anchoring::plan(&chain, &db, &account).unwrap();
+        assert_eq!(planned.len(), 700 + 2);
+        planned.pop();
+        chain.commit(planned).unwrap();
+    }
+    let rest = anchor(directory, &[]);
+    let anchored = &rest["anchored"][0];
+    assert_eq!((&anchored["devices"], &rest["registered"]), (&json!(700 - 512), &json!([])));
+    assert_eq!(anchored["transactions"].as_array().unwrap().len(), 1);
+    assert_eq!(anchor(directory, &[])["anchored"], json!([]));
+
+    // The next batch goes on from there, whole.
+    fs::write(directory.join("more.lp"), lines(1_767_312_000_000_000_000)).unwrap();
+    expect(directory, 0, &["ingest", "--db", "db", "more.lp"]);
+    expect(directory, 0, &["seal", "--db", "db", "--all"]);
+    let next = anchor(directory, &[]);
+    assert_eq!(next["anchored"][0]["transactions"].as_array().unwrap().len(), 2);
+    let audit = json(directory, 0, &["chain", "audit", "--dir", "c", "--json"]);
+    assert_eq!((&audit["holds"], &audit["refused"]), (&json!(true), &json!(0)));
+    // A chunk of each is proved from the root that both anchors share.
+    let chain = made["chain"].as_str().unwrap();
+    let cids = chunks(directory);
+    for cid in [&cids[0], &cids[cids.len() - 1]] {
+        anchor(directory, &["--chunk", cid, "--prove", "proof"]);
+        let verify = ["chain", "verify", "proof", "--trust", chain, "--chunk", cid, "--json"];
+        assert_eq!(json(directory, 0, &verify)["holds"], true);
+    }
 }

@@ -87,9 +87,32 @@ fn catalogues_chain() {
     world.done(1, anchor(1, &[(1, empty, FIRST)]));
     let found = world.get(&AnchorKey { producer: account(1), root: [1; 32] }).unwrap();
     assert_eq!((found.height, found.chunks, found.time_ms), (world.next() - 1, 3, world.time_ms));
-    assert_eq!(world.refused(1, anchor(1, &[(1, FIRST, SECOND)])), Refusal::Exists(Thing::Anchor));
+    let other = Anchor { chunks: 4, ..anchor(1, &[(1, FIRST, SECOND)]) };
+    assert_eq!(world.refused(1, other), Refusal::Exists(Thing::Anchor));
     world.done(2, anchor(2, &[(1, FIRST, SECOND)]));
     assert_eq!(world.get(&DeviceKey { device: device(1) }).unwrap().catalogue, SECOND);
+}
+
+#[test]
+fn a_batch_of_many_devices_takes_several_anchors_and_is_as_old_as_the_first() {
+    let mut world = World::new();
+    for number in 1..=2 {
+        let registration = register(&world, number, 1, 1);
+        world.done(1, registration);
+    }
+    let empty = empty_catalogue();
+    world.done(1, anchor(1, &[(1, empty, FIRST)]));
+    let key = AnchorKey { producer: account(1), root: [1; 32] };
+    let first = world.get(&key).unwrap();
+    world.done(1, anchor(1, &[(2, empty, FIRST)]));
+    assert_eq!(world.get(&key).unwrap(), first);
+    assert_eq!(world.get(&DeviceKey { device: device(2) }).unwrap().catalogue, FIRST);
+    // The same once more says nothing new.
+    let again = anchor(1, &[(2, FIRST, FIRST)]);
+    assert_eq!(world.refused(1, again), Refusal::NoChange);
+    let stale = anchor(1, &[(2, empty, FIRST)]);
+    let refusal = Refusal::Catalogue { expected: FIRST, found: empty };
+    assert_eq!(world.refused(1, stale), refusal);
 }
 
 #[test]

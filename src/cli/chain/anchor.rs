@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use anyhow::Result;
 use chronolith_chain::ledger::AnchorKey;
 use chronolith_chain::state::Overlay;
+use chronolith_engine::Db;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ChainArgs, WalletArgs, coins, print_fields};
 use crate::chain::prove::Since;
 use crate::chain::{Chain, anchor};
 use crate::cli::Outcome;
 use crate::cli::database::{DatabaseArgs, rfc3339};
+use crate::wallet::AccountKey;
 
 /// Anchor the seal batches of a database that are not anchored yet.
 #[derive(Debug, Args)]
@@ -41,39 +43,48 @@ pub(in crate::cli) struct AnchorCommand {
     json: bool,
 }
 
+/// Anchors the seal batches of a database that are not on a chain yet, and says which.
+pub(in crate::cli) fn anchor_all(
+    chain: &mut Chain,
+    db: &Db,
+    account: &AccountKey,
+) -> Result<Value> {
+    let report = anchor::anchor(chain, db, account)?;
+    let registered: Vec<_> = report
+        .registered
+        .iter()
+        .map(|(name, device)| json!({"device": name, "key": device}))
+        .collect();
+    let anchored: Vec<_> = report
+        .anchored
+        .iter()
+        .map(|batch| {
+            json!({
+                "batch": batch.batch,
+                "root": batch.root,
+                "chunks": batch.chunks,
+                "devices": batch.devices,
+                "height": batch.height,
+                "transactions": batch.transactions,
+                "fee": coins(batch.fee),
+            })
+        })
+        .collect();
+    Ok(json!({
+        "account": account.address,
+        "height": chain.height()?,
+        "registered": registered,
+        "anchored": anchored,
+        "known": report.known,
+    }))
+}
+
 impl AnchorCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let account = self.wallet.load(&self.account)?;
         let db = self.database.read()?;
         let mut chain: Chain = self.chain.open()?;
-        let report = anchor::anchor(&mut chain, &db, &account)?;
-        let registered: Vec<_> = report
-            .registered
-            .iter()
-            .map(|(name, device)| json!({"device": name, "key": device}))
-            .collect();
-        let anchored: Vec<_> = report
-            .anchored
-            .iter()
-            .map(|batch| {
-                json!({
-                    "batch": batch.batch,
-                    "root": batch.root,
-                    "chunks": batch.chunks,
-                    "devices": batch.devices,
-                    "height": batch.height,
-                    "transaction": batch.transaction,
-                    "fee": coins(batch.fee),
-                })
-            })
-            .collect();
-        let mut shown = json!({
-            "account": account.address,
-            "height": chain.height()?,
-            "registered": registered,
-            "anchored": anchored,
-            "known": report.known,
-        });
+        let mut shown = anchor_all(&mut chain, &db, &account)?;
         if let (Some(cid), Some(file)) = (&self.chunk, &self.prove) {
             let path = anchor::path(&db, cid, account.address)?;
             let key = AnchorKey { producer: path.producer, root: path.root.0 };

@@ -13,7 +13,9 @@ use crate::ledger::refusal::{Refusal, Thing};
 
 /// Anchors a seal batch: its chunks existed at this height. The sender is its producer.
 ///
-/// - The batch has at least one chunk, and its root was not anchored by the sender before.
+/// - The batch has at least one chunk. Its root was not anchored by the sender before, or with the
+///   same number of chunks: a batch of more devices than one anchor holds takes several. The first
+///   one says since when the batch is anchored.
 /// - For each device with chunks in it: the device is registered and not retired, and the sender is
 ///   its owner, its producer, or the device itself.
 /// - The catalogue root before the batch is the one on the ledger, so that catalogues chain and no
@@ -36,7 +38,12 @@ pub struct Anchor {
     /// How many chunks it has.
     pub chunks: u32,
     /// What it does to the catalogues of the devices in it.
-    pub devices: Rising<DeviceCatalogue, 512>,
+    pub devices: Rising<DeviceCatalogue, { Anchor::DEVICES_MOST }>,
+}
+
+impl Anchor {
+    /// The most devices in an anchor; with them it is below the size that a transaction may have.
+    pub const DEVICES_MOST: usize = 512;
 }
 
 /// What a batch does to a device's catalogue.
@@ -77,7 +84,9 @@ impl Rules for Anchor {
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         ensure(self.chunks > 0 && !self.devices.is_empty(), Refusal::Zero)?;
         let key = AnchorKey { producer: call.sender, root: self.root.0 };
-        ensure(ledger.get(&key)?.is_none(), Refusal::Exists(Thing::Anchor))?;
+        let before = ledger.get(&key)?;
+        let goes_on = before.is_none_or(|anchored| anchored.chunks == self.chunks);
+        ensure(goes_on, Refusal::Exists(Thing::Anchor))?;
         for entry in self.devices.iter() {
             let key = DeviceKey { device: entry.device };
             let mut device = ledger.find(&key, Thing::Device)?;
@@ -92,7 +101,9 @@ impl Rules for Anchor {
             ledger.put(&key, &device);
         }
         let (height, time_ms, chunks) = (ledger.height, ledger.time_ms, self.chunks);
-        ledger.put(&key, &Anchored { height, time_ms, chunks });
+        if before.is_none() {
+            ledger.put(&key, &Anchored { height, time_ms, chunks });
+        }
         Ok(())
     }
 }
