@@ -6,6 +6,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[cfg(unix)]
+mod a_chain_that_fails_leaves_the_database;
 mod anchors_are_proved;
 mod blobs_and_retention_work_from_the_command_line;
 mod chains_are_simulated;

@@ -90,6 +90,9 @@ fn core_set(set: &ValidatorSet) -> CoreSet {
 /// The state machine of one height after the other.
 pub(super) struct Core {
     state: State,
+    /// An assertion that fails at the next input, as if it were one of the library's.
+    #[cfg(test)]
+    pub(super) fault: Option<&'static str>,
 }
 
 impl Core {
@@ -103,7 +106,11 @@ impl Core {
         };
         // Nothing of another height is ever told, so its own queue stays empty.
         let state = State::new(Context { chain }, Height(0), core_set(set), params, 1, 1);
-        Self { state }
+        Self {
+            state,
+            #[cfg(test)]
+            fault: None,
+        }
     }
 
     /// Lets it sign, or only follow.
@@ -172,7 +179,13 @@ impl Core {
         actions: &mut Vec<Action>,
     ) -> Result<(), CoreFailure> {
         let state = &mut self.state;
+        #[cfg(test)]
+        let fault = self.fault.take();
         let run = || -> Result<(), Box<CoreError>> {
+            #[cfg(test)]
+            if let Some(text) = fault {
+                std::panic::panic_any(text);
+            }
             malachite::process!(
                 input: input,
                 state: state,

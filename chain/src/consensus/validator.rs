@@ -16,6 +16,10 @@ mod receive;
 mod refusal;
 mod rounds;
 
+#[cfg(test)]
+#[path = "validator/a_panic_of_the_core_tests.rs"]
+mod a_panic_of_the_core;
+
 pub use config::{Config, Timeouts};
 pub use open::{ConsensusError, Files, Identity};
 pub use refusal::Refusal;

@@ -12,6 +12,7 @@ mod directory_rules;
 mod dispute_rules;
 mod documents_are_current;
 mod encodings_are_canonical;
+mod failed_disks_end_consensus;
 mod governance_rules;
 mod light_clients_believe_only_proofs;
 mod locks_are_not_hidden;
