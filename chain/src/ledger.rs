@@ -61,8 +61,8 @@ pub use storage::{
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{
     Absence, AbsenceKey, Bond, BondedKey, CandidateKey, ConsensusKeyKey, Contribution, Delegate,
-    DelegationKey, Draw, DrawKey, Drawn, Evidence, HALVING_BLOCKS, Misdeed, MisdeedKey, NextBeacon,
-    PastSeatsKey, Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey, Slash, SlashKey,
-    Unbond, Unbonding, UnbondingKey, Validator, ValidatorKey, Validators, beacon_step,
-    contribution, draw, puzzle_is_solved,
+    DelegationKey, Draw, DrawKey, Drawn, Duties, Evidence, HALVING_BLOCKS, Misdeed, MisdeedKey,
+    NextBeacon, PastSeatsKey, Puzzle, Ready, Retract, Schedule, ScheduleKey, Seat, Seats, SeatsKey,
+    Slash, SlashKey, Unbond, Unbonding, UnbondingKey, Validator, ValidatorKey, Validators,
+    beacon_step, contribution, draw, puzzle_is_solved,
 };

@@ -16,6 +16,7 @@ mod failed_disks_end_consensus;
 mod governance_rules;
 mod light_clients_believe_only_proofs;
 mod locks_are_not_hidden;
+mod light_clients_cross_terms;
 mod lots_are_drawn;
 mod malformed_input_is_refused;
 mod mempool_rules;

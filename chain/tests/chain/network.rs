@@ -103,6 +103,8 @@ type Filter = dyn FnMut(usize, usize, &Message) -> bool;
 /// All nodes, and what is on its way between them.
 pub(crate) struct Network {
     pub(crate) genesis: Genesis,
+    /// How many nodes have the keys of a validator.
+    candidates: u8,
     pub(crate) nodes: Vec<Node>,
     pub(crate) now: Now,
     pub(crate) config: Config,
@@ -126,18 +128,30 @@ impl Network {
         config: Config,
         disks: impl Fn(u8) -> (SimDisk, SimDisk),
     ) -> Self {
-        let genesis = genesis(validators);
+        Self::of(genesis(validators), validators, followers, config, disks)
+    }
+
+    /// A network of another genesis, of nodes who have the keys of a validator, and some who only
+    /// follow.
+    pub(crate) fn of(
+        genesis: Genesis,
+        candidates: u8,
+        followers: u8,
+        config: Config,
+        disks: impl Fn(u8) -> (SimDisk, SimDisk),
+    ) -> Self {
         let node = |number: u8| {
             let (data, guard) = disks(number);
-            let identity = (number < validators).then(|| identity(number));
+            let identity = (number < candidates).then(|| identity(number));
             let validator =
                 Validator::create(&genesis, &files(&data, &guard), identity, config).unwrap();
             Node::of(validator, data, guard)
         };
-        let nodes = (0..validators + followers).map(node).collect();
+        let nodes = (0..candidates + followers).map(node).collect();
         let now = Now { elapsed_ns: 1, time_ns: BEGIN_NS };
         let mut network = Self {
             genesis,
+            candidates,
             nodes,
             now,
             config,
@@ -305,8 +319,8 @@ impl Network {
     pub(crate) fn restart(&mut self, node: usize) -> Result<(), ConsensusError> {
         let Node { data, guard, .. } = &self.nodes[node];
         let files = files(data, guard);
-        let is_validator = node < self.genesis.validators.len();
-        let identity = is_validator.then(|| identity(node as u8));
+        let has_keys = node < usize::from(self.candidates);
+        let identity = has_keys.then(|| identity(node as u8));
         let validator = Validator::open(&self.genesis, &files, identity, self.config)?;
         self.nodes[node].validator = Some(validator);
         self.nodes[node].stands_aside = false;
