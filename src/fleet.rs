@@ -24,6 +24,8 @@
 
 use std::io::{self, Write};
 
+use crate::random::Random;
+
 /// How many metrics a vehicle has.
 pub const METRICS: usize = 10;
 /// 2026-01-01T00:00:00Z in nanoseconds: the first second of the data.
@@ -284,33 +286,6 @@ impl Vehicle {
         self.coolant += (880.0 - self.coolant) * 0.001 + random.normal() * 0.3;
         self.charger += (1_405.0 - self.charger) * 0.002 + random.normal() * 0.3;
         self.pressure += (2_400.0 - self.pressure) * 0.0005 + random.normal() * 0.2;
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): small, fast, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.0;
-        bits = (bits ^ bits >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ bits >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ bits >> 31
-    }
-
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    /// Very nearly normal with mean 0 and deviation 1: the sum of eight 16-bit uniforms
-    /// (Irwin and Hall), which needs no transcendental function and so is the same everywhere.
-    fn normal(&mut self) -> f64 {
-        let lanes = |word: u64| (0..4).map(|lane| word >> (16 * lane) & 0xFFFF).sum::<u64>();
-        let sum = lanes(self.next()) + lanes(self.next());
-        // Eight uniforms on 0..=65535: mean 8 x 32767.5, variance 8 x (65536² − 1) / 12.
-        (sum as f64 - 262_140.0) / 53_509.9
     }
 }
 

@@ -9,4 +9,5 @@ pub mod ingest;
 pub mod node;
 #[cfg(feature = "plot")]
 pub mod plot;
+mod random;
 pub mod wallet;

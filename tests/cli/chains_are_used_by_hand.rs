@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::run::{chronolith, expect, json, program};
+use crate::run::{chronolith, expect, json, kills, program};
 
 fn init(directory: &Path, validators: &str) -> Value {
     let arguments =
@@ -208,7 +209,7 @@ fn a_killed_process_loses_no_block_that_it_told() {
     let to = init_other(directory);
     let to = to.as_str().unwrap();
     let mut told = 0;
-    for round in 0..6_u64 {
+    for round in 0..kills(6) {
         let mut child = Command::new(program())
             .args(["wallet", "send", "--chain", "c", "--wallet", "w", "--to", to])
             .args(["--amount", "1", "--json"])
@@ -216,8 +217,9 @@ fn a_killed_process_loses_no_block_that_it_told() {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // Killed at once, or after it told what became of the transaction.
-        if round % 2 == 0 {
+        // Killed at some moment of its life, and sometimes not before it told.
+        if round % 3 != 0 {
+            std::thread::sleep(Duration::from_millis(round * 7 % 90));
             child.kill().unwrap();
         }
         let output = child.wait_with_output().unwrap();

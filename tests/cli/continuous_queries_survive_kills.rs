@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{expect, program};
+use crate::run::{expect, kills, program};
 
 const QUERY: &str = "CREATE CONTINUOUS QUERY speed_1m AS SELECT device, time_bucket('1m', time), \
                      count(*), avg(value), max(value) FROM speed GROUP BY 1, 2 \
@@ -45,8 +45,7 @@ fn follow(directory: &Path, lines: Option<usize>) -> Vec<Value> {
 
 #[test]
 fn followers_of_a_killed_command_lose_and_double_nothing() {
-    let kills = std::env::var("CHRONOLITH_KILLS").ok().and_then(|text| text.parse().ok());
-    let kills: usize = kills.unwrap_or(8);
+    let kills = kills(8) as usize;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let size = ["--vehicles", "6", "--seconds", "3000"];

@@ -1,7 +1,7 @@
 //! A writer that is killed at any moment loses nothing that it acknowledged, and what is there is
 //! a prefix of its input.
 //!
-//! `CHRONOLITH_KILLS=500 cargo test --test cli killed` runs the long campaign.
+//! `CHRONOLITH_KILLS=500 cargo test --test cli killed_writer` runs the long campaign.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 use chronolith_engine::{Db, Options, Selector, Value};
 
-use crate::run::{expect, program};
+use crate::run::{expect, kills, program};
 
 /// Records by device and metric, in time order.
 type Records = BTreeMap<(String, String), BTreeMap<i64, f64>>;
@@ -77,8 +77,7 @@ fn kill_after(directory: &Path, input: &Path, lines: usize) -> u64 {
 
 #[test]
 fn a_killed_writer_leaves_a_prefix_with_everything_it_acknowledged() {
-    let kills: usize =
-        std::env::var("CHRONOLITH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let kills = kills(8) as usize;
     let directory = tempfile::tempdir().unwrap();
     let input = directory.path().join("fleet.lp");
     let path = input.display().to_string();

@@ -42,3 +42,8 @@ pub(crate) fn json(directory: &Path, code: i32, arguments: &[&str]) -> serde_jso
     let output = expect(directory, code, arguments);
     serde_json::from_str(output.lines().last().unwrap()).unwrap()
 }
+
+/// How many kills a campaign has: `CHRONOLITH_KILLS`, or a few.
+pub(crate) fn kills(few: u64) -> u64 {
+    std::env::var("CHRONOLITH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(few)
+}

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{chronolith, expect, json, program, recordings, source};
+use crate::run::{chronolith, expect, json, kills, program, recordings, source};
 
 /// Two drives and a cycle, sealed.
 fn database(directory: &Path) {
@@ -168,8 +168,7 @@ fn files(folder: &Path) -> usize {
 
 #[test]
 fn killed_at_any_moment_the_index_goes_on_or_is_built_anew() {
-    let kills: u64 =
-        std::env::var("CHRONOLITH_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+    let kills = kills(8);
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();
     let path = at.join("fleet.lp").display().to_string();

@@ -53,6 +53,12 @@ impl Connection {
         }
     }
 
+    /// Sends a frame, and waits for room: for who takes everything, and must miss nothing.
+    pub(super) fn send_surely(&self, frame: &Frame) {
+        // Where the connection ended, nobody is left to miss it.
+        let _ = self.queue.send(frame.to_bytes().into());
+    }
+
     /// Ends the connection.
     pub(super) fn close(&self) {
         // It may have ended already.

@@ -33,10 +33,33 @@ pub(super) struct Status {
     pub(super) block: BlockId,
     /// The root of the state after it.
     pub(super) state_root: Hash,
+    /// The running term.
+    pub(super) term: u64,
+    /// The running lot.
+    pub(super) lot: u64,
+    /// To how many other validators it is connected.
+    pub(super) neighbours: u64,
     /// How many transactions wait.
     pub(super) waiting: u64,
     /// Processor time of the process, in nanoseconds.
     pub(super) cpu_ns: u64,
+}
+
+/// A committed block, as the load is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Committed {
+    /// Its height.
+    pub(super) height: u64,
+    /// The round it was decided in.
+    pub(super) round: u32,
+    /// Its id.
+    pub(super) block: BlockId,
+    /// The proposer's time, in nanoseconds since the epoch.
+    pub(super) time_ns: u64,
+    /// Whether others validate the next height.
+    pub(super) changes_set: bool,
+    /// The first 8 bytes of the ids of its transactions; only validator 0 tells them.
+    pub(super) transactions: List<u64, { 1 << 17 }>,
 }
 
 /// What is said.
@@ -50,23 +73,19 @@ pub(super) enum Frame {
     Consensus(Message),
     /// The load hands in transactions.
     Submit(List<Transaction, MAX_TRANSACTIONS>),
+    /// The load asks for all committed blocks from a height on, and from then on for each one that
+    /// follows. After those that are there comes a [`Frame::ToldAll`].
+    Tell(u64),
+    /// All blocks that are there were told.
+    ToldAll,
     /// A block is committed.
-    Committed {
-        /// Its height.
-        height: u64,
-        /// Its id.
-        block: BlockId,
-        /// The first 8 bytes of the ids of its transactions; only validator 0 tells them.
-        transactions: List<u64, { 1 << 17 }>,
-    },
+    Committed(Committed),
+    /// A signed message that was sent or arrived, where the load watches them.
+    Seen(Message),
     /// The load asks where the validator is.
     AskStatus,
     /// Where it is.
     Status(Status),
-    /// The load asks which block a height has.
-    AskBlock(u64),
-    /// Which one, if there is one.
-    Block(u64, Option<BlockId>),
 }
 
 impl Frame {

@@ -1,10 +1,7 @@
 //! The load: starts the validators, hands in transfers that are signed already, and measures.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,10 +14,14 @@ use chronolith_chain::keys::{SecretKey, Signature};
 use chronolith_chain::ledger::{Parameters, Transfer, least_fee};
 use chronolith_chain::transaction::{Body, Transaction};
 
-use super::connection::Connection;
-use super::frame::{Frame, Neighbour, Status};
-use super::network::{genesis, payer};
+use super::frame::{Committed, Frame, Status};
+use super::kills::{Kills, Victim};
+use super::measures::{BenchReport, Heights, are_equal, quantile_ms};
+use super::network::{Network, payer};
 use super::node::short;
+use super::processes::{FromProcess, Heard, Process, dial, start_and_kill};
+use super::told::Told;
+use super::watch::Watch;
 
 /// How many accounts pay.
 const PAYERS: u16 = 512;
@@ -38,9 +39,9 @@ pub struct Load {
     pub program: PathBuf,
     /// Where the validators keep their files: an empty directory.
     pub directory: PathBuf,
-    /// How many validators.
+    /// How many validators are seated.
     pub validators: u16,
-    /// For how long transfers are handed in.
+    /// For how long transfers are handed in, at least.
     pub seconds: u64,
     /// How many transfers are signed beforehand.
     pub transfers: usize,
@@ -48,89 +49,30 @@ pub struct Load {
     pub in_flight: usize,
     /// The least time between blocks, in milliseconds.
     pub interval_ms: u64,
-    /// Whether the last validator is killed with SIGKILL in the middle, and started again.
-    pub kill: bool,
-}
-
-/// What was measured.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct BenchReport {
-    /// How many validators.
-    pub validators: u16,
-    /// For how long transfers were handed in.
-    pub seconds: f64,
-    /// How many were handed in.
-    pub submitted: u64,
-    /// How many were committed in that time.
-    pub committed: u64,
-    /// And per second.
-    pub committed_per_second: f64,
-    /// How many were committed in all, also after that time.
-    pub committed_in_all: u64,
-    /// The median of the time from handing in to commit, in milliseconds.
-    pub p50_ms: f64,
-    /// The time that 99 of 100 were committed in, in milliseconds.
-    pub p99_ms: f64,
-    /// How many blocks there are.
-    pub height: u64,
-    /// Processor time of each validator, in seconds.
-    pub cpu_seconds: Vec<f64>,
-    /// Processor time of all validators together for each committed transfer, in microseconds.
-    pub cpu_us_per_transfer: f64,
-    /// Whether all validators came to the same state.
-    pub state_roots_equal: bool,
-    /// How many heights were told to have different blocks.
-    pub forks: u64,
-    /// How many validators were killed.
+    /// How many processes are killed with SIGKILL, and started again; the run goes on until all
+    /// are.
     pub kills: u64,
-    /// How many blocks that the killed one had told to be committed it did not have afterwards.
-    pub lost_blocks: u64,
+    /// What the random choice of who is killed follows from.
+    pub seed: u64,
+    /// Terms and lots, where they change during the run.
+    pub terms: Option<Terms>,
 }
 
-/// The process of a validator, and the connection to it.
-struct Process {
-    child: Child,
-    port: u16,
-    connection: Connection,
+/// Terms and lots that change during a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How many blocks a term has.
+    pub blocks: u64,
+    /// How many candidates there are for the seats, those of the beginning included. Each runs a
+    /// process of its own.
+    pub candidates: u16,
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.connection.close();
-        // It may have ended already, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Load {
+    /// How many processes there are.
+    fn processes(&self) -> u16 {
+        self.terms.map_or(0, |terms| terms.candidates).max(self.validators)
     }
-}
-
-/// Frames from the validators, by their numbers.
-type Told = (u16, Frame);
-
-fn start(load: &Load, number: u16, told: &Sender<Told>) -> Result<Process> {
-    let mut child = Command::new(&load.program)
-        .args(["chain", "bench-node", "--number", &number.to_string()])
-        .args(["--interval-ms", &load.interval_ms.to_string()])
-        .arg("--dir")
-        .arg(&load.directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("cannot start a validator")?;
-    let output = child.stdout.take().context("a validator has no output")?;
-    let mut line = String::new();
-    BufReader::new(output).read_line(&mut line)?;
-    let Ok(port) = line.trim().parse() else {
-        let status = child.wait()?;
-        bail!("validator {number} ended with {status} before it could be reached");
-    };
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    let told = told.clone();
-    let connection = Connection::start(stream, move |frame| match frame {
-        Some(frame) => told.send((number, frame)).is_ok(),
-        None => false,
-    })?;
-    connection.send(&Frame::Hello(None));
-    Ok(Process { child, port, connection })
 }
 
 /// The transfers of one account, in the order of their nonces.
@@ -200,26 +142,38 @@ struct Run<'a> {
     submitted: u64,
     latencies: Vec<Duration>,
     /// The blocks that each validator told to be committed.
-    blocks: Vec<BTreeMap<u64, BlockId>>,
-    told: Receiver<Told>,
-    tell: Sender<Told>,
+    told: Vec<Told>,
+    /// The last status that each one told, since it was asked.
+    statuses: BTreeMap<u16, Status>,
+    heights: Heights,
+    watch: Watch,
+    kills_done: u64,
+    kills_while_starting: u64,
+    heard: Receiver<FromProcess>,
+    hear: Sender<FromProcess>,
 }
 
 /// Starts validators, measures, and stops them.
 pub fn run(load: &Load) -> Result<BenchReport> {
+    let count = load.processes();
     ensure!((1..=128).contains(&load.validators), "between 1 and 128 validators make a network");
-    ensure!(!load.kill || load.validators >= 4, "one of four or more can be killed");
-    let genesis = genesis(load.validators, PAYERS)?;
+    ensure!((1..=128).contains(&count), "there can be at most 128 processes");
+    ensure!(
+        load.terms.is_none() || load.validators >= 4,
+        "a term seats at least 4, so that sets of fewer never change: give --validators 4"
+    );
+    let network = Network { validators: load.validators, nodes: count, payers: PAYERS };
+    let genesis = network.genesis(load.terms)?;
     let place = load.directory.join("genesis");
     std::fs::write(&place, encode(&genesis))
         .with_context(|| format!("cannot write {}", place.display()))?;
     let signed = sign(genesis.chain_id(), load.transfers);
-    let (tell, told) = channel();
+    let (hear, heard) = channel();
     let mut processes = Vec::new();
-    for number in 0..load.validators {
-        processes.push(start(load, number, &tell)?);
+    for number in 0..count {
+        processes.push(Process::start(load, number, 1, &hear)?);
     }
-    for (number, process) in processes.iter().enumerate() {
+    for (number, process) in (0..).zip(&processes) {
         process.connection.send(&dial(&processes, |other| other < number)?);
     }
     let accounts = signed.into_iter().map(|transfers| Account { transfers, sent: 0, committed: 0 });
@@ -230,83 +184,107 @@ pub fn run(load: &Load) -> Result<BenchReport> {
         next_account: 0,
         submitted: 0,
         latencies: Vec::new(),
-        blocks: vec![BTreeMap::new(); processes.len()],
+        told: processes.iter().map(|_| Told::new()).collect(),
+        statuses: BTreeMap::new(),
+        heights: Heights::default(),
+        watch: Watch::new(genesis.chain_id()),
+        kills_done: 0,
+        kills_while_starting: 0,
         processes,
-        told,
-        tell,
+        heard,
+        hear,
     };
     run.measure()
 }
 
-fn dial(processes: &[Process], wanted: impl Fn(usize) -> bool) -> Result<Frame> {
-    let chosen = processes.iter().enumerate().filter(|(number, _)| wanted(*number));
-    let neighbours = chosen.map(|(number, process)| {
-        Ok(Neighbour { number: u16::try_from(number)?, port: process.port })
-    });
-    Ok(Frame::Dial(List::new(neighbours.collect::<Result<Vec<_>>>()?)?))
-}
-
 impl Run<'_> {
     fn measure(&mut self) -> Result<BenchReport> {
+        self.wait_for_connections()?;
         let started = Instant::now();
         let end = started + Duration::from_secs(self.load.seconds);
-        let mut kill_at = self.load.kill.then(|| started + (end - started) / 2);
-        let mut kills = 0;
-        while Instant::now() < end {
-            if kill_at.is_some_and(|at| at <= Instant::now()) {
-                kill_at = None;
-                self.kill()?;
-                kills += 1;
+        let mut kills = Kills::new(self.load.kills, self.load.seed);
+        while Instant::now() < end || kills.are_left() {
+            let victims = kills.due(self.load.processes());
+            if !victims.is_empty() {
+                self.strike(&victims)?;
+                kills.wait();
             }
             self.hand_in();
-            match self.told.recv_timeout(Duration::from_millis(2)) {
-                Ok(told) => self.note(told),
+            match self.heard.recv_timeout(Duration::from_millis(2)) {
+                Ok(heard) => self.note(heard)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => bail!("no validator is left"),
             }
-            while let Ok(told) = self.told.try_recv() {
-                self.note(told);
+            while let Ok(heard) = self.heard.try_recv() {
+                self.note(heard)?;
             }
         }
         let seconds = started.elapsed().as_secs_f64();
         let committed = self.latencies.len() as u64;
         let statuses = self.rest()?;
-        let lost_blocks = self.lost()?;
-        let first = statuses.first().context("there is no validator")?;
-        let are_equal = |status: &Status| {
-            (status.height, status.block, status.state_root)
-                == (first.height, first.block, first.state_root)
-        };
-        let mut forks = 0;
-        for (height, block) in &self.blocks[0] {
-            let others = self.blocks.iter().filter_map(|told| told.get(height));
-            forks += u64::from(others.into_iter().any(|other| other != block));
+        self.tell_all()?;
+        Ok(self.report(seconds, committed, &statuses))
+    }
+
+    /// Waits until everybody hears everybody: what is said before is lost on some, and said again
+    /// a second later.
+    fn wait_for_connections(&mut self) -> Result<()> {
+        let (until, others) = (Instant::now() + PATIENCE, self.processes.len() as u64 - 1);
+        while self.ask_statuses()?.iter().any(|status| status.neighbours < others) {
+            ensure!(Instant::now() < until, "the validators do not reach each other");
+            thread::sleep(Duration::from_millis(5));
         }
+        Ok(())
+    }
+
+    fn report(&mut self, seconds: f64, committed: u64, statuses: &[Status]) -> BenchReport {
+        let first = statuses.first();
+        let height = first.map_or(0, |status| status.height);
+        let pace = self.heights.pace(height);
         self.latencies.sort_unstable();
-        let quantile = |of_hundred: usize| {
-            let at = (self.latencies.len() * of_hundred / 100).min(self.latencies.len().max(1) - 1);
-            self.latencies.get(at).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3)
-        };
         let cpu_seconds: Vec<f64> =
             statuses.iter().map(|status| status.cpu_ns as f64 / 1e9).collect();
         let all = self.latencies.len().max(1) as f64;
-        Ok(BenchReport {
+        BenchReport {
             validators: self.load.validators,
+            processes: self.load.processes(),
             seconds,
             submitted: self.submitted,
             committed,
             committed_per_second: committed as f64 / seconds,
             committed_in_all: self.latencies.len() as u64,
-            p50_ms: quantile(50),
-            p99_ms: quantile(99),
-            height: first.height,
+            p50_ms: quantile_ms(&self.latencies, 50),
+            p99_ms: quantile_ms(&self.latencies, 99),
+            height,
+            missed_heights: pace.missed_heights,
+            rounds_above_0: pace.rounds_above_0,
+            longest_gap_ms: pace.longest_gap_ms,
+            terms: first.map_or(0, |status| status.term),
+            lots: first.map_or(0, |status| status.lot),
+            set_changes: pace.set_changes,
+            rounds_above_0_after_changes: pace.rounds_above_0_after_changes,
+            longest_gap_after_changes_ms: pace.longest_gap_after_changes_ms,
             cpu_us_per_transfer: cpu_seconds.iter().sum::<f64>() * 1e6 / all,
             cpu_seconds,
-            state_roots_equal: statuses.iter().all(are_equal),
-            forks,
-            kills,
-            lost_blocks,
-        })
+            state_roots_equal: are_equal(statuses),
+            forks: self.forks(),
+            kills: self.kills_done,
+            kills_while_starting: self.kills_while_starting,
+            lost_blocks: self.told.iter().map(|told| told.lost).sum(),
+            height_gaps: self.told.iter().map(|told| told.gaps).sum(),
+            steps_signed: self.watch.steps(),
+            signed_twice: self.watch.conflicts,
+        }
+    }
+
+    /// At how many heights validators told of different blocks.
+    fn forks(&self) -> u64 {
+        let mut blocks: BTreeMap<u64, (BlockId, bool)> = BTreeMap::new();
+        for (height, block) in self.told.iter().flat_map(Told::blocks) {
+            let (first, is_forked) = blocks.entry(*height).or_insert((*block, false));
+            *is_forked |= first != block;
+        }
+        blocks.values().filter(|(_, is_forked)| *is_forked).count() as u64
     }
 
     /// Hands transfers in until enough are under way.
@@ -335,13 +313,33 @@ impl Run<'_> {
         }
     }
 
-    fn note(&mut self, (number, frame): Told) {
-        let Frame::Committed { height, block, transactions } = frame else { return };
-        if let Some(told) = self.blocks.get_mut(usize::from(number)) {
-            told.insert(height, block);
+    fn note(&mut self, (number, heard): FromProcess) -> Result<()> {
+        match heard {
+            Heard::Frame(Frame::Committed(committed)) => self.note_committed(number, &committed),
+            Heard::Frame(Frame::Seen(message)) => self.watch.note(&message),
+            Heard::Frame(Frame::Status(status)) => {
+                self.statuses.insert(number, status);
+            }
+            Heard::Frame(Frame::ToldAll) => {
+                if let Some(told) = self.told.get_mut(usize::from(number)) {
+                    told.confirm();
+                }
+            }
+            Heard::Frame(_) => {}
+            Heard::Closed => bail!("validator {number} ended by itself; it says why above"),
+        }
+        Ok(())
+    }
+
+    fn note_committed(&mut self, number: u16, committed: &Committed) {
+        if let Some(told) = self.told.get_mut(usize::from(number)) {
+            told.note(committed);
+        }
+        if number == 0 {
+            self.heights.note(committed);
         }
         let now = Instant::now();
-        for id in transactions.iter() {
+        for id in committed.transactions.iter() {
             if let Some((account, place, since)) = self.under_way.remove(id) {
                 let account = &mut self.accounts[usize::from(account)];
                 account.committed = account.committed.max(place + 1);
@@ -350,21 +348,50 @@ impl Run<'_> {
         }
     }
 
-    /// Kills the last validator, starts it again, and hands in once more what may have been lost
-    /// with it.
-    fn kill(&mut self) -> Result<()> {
-        let number = self.processes.len() - 1;
-        let mut old = self.processes.pop().context("there is no validator")?;
-        old.child.kill()?;
-        old.child.wait()?;
-        drop(old);
-        let process = start(self.load, u16::try_from(number)?, &self.tell)?;
-        self.processes.push(process);
-        let process = &self.processes[number];
-        process.connection.send(&dial(&self.processes, |other| other != number)?);
-        let count = self.processes.len();
-        for account in self.accounts.iter().skip(number).step_by(count) {
-            submit(process, account.transfers.get(account.committed..account.sent).unwrap_or(&[]));
+    /// Kills validators, starts them again, and hands in once more what may have been lost with
+    /// them.
+    fn strike(&mut self, victims: &[Victim]) -> Result<()> {
+        for Victim { number, .. } in victims {
+            let process = self.processes.get_mut(usize::from(*number));
+            process.context("there is no such validator")?.kill()?;
+            self.kills_done += 1;
+        }
+        // What they said before they were killed still arrives.
+        let mut closed = 0;
+        while closed < victims.len() {
+            let heard = self.heard.recv_timeout(PATIENCE);
+            match heard.context("a killed validator's connection does not end")? {
+                (number, Heard::Closed) if victims.iter().any(|one| one.number == number) => {
+                    closed += 1;
+                }
+                other => self.note(other)?,
+            }
+        }
+        for Victim { number, early } in victims {
+            for after in early {
+                start_and_kill(self.load, *number, *after)?;
+                self.kills_done += 1;
+                self.kills_while_starting += 1;
+            }
+            let place = usize::from(*number);
+            let from = self.told.get_mut(place).map_or(1, Told::begin_again);
+            let process = Process::start(self.load, *number, from, &self.hear)?;
+            if let Some(old) = self.processes.get_mut(place) {
+                *old = process;
+            }
+        }
+        for Victim { number, .. } in victims {
+            // Of two who were killed, one dials the other.
+            let is_victim = |other| victims.iter().any(|one| one.number == other);
+            let wanted = |other| other != *number && (other < *number || !is_victim(other));
+            let frame = dial(&self.processes, wanted)?;
+            let Some(process) = self.processes.get(usize::from(*number)) else { continue };
+            process.connection.send(&frame);
+            let own = self.accounts.iter().skip(usize::from(*number));
+            for account in own.step_by(self.processes.len()) {
+                let open = account.transfers.get(account.committed..account.sent);
+                submit(process, open.unwrap_or_default());
+            }
         }
         Ok(())
     }
@@ -373,58 +400,46 @@ impl Run<'_> {
     fn rest(&mut self) -> Result<Vec<Status>> {
         let until = Instant::now() + PATIENCE;
         loop {
-            let statuses = self.ask(Frame::AskStatus, |frame| match frame {
-                Frame::Status(status) => Some(status),
-                _ => None,
-            })?;
-            let first = statuses.first().context("there is no validator")?;
-            let rests =
-                statuses.iter().all(|status| status.waiting == 0 && status.block == first.block);
+            let statuses = self.ask_statuses()?;
+            let rests = statuses.iter().all(|status| status.waiting == 0) && are_equal(&statuses);
             if (rests && self.under_way.is_empty()) || Instant::now() > until {
                 return Ok(statuses);
             }
             // Answers come as fast as they are asked for; this leaves the processors to others.
-            if let Ok(told) = self.told.recv_timeout(Duration::from_millis(50)) {
-                self.note(told);
+            if let Ok(heard) = self.heard.recv_timeout(Duration::from_millis(50)) {
+                self.note(heard)?;
             }
         }
     }
 
-    /// Asks all validators, and waits for their answers.
-    fn ask<T>(&mut self, question: Frame, answer: impl Fn(Frame) -> Option<T>) -> Result<Vec<T>> {
+    /// Has all blocks told once more, to see whether every validator has all that it told of.
+    fn tell_all(&mut self) -> Result<()> {
+        self.told.iter_mut().for_each(Told::ask_all);
         for process in &self.processes {
-            process.connection.send(&question);
+            process.connection.send(&Frame::Tell(1));
         }
-        let until = Instant::now() + PATIENCE;
-        let mut answers = BTreeMap::new();
-        while answers.len() < self.processes.len() {
-            let wait = until.saturating_duration_since(Instant::now());
-            let told = self.told.recv_timeout(wait);
-            let (number, frame) = told.context("a validator does not answer")?;
-            match frame {
-                frame @ Frame::Committed { .. } => self.note((number, frame)),
-                frame => {
-                    if let Some(found) = answer(frame) {
-                        answers.insert(number, found);
-                    }
-                }
-            }
-        }
-        Ok(answers.into_values().collect())
+        self.note_until(|run| run.told.iter().all(Told::is_confirmed))
     }
 
-    /// How many of the blocks that the last validator told to be committed it does not have.
-    fn lost(&mut self) -> Result<u64> {
-        let told = self.blocks.last().cloned().unwrap_or_default();
-        let mut lost = 0;
-        for (height, block) in told {
-            let answers = self.ask(Frame::AskBlock(height), move |frame| match frame {
-                Frame::Block(of, block) if of == height => Some(block),
-                _ => None,
-            })?;
-            lost += u64::from(answers.last() != Some(&Some(block)));
+    /// Asks all validators where they are.
+    fn ask_statuses(&mut self) -> Result<Vec<Status>> {
+        self.statuses.clear();
+        for process in &self.processes {
+            process.connection.send(&Frame::AskStatus);
         }
-        Ok(lost)
+        self.note_until(|run| run.statuses.len() >= run.processes.len())?;
+        Ok(std::mem::take(&mut self.statuses).into_values().collect())
+    }
+
+    /// Takes in what is heard until something is so.
+    fn note_until(&mut self, is_so: impl Fn(&Self) -> bool) -> Result<()> {
+        let until = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            let wait = until.saturating_duration_since(Instant::now());
+            let heard = self.heard.recv_timeout(wait).context("a validator does not answer")?;
+            self.note(heard)?;
+        }
+        Ok(())
     }
 }
 

@@ -10,16 +10,20 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use chronolith_chain::consensus::message::PeerId;
+use chronolith_chain::consensus::message::{Decided, Message, PeerId};
 use chronolith_chain::consensus::{Config, Files, Input, Now, Output, Validator};
 use chronolith_chain::encoding::List;
 use chronolith_chain::genesis::Genesis;
+use chronolith_chain::ledger::{Schedule, ScheduleKey};
 use chronolith_chain::mempool::Limits;
+use chronolith_chain::state::Overlay;
 use chronolith_disk::RealDisk;
 
+use super::candidacy::Candidacy;
 use super::connection::Connection;
-use super::frame::{Frame, Neighbour, Status};
+use super::frame::{Committed, Frame, Neighbour, Status};
 use super::network::identity;
+use super::watch::is_watched;
 
 /// Something that happened to the process.
 enum Event {
@@ -35,11 +39,27 @@ struct Link {
     connection: Connection,
     /// A validator's number; the load has none.
     neighbour: Option<u16>,
+    /// Whether it is told of blocks.
+    is_told: bool,
+}
+
+/// How a validator of a measurement runs.
+#[derive(Debug, Clone, Copy)]
+pub struct NodeOptions {
+    /// Its number.
+    pub number: u16,
+    /// The least time between blocks, in milliseconds.
+    pub interval_ms: u64,
+    /// Whether it tells of every signed message that it sends or gets.
+    pub watch: bool,
+    /// Whether it does what it takes to be seated.
+    pub candidate: bool,
 }
 
 struct Node {
-    number: u16,
+    options: NodeOptions,
     validator: Validator,
+    candidacy: Candidacy,
     started: Instant,
     events: Sender<Event>,
     links: HashMap<u64, Link>,
@@ -54,7 +74,8 @@ pub(super) fn short(id: &[u8; 32]) -> u64 {
 
 /// Runs a validator in `directory`, whose `genesis` the load wrote there, until standard input
 /// ends. Its port is written to standard output.
-pub fn serve(directory: &Path, number: u16, interval_ms: u64) -> Result<()> {
+pub fn serve(directory: &Path, options: NodeOptions) -> Result<()> {
+    let NodeOptions { number, interval_ms, .. } = options;
     let place = directory.join("genesis");
     let genesis =
         std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
@@ -82,8 +103,9 @@ pub fn serve(directory: &Path, number: u16, interval_ms: u64) -> Result<()> {
     out.flush()?;
     drop(out);
     let mut node = Node {
-        number,
+        options,
         validator,
+        candidacy: Candidacy::new(number, genesis.chain_id()),
         started: Instant::now(),
         events,
         links: HashMap::new(),
@@ -126,8 +148,9 @@ impl Node {
             match event {
                 Err(RecvTimeoutError::Timeout) => self.give(Input::Tick)?,
                 Err(RecvTimeoutError::Disconnected) | Ok(Event::Orphaned) => return Ok(()),
+                // Who dialled and is gone already dials again.
                 Ok(Event::Accepted(stream)) => {
-                    self.link(stream, None)?;
+                    let _ = self.link(stream, None);
                 }
                 Ok(Event::Closed(link)) => self.unlink(link)?,
                 Ok(Event::Frame(link, frame)) => self.take(link, frame)?,
@@ -141,7 +164,7 @@ impl Node {
         Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
     }
 
-    fn link(&mut self, stream: TcpStream, neighbour: Option<u16>) -> Result<u64> {
+    fn link(&mut self, stream: TcpStream, neighbour: Option<u16>) -> std::io::Result<u64> {
         let number = self.next_link;
         self.next_link += 1;
         let events = self.events.clone();
@@ -152,12 +175,14 @@ impl Node {
             };
             events.send(event).is_ok()
         })?;
-        self.links.insert(number, Link { connection, neighbour });
+        self.links.insert(number, Link { connection, neighbour, is_told: false });
         Ok(number)
     }
 
     fn unlink(&mut self, link: u64) -> Result<()> {
-        let Some(Link { connection, neighbour }) = self.links.remove(&link) else { return Ok(()) };
+        let Some(Link { connection, neighbour, .. }) = self.links.remove(&link) else {
+            return Ok(());
+        };
         connection.close();
         // A neighbour that dialled anew has another link by now.
         if let Some(number) = neighbour
@@ -185,14 +210,18 @@ impl Node {
             Frame::Hello(Some(number)) => self.greet(link, number)?,
             Frame::Dial(neighbours) => {
                 for Neighbour { number, port } in neighbours.iter().copied() {
-                    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-                    let link = self.link(stream, Some(number))?;
-                    self.send(link, &Frame::Hello(Some(self.number)));
+                    // One that was killed meanwhile dials when it is back.
+                    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+                    let link = stream.and_then(|stream| self.link(stream, Some(number)));
+                    let Ok(link) = link else { continue };
+                    self.send(link, &Frame::Hello(Some(self.options.number)));
                     self.greet(link, number)?;
                 }
             }
             Frame::Consensus(message) => {
                 if let Some(number) = neighbour {
+                    // Before anything follows from it.
+                    self.show(&message);
                     let from = PeerId(number.into());
                     self.give(Input::Message { from, message })?;
                 }
@@ -204,23 +233,65 @@ impl Node {
                 let status = self.status()?;
                 self.send(link, &Frame::Status(status));
             }
-            Frame::AskBlock(height) => {
-                let decided = self.validator.blocks().block(height)?;
-                let id = decided.map(|decided| decided.block.header.id());
-                self.send(link, &Frame::Block(height, id));
+            Frame::Tell(from) => {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.is_told = true;
+                }
+                for height in from..=self.validator.blocks().tip().height {
+                    if let Some(decided) = self.validator.blocks().block(height)? {
+                        let frame = Frame::Committed(self.committed(&decided));
+                        self.send_surely(link, &frame);
+                    }
+                }
+                self.send_surely(link, &Frame::ToldAll);
             }
-            Frame::Hello(None) | Frame::Committed { .. } | Frame::Status(_) | Frame::Block(..) => {}
+            Frame::Hello(None)
+            | Frame::Committed(_)
+            | Frame::Seen(_)
+            | Frame::Status(_)
+            | Frame::ToldAll => {}
         }
         Ok(())
     }
 
+    fn committed(&self, decided: &Decided) -> Committed {
+        let header = &decided.block.header;
+        // One of them is enough to measure by.
+        let told = decided.block.transactions.iter().filter(|_| self.options.number == 0);
+        let told = told.map(|transaction| short(&transaction.body.id().0));
+        Committed {
+            height: header.height,
+            round: decided.certificate.round(),
+            block: header.id(),
+            time_ns: header.time_ns,
+            changes_set: header.validators != header.next_validators,
+            transactions: List::new(told.collect::<Vec<_>>()).unwrap_or_default(),
+        }
+    }
+
+    /// Tells the load of a signed message.
+    fn show(&self, message: &Message) {
+        if !self.options.watch || !is_watched(message) {
+            return;
+        }
+        let frame = Frame::Seen(message.clone());
+        for link in self.links.values().filter(|link| link.is_told) {
+            link.connection.send_surely(&frame);
+        }
+    }
+
     fn status(&self) -> Result<Status> {
         let tip = self.validator.blocks().tip();
+        let schedule = Overlay::new(self.validator.state()).get(&ScheduleKey {})?;
+        let Schedule { term, lot, .. } = schedule.unwrap_or_default();
         let cpu = cpu_time::ProcessTime::try_now()?.as_duration();
         Ok(Status {
             height: tip.height,
             block: tip.block,
             state_root: self.validator.state().head().root,
+            term,
+            lot,
+            neighbours: self.by_neighbour.len() as u64,
             waiting: self.validator.mempool().len() as u64,
             cpu_ns: u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX),
         })
@@ -232,11 +303,19 @@ impl Node {
         }
     }
 
+    fn send_surely(&self, link: u64, frame: &Frame) {
+        if let Some(link) = self.links.get(&link) {
+            link.connection.send_surely(frame);
+        }
+    }
+
     fn give(&mut self, input: Input) -> Result<()> {
         let now = self.now();
+        let mut duties = Vec::new();
         for output in self.validator.handle(now, input)? {
             match output {
                 Output::Broadcast(message) => {
+                    self.show(&message);
                     let bytes: Arc<[u8]> = Frame::Consensus(message).to_bytes().into();
                     for link in self.by_neighbour.values() {
                         if let Some(link) = self.links.get(link) {
@@ -251,26 +330,25 @@ impl Node {
                         self.send(*link, &Frame::Consensus(message));
                     }
                 }
-                Output::Committed { decided, receipts } => {
-                    let header = &decided.block.header;
-                    // One of them is enough to measure by.
-                    let told = receipts.iter().filter(|_| self.number == 0);
-                    let told = told.map(|receipt| short(&receipt.transaction.0));
-                    let frame = Frame::Committed {
-                        height: header.height,
-                        block: header.id(),
-                        transactions: List::new(told.collect::<Vec<_>>()).unwrap_or_default(),
-                    };
-                    for link in self.links.values().filter(|link| link.neighbour.is_none()) {
-                        link.connection.send(&frame);
+                Output::Committed { decided, .. } => {
+                    let frame = Frame::Committed(self.committed(&decided));
+                    for link in self.links.values().filter(|link| link.is_told) {
+                        link.connection.send_surely(&frame);
+                    }
+                    if self.options.candidate {
+                        let proposer = decided.block.header.proposer;
+                        duties.extend(self.candidacy.after_block(&self.validator, proposer)?);
                     }
                 }
                 Output::StandsAside { until } => {
-                    eprintln!("validator {} stands aside up to height {until}", self.number);
+                    eprintln!(
+                        "validator {} stands aside up to height {until}",
+                        self.options.number
+                    );
                 }
                 Output::Submitted(_) | Output::Evidence(_) | Output::Refused { .. } => {}
             }
         }
-        Ok(())
+        if duties.is_empty() { Ok(()) } else { self.give(Input::Submit(duties)) }
     }
 }

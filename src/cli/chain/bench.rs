@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::print_fields;
-use crate::chain::bench::{Load, run, serve};
+use crate::chain::bench::{Load, NodeOptions, Terms, run, serve};
 use crate::cli::Outcome;
 
 /// How many transfers a second are signed beforehand where nothing is said.
@@ -35,9 +35,22 @@ pub(in crate::cli) struct BenchCommand {
     #[arg(long, value_name = "MS", default_value_t = 200)]
     interval_ms: u64,
 
-    /// Kill the last validator with SIGKILL in the middle, and start it again
-    #[arg(long)]
-    kill: bool,
+    /// Kill so many processes with SIGKILL, random ones at random moments, and start each again
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    kills: u64,
+
+    /// What the random choice of who is killed follows from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+
+    /// End a term after so many blocks, so that sets of validators change [default: 500, and none
+    /// of them asks to be seated again]
+    #[arg(long, value_name = "COUNT")]
+    term_blocks: Option<u64>,
+
+    /// How many candidates there are for the seats, those of the beginning included
+    #[arg(long, value_name = "COUNT", requires = "term_blocks")]
+    candidates: Option<u16>,
 
     /// Where the validators keep their files [default: the directory for temporary files]
     #[arg(long, value_name = "DIR")]
@@ -63,15 +76,19 @@ impl BenchCommand {
             transfers: self.transfers.unwrap_or(PER_SECOND.saturating_mul(seconds)),
             in_flight: self.in_flight,
             interval_ms: self.interval_ms,
-            kill: self.kill,
+            kills: self.kills,
+            seed: self.seed,
+            terms: self.term_blocks.map(|blocks| Terms {
+                blocks,
+                candidates: self.candidates.unwrap_or(self.validators),
+            }),
         };
         let report = run(&load);
         std::fs::remove_dir_all(&directory)
             .with_context(|| format!("cannot remove {}", directory.display()))?;
         let report = report?;
         print_fields(self.json, &serde_json::to_value(&report)?)?;
-        let holds = report.state_roots_equal && report.forks == 0 && report.lost_blocks == 0;
-        Ok(if holds { Outcome::Done } else { Outcome::Faults })
+        Ok(if report.holds() { Outcome::Done } else { Outcome::Faults })
     }
 }
 
@@ -89,11 +106,20 @@ pub(in crate::cli) struct NodeCommand {
     /// The least time between two blocks, in milliseconds
     #[arg(long)]
     interval_ms: u64,
+
+    /// Tell of every signed message that is sent or arrives
+    #[arg(long)]
+    watch: bool,
+
+    /// Do what it takes to be seated
+    #[arg(long)]
+    candidate: bool,
 }
 
 impl NodeCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        serve(&self.dir, self.number, self.interval_ms)?;
+        let Self { number, interval_ms, watch, candidate, .. } = *self;
+        serve(&self.dir, NodeOptions { number, interval_ms, watch, candidate })?;
         Ok(Outcome::Done)
     }
 }
