@@ -21,8 +21,8 @@ mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod exports_come_back;
 mod exports_keep_every_name;
-mod headers_are_read_by_the_ledger;
 mod facts_of_the_chain_are_proved;
+mod headers_are_read_by_the_ledger;
 #[cfg(all(feature = "sql", target_os = "linux"))]
 mod hostile_sql_stays_within_memory;
 mod inputs_are_accounted_for;
