@@ -94,10 +94,9 @@ fn with_chain<T>(use_it: impl FnOnce(&Chain) -> T) -> T {
 /// names of others stays as it is.
 fn sign(message: Message, chain: ChainId, own: &SecretKey) -> Message {
     let by = own.public();
-    let endorse = |vote: &mut Endorsement, message: Vote| {
-        if vote.key == by {
-            vote.signature = own.sign(&message.signing_hash());
-        }
+    let endorse = |vote: Endorsement, message: Vote| match vote.key == by {
+        true => Endorsement { signature: own.sign(&message.signing_hash()), ..vote },
+        false => vote,
     };
     match message {
         Message::Vote(vote) => {
@@ -110,14 +109,19 @@ fn sign(message: Message, chain: ChainId, own: &SecretKey) -> Message {
         Message::Polka(mut polka) => {
             let Polka { height, round, block, .. } = polka;
             let vote = Vote { chain, height, round, step: Step::Prevote, block: Some(block) };
-            polka.prevotes.iter_mut().for_each(|endorsement| endorse(endorsement, vote));
+            let prevotes: Vec<_> = polka.prevotes.iter().map(|one| endorse(*one, vote)).collect();
+            polka.prevotes = List::new(prevotes).unwrap_or_default();
             Message::Polka(polka)
         }
         Message::Round(mut certificate) => {
             let RoundCertificate { height, round, .. } = certificate;
-            for RoundVote { step, block, vote } in certificate.votes.iter_mut() {
-                endorse(vote, Vote { chain, height, round, step: *step, block: *block });
-            }
+            let sign = |vote: &RoundVote| {
+                let RoundVote { step, block, .. } = *vote;
+                let message = Vote { chain, height, round, step, block };
+                RoundVote { vote: endorse(vote.vote, message), ..*vote }
+            };
+            let votes: Vec<_> = certificate.votes.iter().map(sign).collect();
+            certificate.votes = List::new(votes).unwrap_or_default();
             Message::Round(certificate)
         }
         other => other,

@@ -1,4 +1,4 @@
-//! Proposes blocks that break a rule, and votes for them; passes on other's blocks with another
+//! Proposes blocks that break a rule, and votes for them; passes on others' blocks with another
 //! body.
 
 use super::puppet::{Puppet, phantom};
