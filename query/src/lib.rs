@@ -45,6 +45,8 @@ pub mod promql;
 pub mod search;
 #[cfg(feature = "sql")]
 mod sql;
+#[cfg(any(feature = "continuous", feature = "sql"))]
+mod ways;
 
 #[cfg(feature = "sql")]
 pub use arrow;

@@ -4,6 +4,7 @@ use chronolith_engine::{Aggregated, Kind, Partial, ValueRef};
 
 use super::bytes::{Bytes, put_bytes, put_f64, put_i64};
 use super::statement::{Aggregate, Comparison, Number, Query, ValueCondition};
+use crate::ways::{Share, Shares, Total, seconds};
 
 /// What is known of one metric's records in one window: enough for all aggregates of a query.
 #[derive(Debug, Clone)]
@@ -18,46 +19,14 @@ pub(super) struct Cell {
 struct Path {
     first: (i64, f64),
     last: (i64, f64),
-    increase: Sum,
+    increase: Total,
     /// Value times seconds, each value standing until the next.
-    area: Sum,
-}
-
-/// A compensated sum (Neumaier, ZAMM 54, 1974).
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    sum: f64,
-    compensation: f64,
-}
-
-impl Sum {
-    fn add(&mut self, value: f64) {
-        let sum = self.sum + value;
-        self.compensation += if self.sum.abs() >= value.abs() {
-            (self.sum - sum) + value
-        } else {
-            (value - sum) + self.sum
-        };
-        self.sum = sum;
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.add(other.sum);
-        self.compensation += other.compensation;
-    }
-
-    fn value(&self) -> f64 {
-        if self.sum.is_finite() { self.sum + self.compensation } else { self.sum }
-    }
-}
-
-fn seconds(from_ns: i64, to_ns: i64) -> f64 {
-    (i128::from(to_ns) - i128::from(from_ns)) as f64 / 1e9
+    area: Total,
 }
 
 impl Path {
     fn new(time_ns: i64, value: f64) -> Self {
-        let (increase, area) = (Sum::default(), Sum::default());
+        let (increase, area) = (Total::default(), Total::default());
         Self { first: (time_ns, value), last: (time_ns, value), increase, area }
     }
 
@@ -68,44 +37,27 @@ impl Path {
         self.last = (time_ns, value);
     }
 
-    /// What of the values lies between the first record and the last; `None` of a single record.
-    fn value(&self, aggregate: Aggregate, count: u64) -> Option<f64> {
+    /// What the metric gives to the answer for its group; `None` where a single record has no way.
+    fn share(&self, aggregate: Aggregate, count: u64) -> Option<Share> {
         let span = seconds(self.first.0, self.last.0);
         match aggregate {
+            Aggregate::Plain(_) => None,
+            Aggregate::TimeWeighted => {
+                Some(Share::Stand { area: self.area, seconds: span, last: self.last.1 })
+            }
             _ if count < 2 => None,
-            Aggregate::Delta => Some(self.last.1 - self.first.1),
-            Aggregate::Increase => Some(self.increase.value()),
-            Aggregate::Rate => (span > 0.0).then(|| self.increase.value() / span),
-            Aggregate::TimeWeighted | Aggregate::Plain(_) => None,
+            Aggregate::Delta => Some(Share::Rise(self.last.1 - self.first.1)),
+            Aggregate::Increase => Some(Share::Rise(self.increase.value())),
+            Aggregate::Rate => (span > 0.0).then(|| Share::Rise(self.increase.value() / span)),
         }
     }
 }
 
-/// A function of ways over the metrics of a group, each taken by itself: counters of two devices have
-/// no way together. Rises add up, as in PromQL's `sum(rate(…))`; in the average every value weighs as
-/// long as it stands, whichever metric it is of.
+/// A function of ways over the metrics of a group.
 fn along_ways<'a>(cells: impl Iterator<Item = &'a Cell>, aggregate: Aggregate) -> Option<f64> {
-    let ways = cells.filter_map(|cell| Some((cell.path?, cell.partial.count())));
-    let (mut sum, mut spans, mut points) = (Sum::default(), Sum::default(), Sum::default());
-    let (mut summed, mut seen) = (0_u64, 0_u64);
-    for (path, count) in ways {
-        if aggregate == Aggregate::TimeWeighted {
-            sum.merge(&path.area);
-            spans.add(seconds(path.first.0, path.last.0));
-            points.add(path.last.1);
-            seen += 1;
-        } else if let Some(value) = path.value(aggregate, count) {
-            sum.add(value);
-            summed += 1;
-        }
-    }
-    match aggregate {
-        Aggregate::TimeWeighted if seen == 0 => None,
-        // Values that stand for no time weigh the same.
-        Aggregate::TimeWeighted if spans.value() == 0.0 => Some(points.value() / seen as f64),
-        Aggregate::TimeWeighted => Some(sum.value() / spans.value()),
-        _ => (summed > 0).then(|| sum.value()),
-    }
+    let mut shares = Shares::default();
+    shares.extend(cells.filter_map(|cell| cell.path?.share(aggregate, cell.partial.count())));
+    shares.value()
 }
 
 /// What became of records that were to be added to a cell.
@@ -194,8 +146,8 @@ impl Cell {
             1 => {
                 let first = (bytes.i64()?, bytes.f64()?);
                 let last = (bytes.i64()?, bytes.f64()?);
-                let increase = Sum { sum: bytes.f64()?, compensation: bytes.f64()? };
-                let area = Sum { sum: bytes.f64()?, compensation: bytes.f64()? };
+                let increase = Total { sum: bytes.f64()?, compensation: bytes.f64()? };
+                let area = Total { sum: bytes.f64()?, compensation: bytes.f64()? };
                 Some(Path { first, last, increase, area })
             }
             _ => return Err("neither a way nor none".to_owned()),

@@ -2,14 +2,15 @@
 //! that it lacks.
 
 mod bounds;
+mod calls;
 mod ends;
 mod histogram;
 pub(crate) mod latest;
 mod numbers;
 mod one;
+pub(crate) mod per_metric;
 pub(crate) mod points;
 mod sliding;
-mod total;
 
 use std::sync::Arc;
 

@@ -3,13 +3,19 @@
 //! `SELECT keys, time_bucket(...), aggregates FROM metric GROUP BY ...` is what everybody asks of
 //! time series. DataFusion would hash every row; the engine walks columns that are sorted already,
 //! and a bucket that covers whole chunks needs no decoding at all. [`rule`] recognises the query,
-//! [`operator`] answers it, or where only the latest records are asked for, [`latest`]; what the rule does not recognise stays DataFusion's, with equal answers.
+//! [`input`] says which metrics each call is about (in a class those of its column), and [`operator`]
+//! answers it, or where only the latest records are asked for, [`latest`]. What the rule does not
+//! recognise stays DataFusion's, with equal answers.
 
 mod call;
 mod cut;
+mod gathered;
+mod input;
 mod latest;
 mod operator;
+mod rows;
 mod rule;
+mod union;
 mod walk;
 
 use std::sync::Arc;

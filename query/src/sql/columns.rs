@@ -20,6 +20,9 @@ use super::catalog::{Lookup, read_error};
 /// because another column has that name.
 pub const TAG_METADATA: &str = "chronolith.tag";
 
+/// The key of a column's metadata that says that it tells metrics apart.
+pub(crate) const KEY_METADATA: &str = "chronolith.key";
+
 /// A metric that a table shows.
 #[derive(Debug, Clone)]
 pub(crate) struct Series {
@@ -38,6 +41,8 @@ pub(crate) enum Source {
     Value(Shape),
     /// The content id of a value that is too large for a chunk.
     Blob,
+    /// The number of the metric: no query names it, functions that follow metrics are given it.
+    Metric,
 }
 
 /// What a column of values holds.
@@ -199,6 +204,7 @@ impl Layout {
                 Source::Device | Source::Name | Source::Unit => (DataType::Utf8View, false),
                 Source::Tag(_) | Source::Blob => (DataType::Utf8View, true),
                 Source::Value(shape) => (shape.data_type(), true),
+                Source::Metric => (DataType::UInt64, false),
             };
             let field = Field::new(name, data_type, nullable);
             Arc::new(match source {
@@ -210,6 +216,17 @@ impl Layout {
         };
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         Self { schema, sources: columns.into_iter().map(|(_, source)| source).collect() }
+    }
+
+    /// The same with a column of the metrics' numbers at the end.
+    pub(crate) fn with_metric_column(&self, name: &str) -> Self {
+        let column = Field::new(name, DataType::UInt64, false);
+        let fields = self.schema.fields().iter().map(Arc::clone).chain([Arc::new(column)]);
+        let metadata = self.schema.metadata().clone();
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata);
+        let mut sources = self.sources.clone();
+        sources.push(Source::Metric);
+        Self { schema: Arc::new(schema), sources }
     }
 
     pub(crate) fn source(&self, name: &str) -> Option<&Source> {
@@ -230,7 +247,7 @@ impl Source {
             Self::Name => Some(definition.metric.name()),
             Self::Tag(key) => definition.metric.tag_value(key),
             Self::Unit => Some(&definition.unit),
-            Self::Time | Self::Value(_) | Self::Blob => None,
+            Self::Time | Self::Value(_) | Self::Blob | Self::Metric => None,
         }
     }
 }
@@ -242,6 +259,11 @@ pub(crate) fn repeated(text: Option<&str>, rows: usize) -> Result<ArrayRef> {
     let views = ScalarBuffer::from(vec![view; rows]);
     let array = StringViewArray::try_new(views, vec![Buffer::from(text.as_bytes())], None)?;
     Ok(Arc::new(array))
+}
+
+/// The same number `rows` times.
+pub(crate) fn repeated_number(number: u64, rows: usize) -> ArrayRef {
+    Arc::new(UInt64Array::from_value(number, rows))
 }
 
 /// Times as an array.

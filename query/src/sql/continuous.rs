@@ -1,5 +1,6 @@
 //! The answers of continuous queries as tables: what is kept and what is not kept yet.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +12,7 @@ use chronolith_engine::{Db, Value};
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 
+use super::columns::KEY_METADATA;
 use crate::continuous::{Continuous, Row};
 
 /// Whether a continuous query has this name.
@@ -40,7 +42,8 @@ pub(crate) fn table(db: &Db, name: &str) -> Result<Option<Arc<dyn TableProvider>
     arrays.push(times(rows.iter().map(|row| row.start_ns).collect()));
     arrays.push(times(rows.iter().map(|row| row.end_ns).collect()));
     for (index, key) in columns.keys.iter().enumerate() {
-        fields.push(Field::new(key, DataType::Utf8, true));
+        let marks = HashMap::from([(KEY_METADATA.to_owned(), String::new())]);
+        fields.push(Field::new(key, DataType::Utf8, true).with_metadata(marks));
         let values = rows.iter().map(|row| row.keys.get(index));
         arrays.push(Arc::new(values.collect::<StringArray>()));
     }

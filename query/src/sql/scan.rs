@@ -24,7 +24,8 @@ use datafusion::physical_plan::{
 
 use super::catalog::{Lookup, read_error};
 use super::columns::{
-    Layout, Series, Source, array_bytes, blob_array, repeated, time_array, value_array,
+    Layout, Series, Source, array_bytes, blob_array, repeated, repeated_number, time_array,
+    value_array,
 };
 use super::filter::Conditions;
 use super::leaf::{counted, leaf_methods};
@@ -117,9 +118,9 @@ impl RecordScan {
         self.fetch.is_some()
     }
 
-    /// Where a column of the scan comes from.
-    pub(crate) fn source(&self, index: usize) -> Option<&Source> {
-        self.input.layout.sources.get(*self.projection.get(index)?)
+    /// The place in the table of a column of the scan.
+    pub(crate) fn place(&self, index: usize) -> Option<usize> {
+        self.projection.get(index).copied()
     }
 
     fn with(&self, order: Option<Direction>, fetch: Option<usize>) -> Result<Self> {
@@ -194,10 +195,10 @@ impl ExecutionPlan for RecordScan {
     ) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         let [first] = order else { return Ok(SortOrderPushdownResult::Unsupported) };
         let column = first.expr.downcast_ref::<ColumnExpr>();
-        let is_time =
-            column.is_some_and(|column| self.source(column.index()) == Some(&Source::Time));
+        let source =
+            column.and_then(|column| self.input.layout.sources.get(self.place(column.index())?));
         let widest = self.partitions.iter().map(Range::len).max().unwrap_or(0);
-        if !is_time || self.fetch.is_some() || widest > MERGED_MAX {
+        if source != Some(&Source::Time) || self.fetch.is_some() || widest > MERGED_MAX {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
         let descending = first.options.descending;
@@ -327,7 +328,7 @@ impl Reader {
         if rows == 0 {
             return Ok(None);
         }
-        let definition = &self.input.series[series].definition;
+        let Series { id, definition } = &self.input.series[series];
         let mut times = times.map(time_array);
         let column = |at: &usize| -> Result<ArrayRef> {
             let source = &self.input.layout.sources[*at];
@@ -335,6 +336,7 @@ impl Reader {
                 (Source::Time, _) => Ok(times.take().unwrap_or_else(|| time_array(Vec::new()))),
                 (Source::Value(shape), Some(values)) => value_array(*shape, values),
                 (Source::Blob, Some(values)) => Ok(blob_array(values)),
+                (Source::Metric, _) => Ok(repeated_number(id.index().into(), rows)),
                 (label, _) => repeated(label.label(definition), rows),
             }
         };

@@ -214,7 +214,9 @@ pub(super) fn state(threads: usize) -> SessionState {
     // Scans merge metrics without waiting; a larger buffer only holds records that nobody wants yet.
     options.execution.sort_pushdown_buffer_capacity = SORT_BUFFER_BYTES;
     let builder = SessionStateBuilder::new().with_config(config).with_default_features();
-    let builder = builder.with_analyzer_rule(Arc::new(aggregates::latest::LatestRule));
+    let builder = builder
+        .with_analyzer_rule(Arc::new(aggregates::latest::LatestRule))
+        .with_analyzer_rule(Arc::new(aggregates::per_metric::PerMetricRule));
     let builder = asof::install(gapfill::install(bucket::install(builder)));
     let mut state = builder.with_query_planner(Arc::new(Planner)).build();
     functions::register(&mut state);

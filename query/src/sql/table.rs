@@ -41,6 +41,13 @@ impl MetricTable {
         Ok(Self { lookup: lookup.clone(), selector, series, layout })
     }
 
+    /// The same with a column that says which metric a row is of.
+    pub(crate) fn with_metric_column(&self, name: &str) -> Self {
+        let layout = Arc::new(self.layout.with_metric_column(name));
+        let (lookup, selector) = (self.lookup.clone(), self.selector.clone());
+        Self { lookup, selector, series: self.series.clone(), layout }
+    }
+
     /// A scan of the metrics that a selector chooses, ordered by device, name, tags and time.
     pub(crate) fn ordered_scan(
         lookup: &Lookup,

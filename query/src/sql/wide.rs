@@ -39,6 +39,9 @@ use rows::Rows;
 /// The tag that makes a class.
 const CLASS: &str = "class";
 
+/// Numbers of rows' metrics in a class begin here: they are no metric's of a table of records.
+const FIRST_NUMBER: u64 = 1 << 32;
+
 /// What becomes one row for each time: a device's metrics, at most one of each name.
 #[derive(Debug)]
 pub(super) struct RowSet {
@@ -46,6 +49,13 @@ pub(super) struct RowSet {
     pub(super) labels: Series,
     /// Its metrics, by the number of their name.
     pub(super) members: Vec<(usize, Series)>,
+}
+
+impl RowSet {
+    /// What tells the rows from those of others.
+    fn number(&self) -> u64 {
+        FIRST_NUMBER + u64::from(self.labels.id.index())
+    }
 }
 
 /// The metrics of a class, one row for each device and time.
@@ -91,6 +101,16 @@ impl WideTable {
         }
         let sets = sets.into_values().map(Arc::new).collect();
         Ok(Self { lookup: lookup.clone(), sets, columns })
+    }
+
+    /// The same with a column that tells apart what a column's metrics are: each row is of one
+    /// metric of a name at most.
+    pub(crate) fn with_metric_column(&self, name: &str) -> Self {
+        let mut names = self.columns.names.clone();
+        names.push(None);
+        let layout = self.columns.layout.with_metric_column(name);
+        let columns = Arc::new(Columns { layout, names });
+        Self { lookup: self.lookup.clone(), sets: self.sets.clone(), columns }
     }
 }
 
@@ -201,7 +221,7 @@ pub(super) struct WideInput {
 
 /// Reads the metrics of some devices side by side, one device after the other.
 #[derive(Debug)]
-struct WideScan {
+pub(super) struct WideScan {
     input: Arc<WideInput>,
     partitions: Vec<Range<usize>>,
     fetch: Option<usize>,
@@ -232,6 +252,19 @@ impl WideScan {
         ));
         let metrics = ExecutionPlanMetricsSet::new();
         Ok(Self { input, partitions: ranges, fetch, metrics, properties })
+    }
+
+    pub(super) const fn input(&self) -> &Arc<WideInput> {
+        &self.input
+    }
+
+    pub(super) const fn is_limited(&self) -> bool {
+        self.fetch.is_some()
+    }
+
+    /// The place in the table of a column of the scan.
+    pub(super) fn place(&self, index: usize) -> Option<usize> {
+        self.input.projection.get(index).copied()
     }
 }
 

@@ -13,7 +13,7 @@ use chronolith_query::continuous::{Change, ChangeKind, Continuous, From, Row};
 use crate::oracle::{Cut, FUNCTIONS, PATHS, SECOND_NS, assert_same, rows};
 use crate::player::{Player, Random, metrics};
 
-fn number(variable: &str, default: u64) -> u64 {
+pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

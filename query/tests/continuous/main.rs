@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod answers_equal_the_ad_hoc_query;
+#[cfg(feature = "sql")]
+mod answers_equal_those_of_sql;
 mod broken_clocks_close_nothing;
 mod changes_are_told_once_each;
 mod handles_are_shared_and_streams_wake;

@@ -3,7 +3,7 @@
 use chronolith_engine::{Db, Durability, Kind, Maintenance, Metric, Options};
 use chronolith_query::Sql;
 
-use crate::fixture::{SECOND_NS, START_NS, fixture, rows};
+use crate::fixture::{SECOND_NS, START_NS, expect_same, fixture, rows};
 
 /// Two devices: at minutes 0, 1, 4 and at minutes 2, 4.
 fn gappy() -> (tempfile::TempDir, Sql) {
@@ -97,6 +97,26 @@ fn days_of_changing_clocks_are_buckets_too() {
         rows(&session, sql).unwrap().into_iter().map(|row| row[0].clone()).collect();
     let expected = ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"];
     assert_eq!(days, expected);
+}
+
+#[test]
+fn buckets_of_zones_with_gaps_to_fill_are_the_bucket_operators() {
+    let fixture = fixture(62);
+    let mut ways = Vec::new();
+    for table in ["speed", "(SELECT * FROM speed LIMIT 1000000000)"] {
+        let sql = format!(
+            "SELECT device, time_bucket_gapfill('10m', time, 'Europe/Berlin') AS b, \
+             locf(last(value, time)), interpolate(max(value)), rate(value, time), count(*) \
+             FROM {table} WHERE time >= '2026-01-01T00:30:00Z' AND time < '2026-01-01T03:30:00Z' \
+             GROUP BY device, b"
+        );
+        let plan = format!("{:?}", fixture.rows(&format!("EXPLAIN ANALYZE {sql}")));
+        assert!(plan.contains("GapFill"), "{plan}");
+        ways.push((plan.contains("BucketAggregate"), fixture.sorted(&sql)));
+    }
+    let [(true, operator), (false, plain)] = &ways[..] else { panic!("{ways:?}") };
+    assert_eq!(operator.len(), 4 * 18);
+    expect_same("gaps in a zone", operator, plain);
 }
 
 #[test]

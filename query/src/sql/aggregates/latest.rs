@@ -1,12 +1,15 @@
 //! `latest(value)` and `latest_time(value)`: the rule that puts in the time of the table.
 
+use std::sync::Arc;
+
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, Result, plan_err};
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::calls;
 
 pub(crate) const LATEST: &str = "latest";
 pub(crate) const LATEST_TIME: &str = "latest_time";
@@ -30,40 +33,30 @@ impl AnalyzerRule for LatestRule {
 }
 
 fn is_short(expression: &Expr) -> bool {
-    matches!(expression, Expr::AggregateFunction(AggregateFunction { func, params })
-        if [LATEST, LATEST_TIME].contains(&func.name()) && params.args.len() == 1)
+    matches!(calls::call(expression), Some((function, [_]))
+        if [LATEST, LATEST_TIME].contains(&function.name()))
 }
 
 fn complete(mut aggregate: Aggregate) -> Result<Transformed<LogicalPlan>> {
-    let has_short = |expression: &Expr| expression.exists(|part| Ok(is_short(part)));
-    let found = aggregate.aggr_expr.iter().map(has_short).collect::<Result<Vec<bool>>>()?;
-    if !found.contains(&true) {
+    if !calls::any(&aggregate.aggr_expr, is_short)? {
         return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
     }
-    let schema = std::sync::Arc::clone(aggregate.input.schema());
-    for expression in &mut aggregate.aggr_expr {
-        let (relation, name) = expression.qualified_name();
-        let completed = expression.clone().transform_up(|part| {
-            if !is_short(&part) {
-                return Ok(Transformed::no(part));
-            }
-            let Expr::AggregateFunction(mut call) = part else { return Ok(Transformed::no(part)) };
-            let time = time_of(&call, &schema)?;
-            call.params.args.push(Expr::Column(time));
-            Ok(Transformed::yes(Expr::AggregateFunction(call)))
-        })?;
-        if completed.transformed {
-            *expression = completed.data.alias_qualified(relation, name);
-        }
-    }
+    let schema = Arc::clone(aggregate.input.schema());
+    calls::rewrite(&mut aggregate.aggr_expr, is_short, |part| {
+        let Some((function, arguments)) = calls::call(&part) else { return Ok(part) };
+        let (function, mut arguments) = (Arc::clone(function), arguments.to_vec());
+        let time = time_of(function.name(), &arguments, &schema)?;
+        arguments.push(Expr::Column(time));
+        Ok(calls::with_call(part, function, arguments))
+    })?;
     let Aggregate { input, group_expr, aggr_expr, .. } = aggregate;
     let completed = Aggregate::try_new(input, group_expr, aggr_expr)?;
     Ok(Transformed::yes(LogicalPlan::Aggregate(completed)))
 }
 
 /// The column `time` of the table that a call's value is of; the only one where that says nothing.
-fn time_of(call: &AggregateFunction, schema: &DFSchema) -> Result<Column> {
-    let values = call.params.args.iter().flat_map(Expr::column_refs);
+fn time_of(name: &str, arguments: &[Expr], schema: &DFSchema) -> Result<Column> {
+    let values = arguments.iter().flat_map(Expr::column_refs);
     let tables: Vec<_> = values.map(|column| column.relation.clone()).collect();
     let times = schema.iter().filter(|(_, field)| {
         field.name() == "time" && matches!(field.data_type(), DataType::Timestamp(..))
@@ -74,7 +67,6 @@ fn time_of(call: &AggregateFunction, schema: &DFSchema) -> Result<Column> {
         ([time], _) => Ok((*time).clone()),
         (_, [time]) => Ok(time.clone()),
         _ => {
-            let name = call.func.name();
             plan_err!("{name} does not know which time is meant: write {name}(value, time)")
         }
     }

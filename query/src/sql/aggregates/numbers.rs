@@ -17,7 +17,7 @@ use datafusion::logical_expr::{
 
 use super::one::One;
 use super::sliding::SlidingNumbers;
-use super::total::Total;
+use crate::ways::Total;
 
 /// `sum(value)`.
 pub(super) fn sum() -> AggregateUDF {

@@ -7,7 +7,7 @@ use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Accumulator;
 
 use super::numbers::{EXACT, Output};
-use super::total::Total;
+use crate::ways::Total;
 
 /// A sum that forgets. What is no finite number is counted, not added, since infinity minus
 /// infinity would never leave again.

@@ -12,16 +12,27 @@ use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 
-use crate::sql::aggregates::points::{Method, Path};
+use super::input::Found;
+use crate::sql::aggregates::points::{Method, Path, Told};
 use crate::sql::columns::{Shape, Source};
 
 /// An aggregate that the operator answers.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) ask: Ask,
-    /// Whether the call looks at values, whose kind must then be the column's.
-    pub(super) shape: Option<Shape>,
+    pub(super) about: About,
     pub(super) data_type: DataType,
+    /// The slot that answers it, and the place there among the functions or the ways.
+    pub(super) slot: usize,
+    pub(super) at: usize,
+}
+
+/// What it looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    Rows,
+    /// The values of a column, by its place in the table: null where a metric has another kind.
+    Values(usize, Shape),
 }
 
 /// How it is answered.
@@ -29,6 +40,8 @@ pub(super) struct Call {
 pub(super) enum Ask {
     /// By the engine.
     Function(Function),
+    /// By counting the rows of a class.
+    Rows,
     /// By a walk over the records of one metric.
     Way(Path, Method),
 }
@@ -37,6 +50,7 @@ impl Ask {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Function(function) => function.name(),
+            Self::Rows => "count(*)",
             Self::Way(path, _) => path.name(),
         }
     }
@@ -45,82 +59,80 @@ impl Ask {
 /// The engine's function for a call, where there is one that answers the same.
 pub(super) fn call(
     aggregate: &AggregateFunctionExpr,
-    source: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Source>,
+    find: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Found>,
+    find_number: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Found>,
 ) -> Option<Call> {
     if aggregate.is_distinct() || !aggregate.order_bys().is_empty() || aggregate.ignore_nulls() {
         return None;
     }
-    let mut arguments = aggregate.expressions();
-    if let Some(path) = Path::named(aggregate.fun().name()) {
-        return way(path, &arguments, source, aggregate.field().data_type().clone());
+    let arguments = aggregate.expressions();
+    let data_type = aggregate.field().data_type().clone();
+    if let Some(told) = aggregate.fun().inner().downcast_ref::<Told>() {
+        let [value, time, metric] = &arguments[..] else { return None };
+        let found = (find_number(value)?, find(time)?, find(metric)?);
+        return way(told, found, data_type);
     }
-    if aggregate.fun().name().starts_with("stddev") {
-        // DataFusion takes integers as floats here, and so does the engine.
-        arguments = arguments.iter().map(as_number).collect();
-    }
-    let sources: Option<Vec<Source>> = arguments.iter().map(&source).collect();
-    let value = |sources: &[Source]| match sources.first() {
-        Some(Source::Value(shape)) => Some(*shape),
-        _ => None,
+    // DataFusion takes integers as floats here, and so does the engine.
+    let found: Option<Vec<Found>> = match aggregate.fun().name().starts_with("stddev") {
+        true => arguments.iter().map(find_number).collect(),
+        false => arguments.iter().map(find).collect(),
     };
-    let (function, shape) = match (aggregate.fun().name(), sources.as_deref()) {
+    let sources = found.as_ref().map(|found| found.iter().map(|one| &one.source));
+    let sources: Option<Vec<&Source>> = sources.map(Iterator::collect);
+    let function = match (aggregate.fun().name(), sources.as_deref()) {
         ("count", None) => {
             let [argument] = &arguments[..] else { return None };
             let literal = argument.downcast_ref::<Literal>()?;
-            (!literal.value().is_null()).then_some((Function::Count, None))?
+            (!literal.value().is_null()).then_some(Function::Count)?
         }
-        ("count", Some([Source::Time | Source::Device])) => (Function::Count, None),
-        ("count", Some(sources @ [Source::Value(_)])) => (Function::Count, value(sources)),
-        ("sum", Some(sources)) => (Function::Sum, value(sources)),
-        ("avg", Some(sources)) => (Function::Avg, value(sources)),
-        ("min", Some(sources)) => (Function::Min, value(sources)),
-        ("max", Some(sources)) => (Function::Max, value(sources)),
-        ("stddev" | "stddev_samp", Some(sources)) => (Function::Stddev, value(sources)),
-        ("first", Some(sources @ [_, Source::Time])) => (Function::First, value(sources)),
-        ("last" | "latest", Some(sources @ [_, Source::Time])) => (Function::Last, value(sources)),
+        ("count", Some([Source::Time | Source::Device | Source::Value(_)])) => Function::Count,
+        ("sum", Some([_])) => Function::Sum,
+        ("avg", Some([_])) => Function::Avg,
+        ("min", Some([_])) => Function::Min,
+        ("max", Some([_])) => Function::Max,
+        ("stddev" | "stddev_samp", Some([_])) => Function::Stddev,
+        ("first", Some([_, Source::Time])) => Function::First,
+        ("last" | "latest", Some([_, Source::Time])) => Function::Last,
         _ => return None,
     };
-    if function != Function::Count {
-        let Shape::Kind(kind) = shape? else { return None };
-        let is_flag = kind == Kind::Bool && !matches!(function, Function::First | Function::Last);
-        if !function.applies_to(kind) || is_flag {
-            return None;
+    let about = match found.iter().flatten().next() {
+        // Values of bytes may be blobs, which are null in SQL.
+        Some(Found { source: Source::Value(Shape::Kind(Kind::Bytes)), .. }) => return None,
+        Some(Found { source: Source::Value(shape), place }) => About::Values(*place, *shape),
+        _ => About::Rows,
+    };
+    match (function, about) {
+        (Function::Count, About::Rows | About::Values(_, Shape::Kind(_))) => {}
+        (_, About::Values(_, Shape::Kind(kind))) => {
+            let is_flag =
+                kind == Kind::Bool && !matches!(function, Function::First | Function::Last);
+            if !function.applies_to(kind) || is_flag {
+                return None;
+            }
         }
+        _ => return None,
     }
-    // Values of bytes may be blobs, which are null in SQL.
-    if shape == Some(Shape::Kind(Kind::Bytes)) {
-        return None;
-    }
-    let ask = Ask::Function(function);
-    Some(Call { ask, shape, data_type: aggregate.field().data_type().clone() })
+    Some(Call { ask: Ask::Function(function), about, data_type, slot: 0, at: 0 })
 }
 
-/// The call of a function of the way that values take.
-fn way(
-    path: Path,
-    arguments: &[Arc<dyn PhysicalExpr>],
-    source: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Source>,
-    data_type: DataType,
-) -> Option<Call> {
-    let [value, time, more @ ..] = arguments else { return None };
-    let method = match more {
-        [] => Method::Locf,
-        [method] => {
-            let text = method.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned();
-            Method::named(&text).ok()?
-        }
-        _ => return None,
-    };
-    match (source(&as_number(value))?, source(time)?) {
-        (Source::Value(shape @ Shape::Kind(kind)), Source::Time) if kind.is_number() => {
-            Some(Call { ask: Ask::Way(path, method), shape: Some(shape), data_type })
+/// The call of a function of the way that values take, where the metric's number tells metrics
+/// apart: the operator takes each by itself.
+fn way(told: &Told, found: (Found, Found, Found), data_type: DataType) -> Option<Call> {
+    let (value, time, metric) = found;
+    match (value.source, time.source, metric.source) {
+        (Source::Value(shape @ Shape::Kind(kind)), Source::Time, Source::Metric)
+            if kind.is_number() =>
+        {
+            let ask = Ask::Way(told.path, told.method);
+            let about = About::Values(value.place, shape);
+            Some(Call { ask, about, data_type, slot: 0, at: 0 })
         }
         _ => None,
     }
 }
 
 /// What an expression is a float of.
-fn as_number(expression: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
+pub(super) fn as_number(expression: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
     match expression.downcast_ref::<CastExpr>() {
         Some(cast) if *cast.cast_type() == DataType::Float64 => Arc::clone(cast.expr()),
         _ => Arc::clone(expression),
@@ -154,9 +166,17 @@ impl Call {
         })
     }
 
+    /// The value in a bucket without any record that the call looks at.
+    pub(super) const fn of_none(&self) -> Option<Aggregated> {
+        match self.ask {
+            Ask::Function(Function::Count) | Ask::Rows => Some(Aggregated::Integer(0)),
+            _ => None,
+        }
+    }
+
     /// The call's value over nothing at all.
     pub(super) fn of_nothing(&self) -> Result<ArrayRef> {
-        if self.ask == Ask::Function(Function::Count) {
+        if self.of_none().is_some() {
             return Ok(Arc::new(Int64Array::from(vec![0])));
         }
         Ok(new_null_array(&self.data_type, 1))

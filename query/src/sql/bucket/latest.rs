@@ -14,12 +14,13 @@ use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
-use super::operator::{Group, Key, grouped};
+use super::input::{Found, Group, Input};
+use super::operator::Key;
 use crate::sql::aggregates::latest::{LATEST, LATEST_TIME};
 use crate::sql::catalog::read_error;
 use crate::sql::columns::{Shape, Source};
 use crate::sql::leaf::{counted, leaf_methods};
-use crate::sql::scan::{ScanInput, fmt_range};
+use crate::sql::scan::fmt_range;
 use crate::sql::watch::Watch;
 
 /// What of the latest record is asked for.
@@ -32,13 +33,14 @@ pub(super) enum Part {
 /// What an aggregate asks of the latest record, and the column of values that it looks at.
 pub(super) fn part(
     aggregate: &AggregateFunctionExpr,
-    source: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Source>,
+    find: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Found>,
 ) -> Option<(Part, Option<Shape>)> {
     if aggregate.is_distinct() || !aggregate.order_bys().is_empty() || aggregate.ignore_nulls() {
         return None;
     }
     let arguments = aggregate.expressions();
-    let sources = arguments.iter().map(source).collect::<Option<Vec<Source>>>()?;
+    let sources = arguments.iter().map(|argument| Some(find(argument)?.source));
+    let sources = sources.collect::<Option<Vec<Source>>>()?;
     match (aggregate.fun().name(), &sources[..]) {
         ("max", [Source::Time]) => Some((Part::Time, None)),
         (LATEST_TIME, [Source::Value(shape), Source::Time]) => Some((Part::Time, Some(*shape))),
@@ -53,7 +55,7 @@ pub(super) fn part(
 /// Gives the latest record of some metrics, by labels.
 #[derive(Debug)]
 pub(super) struct LatestScan {
-    input: Arc<ScanInput>,
+    input: Arc<Input>,
     keys: Vec<Key>,
     parts: Vec<Part>,
     metrics: ExecutionPlanMetricsSet,
@@ -61,25 +63,21 @@ pub(super) struct LatestScan {
 }
 
 impl LatestScan {
-    pub(super) fn new(
-        input: Arc<ScanInput>,
-        keys: Vec<Key>,
-        parts: Vec<Part>,
-        schema: SchemaRef,
-    ) -> Self {
+    pub(super) fn new(input: Input, keys: Vec<Key>, parts: Vec<Part>, schema: SchemaRef) -> Self {
         let properties = Arc::new(PlanProperties::new(
             EquivalenceProperties::new(schema),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { input, keys, parts, metrics: ExecutionPlanMetricsSet::new(), properties }
+        let (input, metrics) = (Arc::new(input), ExecutionPlanMetricsSet::new());
+        Self { input, keys, parts, metrics, properties }
     }
 }
 
 impl DisplayAs for LatestScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LatestScan: metrics={}", self.input.series.len())?;
+        write!(f, "LatestScan: metrics={}", self.input.members.len())?;
         fmt_range(f, &self.input.conditions)
     }
 }
@@ -99,7 +97,7 @@ impl ExecutionPlan for LatestScan {
         let schema = Arc::clone(self.properties.equivalence_properties().schema());
         let rows = Rows {
             input: Arc::clone(&self.input),
-            groups: grouped(&self.input, &self.keys).into_iter(),
+            groups: self.input.groups(&self.keys).into_iter(),
             parts: self.parts.clone(),
             schema: Arc::clone(&schema),
             lookups: MetricBuilder::new(&self.metrics).counter("index_lookups", partition),
@@ -112,7 +110,7 @@ impl ExecutionPlan for LatestScan {
 
 /// The rows of an answer, a batch at a time.
 struct Rows {
-    input: Arc<ScanInput>,
+    input: Arc<Input>,
     groups: std::vec::IntoIter<Group>,
     parts: Vec<Part>,
     schema: SchemaRef,
@@ -129,11 +127,12 @@ impl Rows {
         if conditions.from_ns > conditions.to_ns {
             return Ok(None);
         }
-        for metric in &group.metrics {
+        for member in &group.members {
+            let metric = self.input.members[*member].id;
             self.watch.check()?;
             self.lookups.add(1);
             let range = conditions.from_ns..=conditions.to_ns;
-            let found = self.input.lookup.snapshot.latest(*metric, range).map_err(read_error)?;
+            let found = self.input.lookup.snapshot.latest(metric, range).map_err(read_error)?;
             let is_later = |found: &(i64, Value)| latest.as_ref().is_none_or(|l| found.0 >= l.0);
             if let Some(found) = found.filter(is_later) {
                 latest = Some(found);

@@ -12,14 +12,16 @@ use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 
-use super::call::{Ask, call, column};
+use super::call::{as_number, call, column};
 use super::cut::Cut;
-use super::latest::{LatestScan, part};
-use super::operator::{BucketAggregate, Key, grouped};
+use super::input::{Found, Input, Scan};
+use super::latest::{LatestScan, Part, part};
+use super::operator::{BucketAggregate, Key};
 use crate::calendar::Buckets;
 use crate::sql::columns::{Shape, Source};
 use crate::sql::functions::time_bucket::{TimeBucket, buckets};
 use crate::sql::scan::RecordScan;
+use crate::sql::wide::WideScan;
 
 /// Replaces aggregations over the records of metrics that the engine can answer.
 #[derive(Debug)]
@@ -74,80 +76,92 @@ fn replace(top: &AggregateExec, partitions: usize) -> Result<Option<Arc<dyn Exec
     if scan.is_limited() {
         return Ok(None);
     }
-    let source = |expression: &Arc<dyn PhysicalExpr>| {
+    let find = |expression: &Arc<dyn PhysicalExpr>| {
         let below = match projection {
             None => column(expression)?,
             Some(projection) => column(&projection.expr().get(column(expression)?)?.expr)?,
         };
-        scan.source(below).cloned()
+        scan.column(below)
+    };
+    // What several calls take as a float may be made below them.
+    let find_number = |expression: &Arc<dyn PhysicalExpr>| {
+        let below = column(&as_number(expression))?;
+        match projection {
+            None => scan.column(below),
+            Some(projection) => {
+                scan.column(column(&as_number(&projection.expr().get(below)?.expr))?)
+            }
+        }
     };
     let mut cut: Option<Buckets> = None;
     let mut keys = Vec::new();
     for (expression, _) in groups.expr() {
-        let expression = below(expression, projection);
-        let key = match source(expression) {
-            Some(source) if source.is_label() => Key::Label(source),
-            _ => match bucket(expression, scan, &mut cut) {
-                Some(key) => key,
-                None => return Ok(None),
-            },
+        let key = match (find(expression), made_below(expression, projection)) {
+            (Some(found), _) if found.source.is_label() => Some(Key::Label(found.source)),
+            (_, Some(made)) => bucket(made, |time| scan.column(column(time)?), &mut cut),
+            (_, None) => bucket(expression, find, &mut cut),
         };
+        let Some(key) = key else { return Ok(None) };
         keys.push(key);
     }
-    // A column of one kind is null for metrics of another, which the engine does not know.
-    let series = &scan.input().series;
-    let fits =
-        |shape: Shape| series.iter().all(|series| Shape::Kind(series.definition.kind) == shape);
-    let parts = bottom.aggr_expr().iter().map(|aggregate| part(aggregate, source));
-    if let (None, Some(parts)) = (&cut, parts.collect::<Option<Vec<_>>>())
-        && !parts.is_empty()
-        && parts.iter().filter_map(|(_, shape)| *shape).all(fits)
+    let schema = top.schema();
+    if let (None, Scan::Records(records)) = (&cut, scan)
+        && let Some(parts) = latest(bottom, records, find)
     {
-        let parts = parts.into_iter().map(|(part, _)| part).collect();
-        let (input, schema) = (Arc::clone(scan.input()), top.schema());
-        return Ok(Some(Arc::new(LatestScan::new(input, keys, parts, schema))));
+        let latest = LatestScan::new(Input::of_all(scan), keys, parts, schema);
+        return Ok(Some(Arc::new(latest)));
     }
-    let calls = bottom.aggr_expr().iter().map(|aggregate| call(aggregate, source));
-    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
-    if !calls.iter().filter_map(|call| call.shape).all(fits) {
-        return Ok(None);
-    }
-    // Metrics side by side would have to be joined by time.
-    let walks = calls.iter().any(|call| matches!(call.ask, Ask::Way(..)));
-    if walks && grouped(scan.input(), &keys).iter().any(|group| group.metrics.len() > 1) {
-        return Ok(None);
-    }
+    let calls = bottom.aggr_expr().iter().map(|aggregate| call(aggregate, find, find_number));
+    let Some(mut calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let input = Input::new(scan, &mut calls);
     let cut = cut.map_or(Cut::Whole, Cut::new);
-    let (input, schema) = (Arc::clone(scan.input()), top.schema());
     Ok(Some(Arc::new(BucketAggregate::new(input, keys, calls, cut, schema, partitions))))
 }
 
+/// What of the latest records is asked for, where nothing else is.
+fn latest(
+    aggregation: &AggregateExec,
+    scan: &RecordScan,
+    find: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Found>,
+) -> Option<Vec<Part>> {
+    let parts = aggregation.aggr_expr().iter().map(|aggregate| part(aggregate, &find));
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    // A column of one kind is null for metrics of another, which the index does not know.
+    let fits = |shape: Shape| {
+        let mut series = scan.input().series.iter();
+        series.all(|series| Shape::Kind(series.definition.kind) == shape)
+    };
+    let all_fit = parts.iter().filter_map(|(_, shape)| *shape).all(fits);
+    (all_fit && !parts.is_empty()).then(|| parts.into_iter().map(|(part, _)| part).collect())
+}
+
 /// The scan that an aggregation reads, and the projection between them.
-fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(&RecordScan, Option<&ProjectionExec>)> {
-    if let Some(scan) = plan.downcast_ref::<RecordScan>() {
+fn scan_below(plan: &Arc<dyn ExecutionPlan>) -> Option<(Scan<'_>, Option<&ProjectionExec>)> {
+    if let Some(scan) = scan(plan) {
         return Some((scan, None));
     }
     let projection = plan.downcast_ref::<ProjectionExec>()?;
-    Some((projection.input().downcast_ref::<RecordScan>()?, Some(projection)))
+    Some((scan(projection.input())?, Some(projection)))
 }
 
-/// What an expression over a projection is made from.
-fn below<'a>(
-    expression: &'a Arc<dyn PhysicalExpr>,
+fn scan(plan: &Arc<dyn ExecutionPlan>) -> Option<Scan<'_>> {
+    let records = plan.downcast_ref::<RecordScan>().map(Scan::Records);
+    records.or_else(|| plan.downcast_ref::<WideScan>().map(Scan::Class))
+}
+
+/// What the projection makes of the scan for an expression above it, where that is no plain column.
+fn made_below<'a>(
+    expression: &Arc<dyn PhysicalExpr>,
     projection: Option<&'a ProjectionExec>,
-) -> &'a Arc<dyn PhysicalExpr> {
-    let made = column(expression).zip(projection).and_then(|(at, projection)| {
-        let made = projection.expr().get(at)?;
-        // A plain column stays, since it is looked up by way of the projection.
-        column(&made.expr).is_none().then_some(&made.expr)
-    });
-    made.unwrap_or(expression)
+) -> Option<&'a Arc<dyn PhysicalExpr>> {
+    let made = &projection?.expr().get(column(expression)?)?.expr;
+    column(made).is_none().then_some(made)
 }
 
 /// The bucket that an expression makes, where there is but one width of buckets.
 fn bucket(
     expression: &Arc<dyn PhysicalExpr>,
-    scan: &RecordScan,
+    find: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Found>,
     cut: &mut Option<Buckets>,
 ) -> Option<Key> {
     let function = expression.downcast_ref::<ScalarFunctionExpr>()?;
@@ -155,7 +169,7 @@ fn bucket(
         return None;
     }
     let [width, time, more @ ..] = function.args() else { return None };
-    if scan.source(column(time)?) != Some(&Source::Time) {
+    if find(time)?.source != Source::Time {
         return None;
     }
     let literal = |expression: &Arc<dyn PhysicalExpr>| -> Option<ScalarValue> {

@@ -7,9 +7,10 @@ use super::cut::Cut;
 use crate::sql::aggregates::points::Way;
 use crate::sql::catalog::read_error;
 use crate::sql::watch::Watch;
+use crate::ways::Share;
 
-/// The results of some ways in each bucket that holds records, by the bucket's beginning.
-pub(super) type Walked = Vec<(i64, Vec<Option<f64>>)>;
+/// What a metric gives to some ways in each bucket that holds records, by the bucket's beginning.
+pub(super) type Walked = Vec<(i64, Vec<Option<Share>>)>;
 
 /// Walks over the records of a metric from a first to a last time.
 pub(super) fn walk(
@@ -61,8 +62,8 @@ impl Walk<'_> {
 
     fn finish_bucket(&mut self) {
         if let Some((start_ns, _)) = self.bucket.take() {
-            let results = self.ways.iter().map(Way::result).collect();
-            self.done.push((start_ns, results));
+            let shares = self.ways.iter().map(Way::share).collect();
+            self.done.push((start_ns, shares));
             self.ways.copy_from_slice(self.fresh);
         }
     }

@@ -11,7 +11,9 @@ use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::super::catalog::read_error;
-use super::super::columns::{Source, array_bytes, repeated, time_array, value_array};
+use super::super::columns::{
+    Source, array_bytes, repeated, repeated_number, time_array, value_array,
+};
 use super::super::scan::Counters;
 use super::super::watch::Watch;
 use super::{RowSet, WideInput};
@@ -169,6 +171,7 @@ impl Rows {
                         std::iter::once(&null).chain(mine).map(|array| &**array).collect();
                     interleave(&sources, &picked.members[member])?
                 }
+                (Source::Metric, _) => repeated_number(set.number(), rows),
                 (label, _) => repeated(label.label(&set.labels.definition), rows)?,
             };
             arrays.push(array);
