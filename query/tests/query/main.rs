@@ -11,9 +11,11 @@ mod answers_equal_those_of_duckdb;
 mod as_of_joins_find_the_nearest;
 mod buckets_equal_plain_datafusion;
 mod classes_equal_plain_datafusion;
+mod distinct_values_count_once;
 mod fixture;
 mod gaps_are_filled;
 mod hostile_queries_are_errors;
+
 mod limits_hold;
 mod plans_use_the_index_and_statistics;
 mod problems_show_the_place;

@@ -1,5 +1,6 @@
 //! `sum` and `avg`: exact over integers, compensated over floats.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -106,6 +107,9 @@ impl AggregateUDFImpl for Numbers {
         let field = |part: &str, data_type: DataType| -> FieldRef {
             Arc::new(Field::new(format!("{}[{part}]", args.name), data_type, true))
         };
+        if args.is_distinct {
+            return Ok(vec![field("values", DataType::new_list(input.clone(), true))]);
+        }
         let count = field("count", DataType::UInt64);
         Ok(if *input == DataType::Float64 {
             let compensation = field("compensation", DataType::Float64);
@@ -117,7 +121,8 @@ impl AggregateUDFImpl for Numbers {
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         if args.is_distinct {
-            return Ok(Box::new(Distinct::new(groups(self.output, &args)?)));
+            let groups = groups(self.output, &args)?;
+            return Ok(Box::new(Distinct::new(groups, input_type(&args))));
         }
         let mut one = groups(self.output, &args)?;
         one.resize(1);
@@ -354,13 +359,14 @@ impl GroupsAccumulator for Groups {
 /// The sum of every value once: DataFusion plans most of them away, not those beside others.
 #[derive(Debug)]
 struct Distinct {
-    seen: std::collections::HashSet<ScalarValue>,
+    seen: HashSet<ScalarValue>,
     groups: Groups,
+    input: DataType,
 }
 
 impl Distinct {
-    fn new(groups: Groups) -> Self {
-        Self { seen: std::collections::HashSet::new(), groups }
+    fn new(groups: Groups, input: DataType) -> Self {
+        Self { seen: HashSet::new(), groups, input }
     }
 }
 
@@ -387,10 +393,15 @@ impl Accumulator for Distinct {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        exec_err!("sums of distinct values are made in one step; use a subquery with DISTINCT")
+        let values: Vec<ScalarValue> = self.seen.iter().cloned().collect();
+        Ok(vec![ScalarValue::List(ScalarValue::new_list_nullable(&values, &self.input))])
     }
 
-    fn merge_batch(&mut self, _: &[ArrayRef]) -> Result<()> {
-        exec_err!("sums of distinct values are made in one step; use a subquery with DISTINCT")
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [lists] = states else { return exec_err!("partial sums of another shape") };
+        for values in lists.as_list::<i32>().iter().flatten() {
+            self.update_batch(&[values])?;
+        }
+        Ok(())
     }
 }
