@@ -1,6 +1,7 @@
 //! Scalar functions of time series.
 
 pub(crate) mod bounded;
+mod checked;
 pub(crate) mod fill;
 pub(crate) mod time_bucket;
 
@@ -21,4 +22,6 @@ pub(crate) fn register(state: &mut SessionState) {
         let replaced = state.register_udf(Arc::new(function));
         debug_assert!(replaced.is_ok());
     }
+    let installed = checked::install(state);
+    debug_assert!(installed.is_ok());
 }

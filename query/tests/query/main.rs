@@ -15,7 +15,7 @@ mod distinct_values_count_once;
 mod fixture;
 mod gaps_are_filled;
 mod hostile_queries_are_errors;
-
+mod integers_that_do_not_fit_are_errors;
 mod limits_hold;
 mod plans_use_the_index_and_statistics;
 mod problems_show_the_place;
