@@ -149,7 +149,18 @@ pub(crate) fn execution_error(error: DataFusionError, limits: &Limits) -> QueryE
                 return QueryError::TooMuchMemory { limit_bytes, detail };
             }
             let text = root.strip_backtrace();
-            let kinds = ["Execution error: ", "Arrow error: ", "Error during planning: "];
+            // What is behind the name of one of DataFusion's own functions.
+            if let Some((_, why)) = text.split_once("Regular expression did not compile: ") {
+                let why = match why.strip_prefix("CompiledTooBig(").and_then(|w| w.split_once(')'))
+                {
+                    Some((bytes, _)) => format!("it would take more than {bytes} bytes"),
+                    None => why.to_owned(),
+                };
+                let problem = format!("a regular expression cannot be used: {why}");
+                return Box::new(Problem::new(short(&problem))).into();
+            }
+            let kinds =
+                ["Execution error: ", "Arrow error: ", "Error during planning: ", "Parser error: "];
             let text = kinds.iter().fold(text.as_str(), |text, kind| text.trim_start_matches(kind));
             Box::new(Problem::new(short(text))).into()
         }

@@ -32,6 +32,8 @@ use crate::sql::watch::Watch;
 
 /// The most rows that one key is filled to.
 const ROWS_MAX: usize = 10_000_000;
+/// Memory for so many more rows is asked for before they are made.
+const ROWS_RESERVED: usize = 1 << 16;
 
 /// What is filled, and how.
 #[derive(Debug, Clone)]
@@ -208,6 +210,11 @@ impl Filled {
         Ok(Self { keys: keys.into_iter(), plan, rows, span, memory, watch })
     }
 
+    /// About how much a filled row takes: bytes.
+    fn row_bytes(&self) -> usize {
+        self.plan.schema.fields().len() * 16 + 32
+    }
+
     /// The buckets of a key with the row of each, where it has one.
     fn buckets(&self, key: Range<usize>) -> Result<(Vec<i64>, Vec<Option<u64>>)> {
         let times = self.rows.column(self.plan.bucket).as_primitive::<TimestampNanosecondType>();
@@ -229,6 +236,10 @@ impl Filled {
             if due == Some(start) {
                 next = self.plan.buckets.next(start).filter(|next| *next > start);
             }
+            if starts.len().is_multiple_of(ROWS_RESERVED) {
+                self.watch.check()?;
+                self.memory.try_grow(ROWS_RESERVED * self.row_bytes())?;
+            }
             if starts.len() > ROWS_MAX {
                 return exec_err!(
                     "time_bucket_gapfill would make more than {ROWS_MAX} rows for one key; \
@@ -242,9 +253,9 @@ impl Filled {
     fn batch(&self, key: Range<usize>) -> Result<RecordBatch> {
         self.watch.check()?;
         let first_row = key.start as u64;
+        let held = self.memory.size();
         let (starts, rows) = self.buckets(key)?;
-        let wanted = starts.len() * (self.plan.schema.fields().len() * 16 + 32);
-        self.memory.try_grow(wanted).map_err(|error| {
+        self.memory.try_resize(held + starts.len() * self.row_bytes()).map_err(|error| {
             resources_datafusion_err!("filling gaps to {} rows: {error}", starts.len())
         })?;
         let found = UInt64Array::from(rows);
@@ -268,7 +279,7 @@ impl Filled {
                 Method::Interpolate => interpolated(&column, &starts)?,
             });
         }
-        self.memory.shrink(wanted);
+        self.memory.try_resize(held)?;
         let options = RecordBatchOptions::new().with_row_count(Some(starts.len()));
         let schema = Arc::clone(&self.plan.schema);
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
