@@ -20,6 +20,9 @@ use chronolith_engine::{Column, Kind};
 #[path = "../../src/fleet.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the generator of the root package, used in part")]
 mod fleet;
+#[path = "../../src/random.rs"]
+#[allow(dead_code, unreachable_pub, reason = "what the generator draws from")]
+mod random;
 
 /// What one codec did on some chunks.
 #[derive(Default, Clone, Copy)]

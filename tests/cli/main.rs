@@ -30,9 +30,9 @@ mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;
 mod metrics_are_told_apart;
 mod nodes_run_as_processes;
-mod partitions_heal;
 #[cfg(feature = "search")]
 mod others_are_searched;
+mod partitions_heal;
 #[cfg(feature = "plot")]
 mod plots_show_the_data;
 #[cfg(all(feature = "sql", feature = "continuous"))]

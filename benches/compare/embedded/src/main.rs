@@ -21,6 +21,9 @@ use serde_json::json;
 #[path = "../../../../src/fleet.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the generator of the root package, used in part")]
 mod fleet;
+#[path = "../../../../src/random.rs"]
+#[allow(dead_code, reason = "what the generator draws from")]
+mod random;
 
 use fleet::{Fleet, FleetOptions, METRICS, Row};
 
