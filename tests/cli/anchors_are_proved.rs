@@ -166,7 +166,7 @@ fn a_batch_of_more_devices_than_an_anchor_holds_takes_several_and_goes_on_where_
 
     // Anchoring is stopped after the first of two anchors.
     {
-        let db = Db::open(&directory.join("db"), Options::read_only()).unwrap();
+        let db = Db::open(directory.join("db"), Options::read_only()).unwrap();
         let account = Wallet::at(directory.join("w")).load("main").unwrap();
         let mut chain = Chain::open(&directory.join("c")).unwrap();
         let mut planned = anchoring::plan(&chain, &db, &account).unwrap();

@@ -184,7 +184,7 @@ impl Core {
         let run = || -> Result<(), Box<CoreError>> {
             #[cfg(test)]
             if let Some(text) = fault {
-                std::panic::panic_any(text);
+                std::panic::resume_unwind(Box::new(text));
             }
             malachite::process!(
                 input: input,

@@ -80,6 +80,8 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
     use chronolith_chain::consensus::message::{Endorsement, Polka};
     use chronolith_chain::encoding::List;
     use chronolith_chain::hash::BlockId;
