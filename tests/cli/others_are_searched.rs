@@ -128,7 +128,7 @@ fn what_is_not_a_header_is_refused_and_the_rest_is_taken() {
     for (file, bytes, part) in [
         ("cut.car", &b"\x11\xa2eroots\x80gversion\x01\x80"[..], "at byte 18"),
         ("other.car", b"\x11\xa2eroots\x80gversion\x02", "version 1 has"),
-        ("proof", b"CLPROOF\x01nonsense", "proof"),
+        ("proof", b"CLPROOF\x02nonsense", "proof"),
     ] {
         fs::write(at.join(file), bytes).unwrap();
         let output = chronolith(at, &["remote", "import", "--db", "db", file]);

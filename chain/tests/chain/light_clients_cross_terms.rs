@@ -41,7 +41,7 @@ fn hand_in(network: &mut Network, person: u8) {
     let (state, height) = (node.state(), node.blocks().tip().height);
     let duties = Duties::of(state, height, account(person)).unwrap();
     let known = Overlay::new(state).get(&AccountKey { address: account(person) }).unwrap();
-    let mut nonce = known.unwrap_or_default().nonce;
+    let first_nonce = known.unwrap_or_default().nonce;
     let is_seated = node.validators().index_of(account(person)).is_some();
     let proposer = node.blocks().block(height).unwrap().unwrap().block.header.proposer;
     let mut actions: Vec<Action> = Vec::new();
@@ -58,12 +58,11 @@ fn hand_in(network: &mut Network, person: u8) {
     if duties.may_be_ready {
         actions.push(Ready.into());
     }
-    for action in actions {
+    for (nonce, action) in (first_nonce..).zip(actions) {
         let fee = least_fee(&Parameters::default(), 400, action.weight());
         let (chain, sender) = (network.genesis.chain_id(), account(person));
         let valid_until = height + 5;
         let body = Body { version: 1, chain, sender, nonce, valid_until, fee, action };
-        nonce += 1;
         network.give(usize::from(person), Input::Submit(vec![sign(body, person)]));
     }
 }

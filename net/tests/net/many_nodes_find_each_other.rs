@@ -64,7 +64,7 @@ fn key(number: u32) -> Vec<u8> {
 #[test]
 fn what_is_announced_in_a_large_network_is_found_by_few_requests() {
     let count: u16 =
-        std::env::var("CHRONOLITH_NODES").ok().and_then(|count| count.parse().ok()).unwrap_or(32);
+        std::env::var("CHRONOLITH_NODES").ok().and_then(|count| count.parse().ok()).unwrap_or(24);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let begin = Instant::now();
     let swarm = start(&runtime, count);

@@ -65,7 +65,10 @@ impl Node {
     /// Waits for an event that `wanted` gives something for.
     pub(crate) fn expect<T>(&self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         loop {
-            let event = self.events.recv_timeout(PATIENCE).expect("it never happened");
+            let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+                let neighbours = wait(self.network.handle().neighbours());
+                panic!("it never happened; neighbours: {neighbours:#?}");
+            });
             if let Some(found) = wanted(event) {
                 return found;
             }
