@@ -435,11 +435,11 @@ impl Driver {
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
                 self.identified(peer_id, info);
             }
-            BehaviourEvent::Identify(identify::Event::Error { peer_id, connection_id, .. }) => {
-                // Who does not say who it is cannot be told of; a known peer is dialled again.
-                if self.neighbours.get(&peer_id).is_some_and(|known| !known.is_told) {
-                    self.swarm.close_connection(connection_id);
-                }
+            // Who does not say who it is cannot be told of; a known peer is dialled again.
+            BehaviourEvent::Identify(identify::Event::Error { peer_id, connection_id, .. })
+                if self.neighbours.get(&peer_id).is_some_and(|known| !known.is_told) =>
+            {
+                self.swarm.close_connection(connection_id);
             }
             BehaviourEvent::Ping(ping::Event { peer, result: Ok(round_trip), .. }) => {
                 if let Some(known) = self.neighbours.get_mut(&peer) {
