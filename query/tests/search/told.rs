@@ -76,9 +76,9 @@ pub(crate) fn offer(id: u8, variant: u8, listed: u8) -> Offer {
         device: "chron1device".to_owned(),
         metrics: vec!["speed".to_owned(), format!("metric{}", id % 3)],
         from_ns: i64::from(id) * HOUR_NS,
-        until_ns: (id % 2 == 0).then_some(i64::from(id) * HOUR_NS + 10 * HOUR_NS),
+        until_ns: id.is_multiple_of(2).then_some(i64::from(id) * HOUR_NS + 10 * HOUR_NS),
         price: Price {
-            coin: if id % 3 == 0 { "coin" } else { "mile" }.to_owned(),
+            coin: if id.is_multiple_of(3) { "coin" } else { "mile" }.to_owned(),
             fixed: prices[usize::from(variant) % prices.len()],
             per_hour: u128::from(variant),
         },
