@@ -11,4 +11,4 @@ mod content_id;
 mod tree;
 
 pub use content_id::{DAG_CBOR, HashFunction, RAW, content_id, matches};
-pub use tree::{Digest, Proof, ProofError, Tree, leaf_hash, node_hash};
+pub use tree::{Digest, Proof, ProofError, Tree, leaf_hash, node_hash, proof_len};

@@ -118,8 +118,10 @@ fn check_indices(indices: &[usize], count: usize) -> Result<(), ProofError> {
     }
 }
 
-/// How many hashes prove leaves at rising `indices` among `count`.
-fn hashes_needed(indices: &[usize], mut count: usize) -> usize {
+/// How many hashes prove the leaves at rising `indices` among `count`: what a verifier expects, who
+/// knows both.
+#[must_use]
+pub fn proof_len(indices: &[usize], mut count: usize) -> usize {
     let (mut known, mut needed) = (indices.to_vec(), 0);
     while count > 1 {
         let siblings = known.iter().map(|index| index ^ 1);
@@ -144,19 +146,33 @@ impl Proof {
         indices: &[usize],
         leaves: &[Digest],
     ) -> Result<(), ProofError> {
+        match self.root(count, indices, leaves)? {
+            found if found == *root => Ok(()),
+            _ => Err(ProofError::Root),
+        }
+    }
+
+    /// The root that `leaves` at `indices` lead to in a tree of exactly `count` leaves; what it is
+    /// worth is for the caller to say, who knows the root or what lies above it.
+    ///
+    /// # Errors
+    /// Indices, leaves or a number of hashes that do not belong together.
+    pub fn root(
+        &self,
+        count: usize,
+        indices: &[usize],
+        leaves: &[Digest],
+    ) -> Result<Digest, ProofError> {
         check_indices(indices, count)?;
         if leaves.len() != indices.len() {
             return Err(ProofError::Leaves);
         }
-        let (expected, found) = (hashes_needed(indices, count), self.hashes.len());
+        let (expected, found) = (proof_len(indices, count), self.hashes.len());
         if expected != found {
             return Err(ProofError::Length { expected, found });
         }
         let proof = MerkleProof::<Rfc6962>::new(self.hashes.clone());
-        match proof.root(indices, leaves, count) {
-            Ok(found) if found == *root => Ok(()),
-            _ => Err(ProofError::Root),
-        }
+        proof.root(indices, leaves, count).map_err(|_| ProofError::Root)
     }
 }
 
