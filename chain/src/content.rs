@@ -41,6 +41,28 @@ impl ContentId {
         Self::new(DAG_CBOR, function, &function.digest(bytes))
     }
 
+    /// Whether a block is what this names.
+    #[must_use]
+    pub fn matches(&self, block: &[u8]) -> bool {
+        let [_, codec, function, ..] = self.0;
+        HashFunction::from_code(function.into()).is_some_and(|function| {
+            Self::new(codec.into(), function, &function.digest(block)) == *self
+        })
+    }
+
+    /// The codec: that of DAG-CBOR or of raw bytes.
+    #[must_use]
+    pub const fn codec(&self) -> u64 {
+        self.0[1] as u64
+    }
+
+    /// The digest.
+    #[must_use]
+    pub fn digest(&self) -> &[u8; 32] {
+        let [_, _, _, _, digest @ ..] = &self.0;
+        digest
+    }
+
     fn new(codec: u64, function: HashFunction, digest: &[u8; 32]) -> Self {
         let mut bytes = [0; 36];
         // Every codec and hash function of the enumerations is below 128: one byte as a varint.
@@ -59,8 +81,7 @@ impl ContentId {
 impl fmt::Display for ContentId {
     /// As every IPLD tool writes it: base32 with its prefix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cid = Cid::try_from(self.0.as_slice()).map_err(|_| fmt::Error)?;
-        fmt::Display::fmt(&cid, f)
+        fmt::Display::fmt(&Cid::from(*self), f)
     }
 }
 
@@ -68,9 +89,24 @@ impl FromStr for ContentId {
     type Err = DecodeReason;
 
     fn from_str(text: &str) -> Result<Self, DecodeReason> {
-        let cid = Cid::try_from(text).map_err(|_| DecodeReason::NotContentId)?;
+        Self::try_from(&Cid::try_from(text).map_err(|_| DecodeReason::NotContentId)?)
+    }
+}
+
+impl TryFrom<&Cid> for ContentId {
+    type Error = DecodeReason;
+
+    fn try_from(cid: &Cid) -> Result<Self, DecodeReason> {
         let bytes = <[u8; 36]>::try_from(cid.to_bytes()).map_err(|_| DecodeReason::NotContentId)?;
         Self::from_bytes(bytes)
+    }
+}
+
+impl From<ContentId> for Cid {
+    fn from(id: ContentId) -> Self {
+        let [_, codec, function, _, digest @ ..] = id.0;
+        let function = HashFunction::from_code(function.into()).unwrap_or_default();
+        function.content_id_of_digest(codec.into(), &digest)
     }
 }
 
@@ -102,7 +138,11 @@ mod tests {
     #[test]
     fn content_ids_are_those_of_ipld() {
         let expected = chronolith_merkle::content_id(RAW, HashFunction::Sha256, b"hello");
-        assert_eq!(ContentId::of_raw(b"hello").as_bytes().as_slice(), expected.to_bytes());
+        let found = ContentId::of_raw(b"hello");
+        assert_eq!(found.as_bytes().as_slice(), expected.to_bytes());
+        assert_eq!((Cid::from(found), ContentId::try_from(&expected)), (expected, Ok(found)));
+        assert!(found.matches(b"hello") && !found.matches(b"hallo"));
+        assert_eq!((found.codec(), found.digest()), (RAW, &HashFunction::Sha256.digest(b"hello")));
         let mut other = *ContentId::of_raw(b"hello").as_bytes();
         other[1] = 0x70;
         assert_eq!(ContentId::from_bytes(other), Err(DecodeReason::NotContentId));

@@ -2,7 +2,7 @@
 //!
 //! Everything that is hashed or signed has a [`Domain`], so that bytes of one meaning can never
 //! pass for bytes of another: `SHA-256(length of the domain's name ‖ name ‖ bytes)`. Trees use
-//! single bytes below 0x04 in that place, which no name is as short as.
+//! single bytes below 0x06 in that place, which no name is as short as.
 
 use std::fmt;
 
@@ -55,6 +55,12 @@ pub enum Domain {
     Grant,
     /// What an offer of hidden data is of.
     HiddenScope,
+    /// What the audits of an epoch are drawn by.
+    Audit,
+    /// What a peer signs of its answer to an audit.
+    AuditAnswer,
+    /// Where the fragments of a pack go.
+    Placement,
 }
 
 impl Domain {
@@ -83,6 +89,9 @@ impl Domain {
             Self::StateValue => "chronolith/state-value/1",
             Self::Grant => "chronolith/grant/1",
             Self::HiddenScope => "chronolith/hidden-scope/1",
+            Self::Audit => "chronolith/audit/1",
+            Self::AuditAnswer => "chronolith/audit-answer/1",
+            Self::Placement => "chronolith/placement/1",
         }
     }
 

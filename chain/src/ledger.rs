@@ -53,10 +53,11 @@ pub use rights::{
     Subject, Terms, TreeName,
 };
 pub use storage::{
-    AssignBatch, Assignment, AttestAudits, Attestation, AttestationKey, BLOCK_BYTES, CloseStorage,
-    EPOCH_BLOCKS, Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak,
-    Peer, PeerIndexKey, PeerKey, Reassign, Renew, Repair, ReportWrongEncoding, Settlement,
-    SettlementKey, epoch, epoch_end,
+    AUDIT_SAMPLES, AssignBatch, AssignedFragment, Assignment, AttestAudits, Attestation,
+    AttestationKey, BLOCK_BYTES, Beside, CloseStorage, EPOCH_BLOCKS, Fragment, Fragments, Lease,
+    LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey, PeerKey, Reassign,
+    Renew, Repair, ReportWrongEncoding, Settlement, SettlementKey, ShownBlock, SumPath, audit_seed,
+    audited_blocks, batch_root, epoch, epoch_end,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

@@ -34,6 +34,7 @@ use std::rc::Rc;
 
 pub use config::{ActorKind, Config, UnknownActor};
 pub use invariants::{Broken, Checker, CheckerError, Invariant};
+pub use random::Random;
 pub use report::{FirstBroken, Outcome, Report};
 pub use setup::SetupError;
 

@@ -72,6 +72,8 @@ pub struct Pack {
     pub blocks: u32,
     /// The root over all fragments.
     pub fragments_root: Hash,
+    /// The commitment to the secret that the fragments are masked by.
+    pub mask: Hash,
     /// What a peer gets for a fragment and an epoch, in motes.
     pub price: Amount,
     /// The first epoch in which it need not be kept any more.

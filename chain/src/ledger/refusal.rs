@@ -184,4 +184,16 @@ pub enum Refusal {
     /// The keys that were given are right.
     #[error("the granted roots give the key that the chunk's header commits to")]
     KeysHold,
+    /// What is revealed is not what was committed to.
+    #[error("the secret is not the one that the pack was placed with")]
+    MaskSecret,
+    /// A block is not the one that a root commits to.
+    #[error("the block of fragment {fragment} is not the one that the pack's root commits to")]
+    Block {
+        /// Which fragment it should be of.
+        fragment: u8,
+    },
+    /// Blocks that should contradict each other belong together.
+    #[error("the blocks belong together: they show no wrong encoding")]
+    Sound,
 }

@@ -9,6 +9,7 @@
 
 mod assign_batch;
 mod attest_audits;
+mod audit;
 mod close_storage;
 mod lease;
 mod open_storage;
@@ -21,15 +22,16 @@ mod sum_tree;
 
 pub use assign_batch::AssignBatch;
 pub use attest_audits::AttestAudits;
+pub use audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
 pub use close_storage::CloseStorage;
 pub use lease::{Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease};
 pub use open_storage::OpenStorage;
 pub use reassign::Reassign;
 pub use renew::Renew;
 pub use repair::Repair;
-pub use report_wrong_encoding::ReportWrongEncoding;
+pub use report_wrong_encoding::{ReportWrongEncoding, ShownBlock};
 pub use settlement::{Settlement, SettlementKey};
-pub use sum_tree::{Assignment, Peak};
+pub use sum_tree::{AssignedFragment, Assignment, Beside, Peak, SumPath, batch_root};
 
 pub(super) use settlement::settle_some;
 
@@ -49,6 +51,7 @@ pub const EPOCH_BLOCKS: u64 = 600;
 
 /// The bytes of one block of a fragment.
 pub const BLOCK_BYTES: u64 = 256;
+const _: () = assert!(BLOCK_BYTES == chronolith_fragment::BLOCK_BYTES as u64);
 
 tables! {
     /// A storage peer.

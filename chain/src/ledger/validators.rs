@@ -28,6 +28,7 @@ pub use delegate::Delegate;
 pub use duty::{Duties, Puzzle};
 pub(super) use evidence::punish;
 pub use evidence::{Evidence, Misdeed};
+pub(super) use lot::Stream;
 pub use lot::{CandidateKey, Draw, DrawKey, Drawn, draw, puzzle_is_solved};
 pub use ready::Ready;
 pub use retract::Retract;

@@ -2,11 +2,12 @@
 
 /// SplitMix64 (Steele, Lea, Flood: *Fast Splittable Pseudorandom Number Generators*, 2014).
 #[derive(Debug, Clone)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// The numbers of a seed.
-    pub(super) fn new(seed: u64) -> Self {
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         // Neighbouring seeds begin far apart.
         let mut random = Self(seed.wrapping_mul(0xD134_2543_DE82_EF95));
         let first = random.next();
@@ -14,7 +15,8 @@ impl Random {
     }
 
     /// The next number.
-    pub(super) fn next(&mut self) -> u64 {
+    #[expect(clippy::should_implement_trait, reason = "these numbers never end")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,29 +25,30 @@ impl Random {
     }
 
     /// A number below another; 0 below 0.
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         let product = u128::from(self.next()) * u128::from(end);
         // The upper half is below `end`.
         (product >> 64) as u64
     }
 
     /// A number from one to another, both included.
-    pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
+    pub fn between(&mut self, least: u64, most: u64) -> u64 {
         least.saturating_add(self.below(most.saturating_sub(least).saturating_add(1)))
     }
 
     /// Whether something of a probability in basis points happens.
-    pub(super) fn happens(&mut self, basis_points: u16) -> bool {
+    pub fn happens(&mut self, basis_points: u16) -> bool {
         self.below(10_000) < u64::from(basis_points)
     }
 
     /// One of some; none of none.
-    pub(super) fn pick<'a, T>(&mut self, some: &'a [T]) -> Option<&'a T> {
+    pub fn pick<'a, T>(&mut self, some: &'a [T]) -> Option<&'a T> {
         some.get(self.below(some.len() as u64) as usize)
     }
 
     /// Other numbers, which depend on these and not on how many are drawn from them later.
-    pub(super) fn split(&mut self) -> Self {
+    #[must_use]
+    pub fn split(&mut self) -> Self {
         Self(self.next())
     }
 }

@@ -2,13 +2,15 @@
 
 use chronolith_chain::coin::{Amount, Coin, CoinError};
 use chronolith_chain::content::ContentId;
-use chronolith_chain::encoding::{Bytes, Rising, Text};
+use chronolith_chain::encoding::{Bytes, List, Rising, Text};
 use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{
     AssignBatch, AttestAudits, CloseStorage, Discard, EPOCH_BLOCKS, Fragment, Fragments, Lease,
     LeaseKey, LeaseStatus, NewLease, OpenStorage, Pack, PackKey, Peer, PeerKey, PlacePack,
-    Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding, Thing, epoch_end,
+    Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding, ShownBlock, SupplyKey, Thing,
+    epoch_end,
 };
+use chronolith_fragment::{Encoded, Encoder, MaskSecret, Shape, Shown};
 
 use crate::world::{VALIDATOR, World, account, key};
 
@@ -30,6 +32,7 @@ pub(crate) fn place(number: u8, until_epoch: u64) -> PlacePack {
         fragments: 4,
         blocks: 100,
         fragments_root: Hash([number; 32]),
+        mask: Hash([number; 32]),
         price: Amount(PRICE),
         until_epoch,
         repairers: Rising::new([Repairer(account(REPAIRER))]).unwrap(),
@@ -120,15 +123,18 @@ fn a_peer_bonds_and_offers_room() {
 fn placing_a_pack_sets_its_keeping_aside() {
     let mut world = World::new();
     let good = place(1, 5);
-    for fragments in [0, 129, 255] {
+    for fragments in [0, 1, 129, 255] {
         let wrong = PlacePack { fragments, ..good.clone() };
         assert!(matches!(world.refused(OWNER, wrong), Refusal::Bounds { .. }));
     }
-    for needed in [0, 5] {
+    for needed in [0, 4, 5] {
         let wrong = PlacePack { needed, ..good.clone() };
         assert!(matches!(world.refused(OWNER, wrong), Refusal::Bounds { .. }));
     }
     assert_eq!(world.refused(OWNER, PlacePack { blocks: 0, ..good.clone() }), Refusal::Zero);
+    let limit = 2 << 20;
+    let large = PlacePack { blocks: 4_097, ..good.clone() };
+    assert_eq!(world.refused(OWNER, large), Refusal::Limit { limit });
     let short = world.refused(OWNER, PlacePack { until_epoch: 1, ..good.clone() });
     assert!(matches!(short, Refusal::Bounds { minimum: 2, .. }));
     let far = PlacePack { until_epoch: u64::MAX, ..good.clone() };
@@ -361,11 +367,110 @@ fn a_peer_leaves_when_its_leases_are_over() {
     assert_eq!(world.balance(PEER, Coin::Native), before.plus(Amount::coins(100)).unwrap());
 }
 
+/// A report of a row of the pack that `place_encoded` places, by the fragments in `of`.
+fn report(encoded: &Encoded, of: &[u8], row: u32) -> ReportWrongEncoding {
+    let shape = Shape::new(2, 4, 3).unwrap();
+    let shown = of.iter().map(|index| {
+        let fragment = &encoded.fragments()[usize::from(*index)];
+        let shown = Shown::of(shape, fragment, &fragment.tree(), row..row + 1).unwrap();
+        ShownBlock {
+            fragment: *index,
+            block: Bytes::new(shown.blocks()).unwrap(),
+            path: List::new(shown.hashes().map(|hash| Hash(*hash)).collect::<Vec<_>>()).unwrap(),
+        }
+    });
+    ReportWrongEncoding {
+        pack: pack_id(1),
+        secret: Hash([5; 32]),
+        block: row,
+        shown: Rising::new(shown.collect::<Vec<_>>()).unwrap(),
+    }
+}
+
+/// A chain on which a pack is placed whose encoding is right, or wrong in one byte: the first of the
+/// middle block of the last fragment.
+fn encoded(is_wrong: bool) -> (World, Encoded) {
+    let shape = Shape::new(2, 4, 3).unwrap();
+    let secret = MaskSecret::new([5; 32]);
+    let body: Vec<u8> = (0..1_500_u32).map(|byte| (byte * 7) as u8).collect();
+    let mut pieces = Encoder::new(shape).unwrap().pieces(&body, &secret).unwrap();
+    pieces[3][256] ^= u8::from(is_wrong);
+    let encoded = Encoded::of_pieces(shape, pieces).unwrap();
+    let mut world = World::new();
+    world.done(PEER, open(100));
+    let mask = Hash(secret.commitment());
+    let root = Hash(encoded.root());
+    let pack = PlacePack { blocks: 3, fragments_root: root, mask, ..place(1, 5) };
+    world.done(OWNER, pack);
+    (world, encoded)
+}
+
 #[test]
-fn a_wrong_encoding_is_checked_as_far_as_this_version_can() {
-    let (mut world, _) = leased();
-    let none = ReportWrongEncoding { pack: pack_id(9), block: 0, shown: Rising::default() };
-    assert_eq!(world.refused(OTHER, none), Refusal::Missing(Thing::Pack));
-    let few = ReportWrongEncoding { pack: pack_id(1), block: 0, shown: Rising::default() };
-    assert_eq!(world.refused(OTHER, few), Refusal::Entries);
+fn a_wrong_encoding_costs_what_was_set_aside() {
+    let (mut world, encoded) = encoded(true);
+    let batch = assign(&world, PEER, &[(1, 0), (1, 2)]);
+    let lease_id = LeaseId::made_by(world.done(OWNER, batch));
+    let set_aside = pack(&world, 1);
+    let forfeited = set_aside.escrow.plus(set_aside.repair_escrow).unwrap();
+    assert_eq!(forfeited, Amount(8 * PRICE + 210));
+    let good = report(&encoded, &[0, 1, 3], 1);
+    let supply = |world: &World| world.get(&SupplyKey {}).unwrap().burnt;
+    let (before, burnt) = (world.balance(REPAIRER, Coin::Native), supply(&world));
+    let fee = world.body(REPAIRER, good.clone().into()).fee;
+    world.done(REPAIRER, good.clone());
+    // 5 % go to the reporter.
+    let reward = Amount(forfeited.0 / 20);
+    let after = world.balance(REPAIRER, Coin::Native).plus(fee).unwrap();
+    assert_eq!(after, before.plus(reward).unwrap());
+    assert!(supply(&world) >= burnt.plus(forfeited.minus(reward).unwrap()).unwrap());
+    assert_eq!(world.refused(REPAIRER, good), Refusal::Missing(Thing::Pack));
+    assert_eq!(lease(&world, PEER, lease_id).unwrap().escrow, Amount(8 * PRICE));
+}
+
+#[test]
+fn any_three_blocks_of_the_wrong_row_show_it_and_no_others() {
+    for of in [[0, 1, 3], [0, 2, 3], [1, 2, 3]] {
+        let (mut world, encoded) = encoded(true);
+        world.done(OTHER, report(&encoded, &of, 1));
+    }
+    let (mut world, encoded) = encoded(true);
+    for (of, row) in [([0, 1, 2], 1), ([0, 1, 3], 0), ([0, 1, 3], 2)] {
+        assert_eq!(world.refused(OTHER, report(&encoded, &of, row)), Refusal::Sound);
+    }
+}
+
+#[test]
+fn a_report_must_show_what_was_committed_to() {
+    let (mut world, encoded) = encoded(false);
+    let good = report(&encoded, &[0, 1, 3], 1);
+    assert_eq!(world.refused(OTHER, good.clone()), Refusal::Sound);
+    let unknown = ReportWrongEncoding { pack: pack_id(9), ..good.clone() };
+    assert_eq!(world.refused(OTHER, unknown), Refusal::Missing(Thing::Pack));
+    let secret = ReportWrongEncoding { secret: Hash([6; 32]), ..good.clone() };
+    assert_eq!(world.refused(OTHER, secret), Refusal::MaskSecret);
+    for of in [&[0, 1][..], &[0, 1, 2, 3]] {
+        assert_eq!(world.refused(OTHER, report(&encoded, of, 1)), Refusal::Entries);
+    }
+    for block in [0, 2, 3, u32::MAX] {
+        let elsewhere = ReportWrongEncoding { block, ..good.clone() };
+        assert_eq!(world.refused(OTHER, elsewhere), Refusal::Block { fragment: 0 });
+    }
+    let changed = |change: &dyn Fn(&mut ShownBlock)| {
+        let mut shown = good.shown.to_vec();
+        change(&mut shown[2]);
+        ReportWrongEncoding { shown: Rising::new(shown).unwrap(), ..good.clone() }
+    };
+    let wrong = [
+        changed(&|shown| shown.block = Bytes::new(vec![0; 256]).unwrap()),
+        changed(&|shown| shown.block = Bytes::new(&shown.block[..255]).unwrap()),
+        changed(&|shown| shown.path = List::new(&shown.path[1..]).unwrap()),
+        changed(&|shown| shown.path.push(Hash([0; 32])).unwrap()),
+    ];
+    for report in wrong {
+        assert_eq!(world.refused(OTHER, report), Refusal::Block { fragment: 3 });
+    }
+    let renamed = changed(&|shown| shown.fragment = 2);
+    assert_eq!(world.refused(OTHER, renamed), Refusal::Block { fragment: 2 });
+    let beyond = changed(&|shown| shown.fragment = 200);
+    assert_eq!(world.refused(OTHER, beyond), Refusal::Block { fragment: 200 });
 }

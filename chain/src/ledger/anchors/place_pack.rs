@@ -1,6 +1,7 @@
 //! Having a pack kept.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_fragment::{BODY_BYTES_MAX, FRAGMENTS_MAX, Shape};
 
 use super::{Pack, PackKey, Repairer};
 use crate::coin::{Amount, Coin};
@@ -18,7 +19,8 @@ use crate::ledger::storage::{epoch, epoch_end};
 ///
 /// - The pack is not placed yet. (Who placed it first is not thereby its author; a buyer checks
 ///   chunks against anchors, not against packs.)
-/// - It has 1 to 128 fragments, of which at least one and not more than all are needed.
+/// - It has 2 to 128 fragments, of which at least one and not all are needed. A pack is at most 2 MiB:
+///   that many bytes, filled up to whole blocks, are in as many fragments as are needed.
 /// - It is kept from the next epoch until `until_epoch`, at most `lease_longest` epochs ahead.
 /// - The sender sets aside the price of every fragment for every epoch, and the fees of as many
 ///   repairs as he wants to pay for. What is not used comes back when the time is over, or by `Discard`.
@@ -45,6 +47,8 @@ pub struct PlacePack {
     pub blocks: u32,
     /// The root over (index, fragment root, length) of all fragments.
     pub fragments_root: Hash,
+    /// The commitment to the secret that the fragments are masked by.
+    pub mask: Hash,
     /// What a peer gets for a fragment and an epoch, in motes.
     pub price: Amount,
     /// The first epoch in which it need not be kept any more.
@@ -65,9 +69,11 @@ impl Rules for PlacePack {
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         let key = PackKey { pack: self.pack };
         ensure(ledger.get(&key)?.is_none(), Refusal::Exists(Thing::Pack))?;
-        ensure_within(self.fragments, 1_u8, 128_u8)?;
-        ensure_within(self.needed, 1_u8, self.fragments)?;
+        ensure_within(self.fragments, 2_u8, FRAGMENTS_MAX)?;
+        ensure_within(self.needed, 1_u8, self.fragments - 1)?;
         ensure(self.blocks > 0, Refusal::Zero)?;
+        let shape = Shape::new(self.needed, self.fragments, self.blocks);
+        ensure(shape.is_ok(), Refusal::Limit { limit: BODY_BYTES_MAX as u64 })?;
         let is_own = self.repairers.iter().any(|repairer| repairer.0 == call.sender);
         ensure(!is_own, Refusal::NotAllowed(Thing::Pack))?;
         let next = epoch(ledger.height).saturating_add(1);
@@ -83,6 +89,7 @@ impl Rules for PlacePack {
             fragments: self.fragments,
             blocks: self.blocks,
             fragments_root: self.fragments_root,
+            mask: self.mask,
             price: self.price,
             until_epoch: self.until_epoch,
             repairers: self.repairers.clone(),

@@ -1,23 +1,31 @@
 //! Showing that an owner's fragments do not belong together.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_fragment::{
+    Committed, MaskSecret, RowError, RowVerdict, Shape, ShownRow, judge_row,
+};
 
+use crate::coin::Coin;
 use crate::content::ContentId;
-use crate::encoding::Keyed;
-use crate::encoding::{Bytes, Rising};
+use crate::encoding::{Bytes, Keyed, List, Rising};
 use crate::hash::Hash;
 use crate::ledger::action::Rules;
 use crate::ledger::anchors::PackKey;
 use crate::ledger::call::{Call, Halt, Ledger, ensure};
+use crate::ledger::parameters::ParameterName;
 use crate::ledger::refusal::{Refusal, Thing};
 
-/// Shows that the fragments of a pack do not come from one pack: blocks of one place from as many
-/// fragments as restore it, and one more that is not what these give.
+/// Shows that the fragments of a pack were not encoded from anything: blocks of one place from as many
+/// fragments as restore it, and one more that is not what these give. Who can unmask fragments can
+/// report: a repairer, or a buyer who was granted every mask.
 ///
-/// - The pack is placed.
-/// - One block more than the pack needs, of different fragments.
-/// - **Not yet**: recomputing the block needs the code that makes fragments, which this version does
-///   not have. Until then a report that is well-formed is refused as `Unavailable`.
+/// - The pack is placed, and the secret is the one that its masks were committed to.
+/// - One block more than the pack needs, of different fragments; each leads to the root over all
+///   fragments.
+/// - Unmasked, the block of the last fragment is not the one that those of the others determine.
+/// - The pack is gone. Of what was set aside for its leases and repairs to come the sender gets
+///   `reporter_share`; the rest is burnt.
+/// - Leases that run go on to their end: peers kept what they were given.
 #[derive(
     Debug,
     Clone,
@@ -32,6 +40,8 @@ use crate::ledger::refusal::{Refusal, Thing};
 pub struct ReportWrongEncoding {
     /// The pack.
     pub pack: ContentId,
+    /// The secret that its fragments are masked by; it is public from now on.
+    pub secret: Hash,
     /// The place of the blocks in their fragments.
     pub block: u32,
     /// The blocks, with their ways to the root over all fragments.
@@ -56,7 +66,7 @@ pub struct ShownBlock {
     /// The block.
     pub block: Bytes<256>,
     /// The hashes beside its way.
-    pub path: crate::encoding::List<Hash, 40>,
+    pub path: List<Hash, 40>,
 }
 
 impl Keyed for ShownBlock {
@@ -69,12 +79,41 @@ impl Keyed for ShownBlock {
 
 impl Rules for ReportWrongEncoding {
     fn weight(&self) -> u64 {
-        20
+        4 + self.shown.len() as u64
     }
 
-    fn apply(&self, ledger: &mut Ledger<'_>, _: &Call) -> Result<(), Halt> {
-        let pack = ledger.find(&PackKey { pack: self.pack }, Thing::Pack)?;
+    fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
+        let key = PackKey { pack: self.pack };
+        let pack = ledger.find(&key, Thing::Pack)?;
+        let shape = Shape::new(pack.needed, pack.fragments, pack.blocks);
+        let shape = shape.map_err(|_| Refusal::Status(Thing::Pack))?;
         ensure(self.shown.len() == usize::from(pack.needed) + 1, Refusal::Entries)?;
-        Err(Refusal::Unavailable.into())
+        let committed = Committed { shape, root: &pack.fragments_root.0, mask: &pack.mask.0 };
+        let paths: Vec<Vec<[u8; 32]>> = self.shown.iter().map(ShownBlock::path).collect();
+        let shown: Vec<ShownRow<'_>> = self
+            .shown
+            .iter()
+            .zip(&paths)
+            .map(|(shown, path)| ShownRow { fragment: shown.fragment, block: &shown.block, path })
+            .collect();
+        match judge_row(committed, &MaskSecret::new(self.secret.0), self.block, &shown) {
+            Ok(RowVerdict::Wrong) => {}
+            Ok(RowVerdict::Sound) => return Err(Refusal::Sound.into()),
+            Err(RowError::Secret) => return Err(Refusal::MaskSecret.into()),
+            Err(RowError::Block { fragment }) => return Err(Refusal::Block { fragment }.into()),
+            Err(_) => return Err(Refusal::Entries.into()),
+        }
+        let forfeited = pack.escrow.plus(pack.repair_escrow)?;
+        let share = ledger.parameters.share(ParameterName::ReporterShare);
+        let reward = forfeited.basis_points(share)?;
+        ledger.remove(&key);
+        ledger.pay(call.sender, Coin::Native, reward)?;
+        ledger.burn(forfeited.minus(reward)?)
+    }
+}
+
+impl ShownBlock {
+    fn path(&self) -> Vec<[u8; 32]> {
+        self.path.iter().map(|hash| hash.0).collect()
     }
 }

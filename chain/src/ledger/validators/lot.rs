@@ -81,12 +81,16 @@ pub fn puzzle_is_solved(seed: &Hash, candidate: Address, answer: u64, bits: u64)
 }
 
 /// Numbers that follow from a seed: SHA-256 of seed and counter, 64 bits of each.
-struct Stream {
+pub(crate) struct Stream {
     seed: Hash,
     counter: u64,
 }
 
 impl Stream {
+    pub(crate) const fn new(seed: Hash) -> Self {
+        Self { seed, counter: 0 }
+    }
+
     fn next(&mut self) -> u64 {
         let block = Domain::Draw.hash_of(&(self.seed, self.counter)).0;
         self.counter += 1;
@@ -95,7 +99,7 @@ impl Stream {
 
     /// A number below `limit`, which is not 0, each with the same chance: what does not divide
     /// evenly is drawn again.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         let uneven = u64::MAX % limit;
         loop {
             let number = self.next();
@@ -111,7 +115,7 @@ impl Stream {
 /// The candidates' own order must be fixed; the ledger's is that of their accounts.
 #[must_use]
 pub fn draw(seed: &Hash, mut candidates: Vec<Address>, count: usize) -> Vec<Address> {
-    let mut stream = Stream { seed: *seed, counter: 0 };
+    let mut stream = Stream::new(*seed);
     let count = count.min(candidates.len());
     for at in 0..count {
         let rest = (candidates.len() - at) as u64;
