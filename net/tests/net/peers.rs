@@ -1,5 +1,7 @@
 //! Nodes on loopback.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -35,6 +37,8 @@ impl Service for Echo {
 
 pub(crate) struct Node {
     pub(crate) network: Network,
+    /// What happened before it was known where the node listens.
+    early: RefCell<VecDeque<NetworkEvent>>,
     pub(crate) events: Receiver<NetworkEvent>,
     pub(crate) known: KnownPeer,
 }
@@ -54,18 +58,23 @@ impl Node {
         let (told, events) = channel();
         let listener = move |event| drop(told.send(event));
         let network = Network::start(settings, Arc::new(Echo), listener).unwrap();
+        let mut early = VecDeque::new();
         let address = loop {
-            if let NetworkEvent::Listening(address) = events.recv_timeout(PATIENCE).unwrap() {
-                break address;
+            match events.recv_timeout(PATIENCE).unwrap() {
+                NetworkEvent::Listening(address) => break address,
+                event => early.push_back(event),
             }
         };
-        Self { network, events, known: KnownPeer { peer, address } }
+        let early = RefCell::new(early);
+        Self { network, early, events, known: KnownPeer { peer, address } }
     }
 
     /// Waits for an event that `wanted` gives something for.
     pub(crate) fn expect<T>(&self, mut wanted: impl FnMut(NetworkEvent) -> Option<T>) -> T {
         loop {
-            let event = self.events.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let early = self.early.borrow_mut().pop_front();
+            let event = early.map_or_else(|| self.events.recv_timeout(PATIENCE), Ok);
+            let event = event.unwrap_or_else(|_| {
                 let neighbours = wait(self.network.handle().neighbours());
                 panic!("it never happened; neighbours: {neighbours:#?}");
             });

@@ -1,0 +1,15 @@
+//! The promises of peer storage below the network, one behaviour per file.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod answers_bind;
+mod car_files_are_checked;
+mod cheaters_are_caught;
+mod durability_follows_the_model;
+mod fixture;
+mod formats_do_not_drift;
+mod ipld_tools_read_our_files;
+mod items_are_read_in_part;
+mod lost_fragments_are_restored;
+mod packs_are_whole;
+mod placement_is_recomputable;
+mod wrong_encodings_are_shown;
