@@ -18,6 +18,7 @@ mod interrupt;
 mod listing;
 mod net;
 mod output;
+mod pack;
 #[cfg(feature = "plot")]
 mod plot;
 #[cfg(feature = "promql")]
@@ -32,6 +33,7 @@ mod retention;
 #[cfg(feature = "search")]
 mod search;
 mod serve;
+mod storage;
 mod testnet;
 mod upkeep;
 mod usage;
@@ -130,6 +132,12 @@ enum Command {
     /// Look at a running node and its peers
     #[command(subcommand)]
     Net(net::NetCommand),
+    /// Packs of sealed chunks, and the fragments that peers keep of them
+    #[command(subcommand)]
+    Pack(pack::PackCommand),
+    /// Peer storage
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
     /// Measure the database on data made from a seed
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -175,6 +183,8 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Testnet(command) => command.run(),
             Self::Net(command) => command.run(),
+            Self::Pack(command) => command.run(),
+            Self::Storage(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
         }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod fleet;
 pub mod ingest;
 pub mod node;
+pub mod packs;
 #[cfg(feature = "plot")]
 pub mod plot;
 mod random;

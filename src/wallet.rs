@@ -321,7 +321,7 @@ fn make_private_directory(directory: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(unix)]
-fn ensure_private(metadata: &fs::Metadata, place: &Path) -> Result<(), WalletError> {
+pub(crate) fn ensure_private(metadata: &fs::Metadata, place: &Path) -> Result<(), WalletError> {
     use std::os::unix::fs::PermissionsExt as _;
     if metadata.permissions().mode() & 0o077 == 0 {
         return Ok(());
@@ -330,6 +330,6 @@ fn ensure_private(metadata: &fs::Metadata, place: &Path) -> Result<(), WalletErr
 }
 
 #[cfg(not(unix))]
-fn ensure_private(_: &fs::Metadata, _: &Path) -> Result<(), WalletError> {
+pub(crate) fn ensure_private(_: &fs::Metadata, _: &Path) -> Result<(), WalletError> {
     Ok(())
 }

@@ -32,6 +32,7 @@ mod metrics_are_told_apart;
 mod nodes_run_as_processes;
 #[cfg(feature = "search")]
 mod others_are_searched;
+mod packs_are_made_and_joined;
 mod partitions_heal;
 #[cfg(feature = "plot")]
 mod plots_show_the_data;
@@ -47,6 +48,7 @@ mod real_recordings_are_kept_whole;
 mod run;
 #[cfg(feature = "search")]
 mod searches_are_answered;
+mod storage_is_simulated;
 mod validators_agree_as_processes;
 mod wallets_keep_their_secrets;
 mod wrong_usage_is_explained;

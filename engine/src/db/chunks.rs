@@ -188,6 +188,26 @@ impl Db {
         Ok(found)
     }
 
+    /// The canonical bytes of a chunk's header, and its body; `None` where there is no chunk of that
+    /// key, or its body was dropped.
+    pub fn chunk_blocks(&self, key: ChunkKey) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadError> {
+        let view = self.inner.view();
+        for live in &view.segments {
+            let mut found = None;
+            live.segment.for_each(key.metric, key.window, key.window, &mut |entry, seal| {
+                if entry.key == key {
+                    found = Some((entry.clone(), *seal));
+                }
+            })?;
+            let Some((entry, seal)) = found else { continue };
+            let Some(body) = entry.body else { return Ok(None) };
+            let registry = self.inner.registry.read();
+            let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body)?;
+            return Ok(Some((header.to_bytes(), body)));
+        }
+        Ok(None)
+    }
+
     /// A chunk with everything that proves it; `None` where there is none of that key, or its
     /// body was dropped.
     pub fn provable_chunk(&self, key: ChunkKey) -> Result<Option<ProvableChunk>, ReadError> {
