@@ -1,0 +1,6 @@
+#![no_main]
+//! Bodies of packs.
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| chronolith_net_fuzz::pack(data));
