@@ -44,7 +44,7 @@ use crate::windows::ReadReport;
 
 pub use backup::{CopyReport, restore};
 pub use changes::{Change, ChangeKind, Changes};
-pub use chunks::{ChunkBodyInfo, ChunkInfo, ProvableChunk};
+pub use chunks::{ChunkBlocks, ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use sealed::{SealedChunk, SealedSegments};

@@ -68,9 +68,9 @@ pub use blob::BlobReader;
 pub use block::Block;
 pub use catalogue::{Catalogue, CatalogueEntry};
 pub use db::{
-    Change, ChangeKind, Changes, ChunkBodyInfo, ChunkInfo, CodecStatistics, CompactReport,
-    CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport, SealScope,
-    SealedBatch, SealedChunk, SealedSegments, SegmentInfo, Snapshot, restore,
+    Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo, CodecStatistics,
+    CompactReport, CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport,
+    SealScope, SealedBatch, SealedChunk, SealedSegments, SegmentInfo, Snapshot, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
 pub use manifest::RetentionRule;

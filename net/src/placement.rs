@@ -149,7 +149,7 @@ pub fn place(candidates: &[Candidate], request: &Request) -> Result<Vec<Address>
         .filter(|candidate| candidate.takes(request))
         .map(|candidate| (candidate.rank(&request.seed), candidate))
         .collect();
-    ranked.sort_by(|a, b| (b.0, b.1.peer).cmp(&(a.0, a.1.peer)));
+    ranked.sort_by_key(|(rank, candidate)| std::cmp::Reverse((*rank, candidate.peer)));
     ranked.dedup_by_key(|(_, candidate)| candidate.peer);
     let needed = request.fragments;
     if ranked.len() < needed {

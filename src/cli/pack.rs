@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use chronolith_chain::content::ContentId;
+use chronolith_engine::ChunkBlocks;
 use chronolith_fragment::{MaskSecret, Profile};
 use chronolith_net::car;
 use chronolith_net::join::JoinError;
@@ -165,7 +166,9 @@ impl MakeCommand {
         let Some((from_ns, to_ns)) = self.range.first_and_last()? else { return Ok(()) };
         for id in self.selector.metrics(&db)? {
             for chunk in db.chunks(id, from_ns..=to_ns)? {
-                let Some((header, body)) = db.chunk_blocks(chunk.key)? else { continue };
+                let Some(ChunkBlocks { header, body }) = db.chunk_blocks(chunk.key)? else {
+                    continue;
+                };
                 let cid = ContentId::try_from(&chunk.cid)?;
                 maker.add(Item::chunk(cid, header, body)?)?;
             }

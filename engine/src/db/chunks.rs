@@ -138,6 +138,15 @@ fn entry_of(
     Ok(found)
 }
 
+/// A chunk as the two blocks that content ids name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkBlocks {
+    /// The canonical bytes of its header.
+    pub header: Vec<u8>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
 impl Db {
     /// The canonical bytes of a chunk's header, which others may have; `None` where there is no chunk of
     /// that key, or its body was dropped.
@@ -188,9 +197,9 @@ impl Db {
         Ok(found)
     }
 
-    /// The canonical bytes of a chunk's header, and its body; `None` where there is no chunk of that
+    /// A chunk's header and body as they are; `None` where there is no chunk of that
     /// key, or its body was dropped.
-    pub fn chunk_blocks(&self, key: ChunkKey) -> Result<Option<(Vec<u8>, Vec<u8>)>, ReadError> {
+    pub fn chunk_blocks(&self, key: ChunkKey) -> Result<Option<ChunkBlocks>, ReadError> {
         let view = self.inner.view();
         for live in &view.segments {
             let mut found = None;
@@ -203,7 +212,7 @@ impl Db {
             let Some(body) = entry.body else { return Ok(None) };
             let registry = self.inner.registry.read();
             let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body)?;
-            return Ok(Some((header.to_bytes(), body)));
+            return Ok(Some(ChunkBlocks { header: header.to_bytes(), body }));
         }
         Ok(None)
     }

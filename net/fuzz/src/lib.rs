@@ -135,7 +135,7 @@ pub fn item_read(data: &[u8]) {
 pub fn wrong_row(data: &[u8]) {
     let Some((row, rest)) = data.split_first() else { return };
     let shape = Shape::new(2, 4, 3).expect("sound");
-    let (root, _) = row();
+    let (root, _) = seed::row();
     let parts: Vec<(u8, &[u8], Vec<[u8; 32]>)> = rest
         .chunks(1 + 256 + 4 * 32)
         .map(|part| {
