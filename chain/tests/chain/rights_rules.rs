@@ -189,6 +189,12 @@ fn a_grant_counts_up_to_its_deadline() {
     world.run_to(deadline - 1);
     world.done(OWNER, grant(request));
     assert!(matches!(right(&world, request).status, RightStatus::Granted { .. }));
+
+    // In the next block the payment goes back, after the transactions.
+    let (mut world, _, request) = requested();
+    world.run_to(deadline);
+    assert_eq!(world.refused(OWNER, grant(request)), Refusal::Late { until: deadline + 1 });
+    assert_eq!(right(&world, request).status, RightStatus::Refunded);
 }
 
 #[test]
