@@ -5,24 +5,26 @@
 //! topic, everything else as notes. Gossip goes on to others only after the validator took it, so
 //! that a lie ends at the first honest node; who passed it on is blamed.
 
+mod clock;
 mod numbers;
 mod wire;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chronolith_chain::consensus::message::Message;
-use chronolith_chain::consensus::{ConsensusError, Input, Now, Output, Validator};
+use chronolith_chain::consensus::{ConsensusError, Input, Output, Validator};
 use chronolith_chain::hash::TransactionId;
 use chronolith_chain::mempool::Refused;
 use chronolith_chain::transaction::Transaction;
 use libp2p::PeerId;
 
 use crate::network::{
-    GossipId, Network, NetworkError, NetworkEvent, NetworkHandle, NetworkSettings, Service, Verdict,
+    Network, NetworkError, NetworkEvent, NetworkHandle, NetworkSettings, Service, Verdict,
 };
+pub use clock::Clock;
 use numbers::Numbers;
 use wire::Way;
 
@@ -137,7 +139,7 @@ impl ChainNode {
             validator,
             network: network.handle(),
             numbers: Numbers::default(),
-            started: Instant::now(),
+            clock: Clock::start(),
             told: Box::new(told),
             submitted: Vec::new(),
         };
@@ -198,7 +200,7 @@ struct Runner {
     validator: Validator,
     network: NetworkHandle,
     numbers: Numbers,
-    started: Instant,
+    clock: Clock,
     told: Box<dyn FnMut(Told) + Send>,
     /// What became of the transactions that were handed in last.
     submitted: Vec<SubmitResult>,
@@ -210,7 +212,7 @@ impl Runner {
             let inward = match self.validator.wake_at() {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => {
-                    let wait = at.saturating_sub(self.now().elapsed_ns);
+                    let wait = at.saturating_sub(self.clock.now().elapsed_ns);
                     inbox.recv_timeout(Duration::from_nanos(wait))
                 }
             };
@@ -228,12 +230,6 @@ impl Runner {
         }
     }
 
-    fn now(&self) -> Now {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
-    }
-
     fn network_event(&mut self, event: NetworkEvent) -> Result<(), ConsensusError> {
         match event {
             NetworkEvent::Listening(address) => (self.told)(Told::Listening(address)),
@@ -249,20 +245,13 @@ impl Runner {
             NetworkEvent::Gossip { topic, from, id, bytes, room } => {
                 let message = wire::from_gossip(topic, &bytes);
                 drop((bytes, room));
-                let verdict = match message {
-                    None => Verdict::Lie,
-                    Some(message) => self.receive(from, message)?,
-                };
-                self.judge(id, from, verdict);
+                let verdict = self.receive(from, message)?;
+                self.network.judge(id, from, verdict);
             }
             NetworkEvent::Note { from, bytes, room } => {
                 let message = wire::from_note(&bytes);
                 drop((bytes, room));
-                let verdict = match message {
-                    None => Verdict::Lie,
-                    Some(message) => self.receive(from, message)?,
-                };
-                if verdict == Verdict::Lie {
+                if self.receive(from, message)? == Verdict::Lie {
                     self.network.blame(from);
                 }
             }
@@ -270,19 +259,20 @@ impl Runner {
         Ok(())
     }
 
-    fn judge(&self, id: GossipId, from: PeerId, verdict: Verdict) {
-        self.network.judge(id, from, verdict);
-    }
-
-    /// Gives a message to the validator; what it thinks of it.
-    fn receive(&mut self, from: PeerId, message: Message) -> Result<Verdict, ConsensusError> {
+    /// Gives what arrived to the validator; what it thinks of it. What is no message is a lie.
+    fn receive(
+        &mut self,
+        from: PeerId,
+        message: Option<Message>,
+    ) -> Result<Verdict, ConsensusError> {
+        let Some(message) = message else { return Ok(Verdict::Lie) };
         let from = self.numbers.of(from);
         self.give(Input::Message { from, message })
     }
 
     /// Gives the validator something and does what it wants done.
     fn give(&mut self, input: Input) -> Result<Verdict, ConsensusError> {
-        let (now, mut verdict) = (self.now(), Verdict::Good);
+        let (now, mut verdict) = (self.clock.now(), Verdict::Good);
         for output in self.validator.handle(now, input)? {
             match output {
                 Output::Broadcast(message) => match wire::way(&message) {

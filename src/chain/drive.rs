@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use chronolith_chain::consensus::message::{Decided, Message, PeerId};
-use chronolith_chain::consensus::{BlockStore, Input, Now, Output, Validator};
+use chronolith_chain::consensus::{BlockStore, Input, Output, Validator};
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::hash::{ChainId, TransactionId};
 use chronolith_chain::ledger::{AccountKey, Receipt};
@@ -14,6 +14,7 @@ use chronolith_chain::mempool::Refused;
 use chronolith_chain::state::{Overlay, State};
 use chronolith_chain::transaction::Transaction;
 use chronolith_disk::DiskLock;
+use chronolith_net::validator::Clock;
 
 use super::{ChainError, directory};
 
@@ -36,7 +37,7 @@ pub struct Settled {
 pub struct Chain {
     genesis: Genesis,
     validators: Vec<Validator>,
-    started: Instant,
+    clock: Clock,
     /// Sender, receiver, message.
     in_flight: VecDeque<(usize, usize, Message)>,
     are_connected: bool,
@@ -56,7 +57,7 @@ impl Chain {
         Ok(Self {
             genesis,
             validators,
-            started: Instant::now(),
+            clock: Clock::start(),
             in_flight: VecDeque::new(),
             are_connected: false,
             settled: BTreeMap::new(),
@@ -171,12 +172,6 @@ impl Chain {
         Err(ChainError::Waits { next: account.unwrap_or_default().nonce, found })
     }
 
-    fn now(&self) -> Now {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
-    }
-
     fn connect(&mut self) -> Result<(), ChainError> {
         if std::mem::replace(&mut self.are_connected, true) {
             return Ok(());
@@ -197,12 +192,12 @@ impl Chain {
         let Some(at) = self.validators.iter().filter_map(Validator::wake_at).min() else {
             return Err(self.stuck(0));
         };
-        let now = self.now().elapsed_ns;
+        let now = self.clock.now().elapsed_ns;
         if at > now {
             std::thread::sleep(Duration::from_nanos(at - now).min(PATIENCE));
         }
         for node in 0..self.validators.len() {
-            let now = self.now().elapsed_ns;
+            let now = self.clock.now().elapsed_ns;
             let wake_at = self.validators.get(node).and_then(Validator::wake_at);
             if wake_at.is_some_and(|at| at <= now) {
                 self.give(node, Input::Tick)?;
@@ -213,7 +208,7 @@ impl Chain {
 
     /// Gives a validator an input, and takes its outputs.
     fn give(&mut self, node: usize, input: Input) -> Result<(), ChainError> {
-        let now = self.now();
+        let now = self.clock.now();
         let count = self.validators.len();
         let Some(validator) = self.validators.get_mut(node) else { return Ok(()) };
         for output in validator.handle(now, input)? {

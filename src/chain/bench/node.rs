@@ -7,17 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use chronolith_chain::consensus::message::{Decided, Message, PeerId};
-use chronolith_chain::consensus::{Config, Files, Input, Now, Output, Validator};
+use chronolith_chain::consensus::{Config, Files, Input, Output, Validator};
 use chronolith_chain::encoding::List;
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::ledger::{Schedule, ScheduleKey};
 use chronolith_chain::mempool::Limits;
 use chronolith_chain::state::Overlay;
 use chronolith_disk::RealDisk;
+use chronolith_net::validator::Clock;
 
 use super::candidacy::Candidacy;
 use super::connection::Connection;
@@ -60,7 +61,7 @@ struct Node {
     options: NodeOptions,
     validator: Validator,
     candidacy: Candidacy,
-    started: Instant,
+    clock: Clock,
     events: Sender<Event>,
     links: HashMap<u64, Link>,
     by_neighbour: HashMap<u16, u64>,
@@ -106,7 +107,7 @@ pub fn serve(directory: &Path, options: NodeOptions) -> Result<()> {
         options,
         validator,
         candidacy: Candidacy::new(number, genesis.chain_id()),
-        started: Instant::now(),
+        clock: Clock::start(),
         events,
         links: HashMap::new(),
         by_neighbour: HashMap::new(),
@@ -141,7 +142,7 @@ impl Node {
             let event = match self.validator.wake_at() {
                 None => happened.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => {
-                    let wait = at.saturating_sub(self.now().elapsed_ns);
+                    let wait = at.saturating_sub(self.clock.now().elapsed_ns);
                     happened.recv_timeout(Duration::from_nanos(wait))
                 }
             };
@@ -156,12 +157,6 @@ impl Node {
                 Ok(Event::Frame(link, frame)) => self.take(link, frame)?,
             }
         }
-    }
-
-    fn now(&self) -> Now {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { elapsed_ns: nanoseconds(self.started.elapsed()), time_ns: nanoseconds(since_epoch) }
     }
 
     fn link(&mut self, stream: TcpStream, neighbour: Option<u16>) -> std::io::Result<u64> {
@@ -310,7 +305,7 @@ impl Node {
     }
 
     fn give(&mut self, input: Input) -> Result<()> {
-        let now = self.now();
+        let now = self.clock.now();
         let mut duties = Vec::new();
         for output in self.validator.handle(now, input)? {
             match output {
