@@ -1,6 +1,10 @@
-//! The loop that owns the connections.
+//! The loop that owns the connections. What one peer is told and asked is in `driver/exchange.rs`,
+//! what all are asked in `driver/lookup.rs`.
 
-use std::collections::{HashMap, HashSet};
+mod exchange;
+mod lookup;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -9,10 +13,8 @@ use futures::StreamExt as _;
 use libp2p::core::transport::MemoryTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::kad::store::RecordStore as _;
-use libp2p::kad::{self, QueryId, RecordKey};
-use libp2p::request_response::{
-    self, InboundFailure, Message, OutboundFailure, OutboundRequestId, ResponseChannel,
-};
+use libp2p::kad::{QueryId, RecordKey};
+use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{ConnectionId, SwarmEvent};
 use libp2p::{
@@ -20,22 +22,24 @@ use libp2p::{
     yamux,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 
-use super::announce::{A_SECOND, Announcements};
-use super::behaviour::{Behaviour, BehaviourEvent, ENVELOPE_BYTES, Names, RESPONSE_BYTES};
-use super::codec::{Framed, InboundBytes};
-use super::error::{NetworkError, RequestError};
+use super::announce::Announcements;
+use super::behaviour::{Behaviour, BehaviourEvent, ENVELOPE_BYTES, Names};
+use super::codec::InboundBytes;
+use super::error::NetworkError;
 use super::handle::{
-    Command, Found, GossipId, Listener, Neighbour, NetworkEvent, RequestAnswer, Room, Service,
-    Topic, Unanswerable, Verdict,
+    Command, GossipId, Listener, Neighbour, NetworkEvent, RequestAnswer, Room, Service, Topic,
+    Verdict,
 };
-use super::outbox::{HasSize, Outbox};
+use super::outbox::Outbox;
 use super::quota::Quotas;
-use super::reachable::is_public;
+use super::reachable::Reach;
 use super::redial::Redial;
 use super::settings::{KnownPeer, NetworkSettings};
 use super::standing::{Offence, Standings};
+use exchange::{Answered, Question};
+use lookup::Lookup;
 
 /// Connections without a stream end after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -46,16 +50,6 @@ const CONNECTING: Duration = Duration::from_secs(5);
 const ANSWERING: usize = 64;
 /// How often it is looked who may come back.
 const READMITTING: Duration = Duration::from_secs(10);
-/// Keys are multihashes of SHA-256: its number, its length, the hash.
-const KEY_PREFIX: [u8; 2] = [0x12, 32];
-const KEY_BYTES: usize = 34;
-
-/// An answer of the service, on its way back.
-struct Answered {
-    peer: PeerId,
-    channel: ResponseChannel<Framed>,
-    answer: Result<Vec<u8>, Unanswerable>,
-}
 
 /// A neighbour, as far as it is known.
 #[derive(Default)]
@@ -65,25 +59,6 @@ struct Known {
     round_trip: Option<Duration>,
     /// Whether it said that it has this chain, so that the owner knows of it.
     is_told: bool,
-}
-
-/// A question that waits for its turn.
-struct Question {
-    addresses: Vec<Multiaddr>,
-    bytes: Vec<u8>,
-    answer: RequestAnswer,
-}
-
-impl HasSize for Question {
-    fn size_bytes(&self) -> usize {
-        self.bytes.len()
-    }
-}
-
-/// A lookup that goes on.
-enum Lookup {
-    Find { found: HashSet<PeerId>, answer: oneshot::Sender<Found> },
-    Closest(oneshot::Sender<Vec<KnownPeer>>),
 }
 
 /// Starts the threads; returns once the node listens.
@@ -134,7 +109,7 @@ struct Driver {
     names: Names,
     lookup_protocol: libp2p::StreamProtocol,
     topics: HashMap<gossipsub::TopicHash, Topic>,
-    allows_private: bool,
+    reach: Reach,
 
     service: Arc<dyn Service>,
     answering: Arc<Semaphore>,
@@ -202,7 +177,7 @@ impl Driver {
             swarm,
             names,
             topics,
-            allows_private: settings.allows_private_addresses,
+            reach: Reach::new(settings.allows_private_addresses),
             service,
             answering: Arc::new(Semaphore::new(ANSWERING)),
             answered,
@@ -269,30 +244,6 @@ impl Driver {
         }
     }
 
-    fn announce_what_is_due(&mut self) {
-        for _ in 0..A_SECOND {
-            let Some(key) = self.announcements.take(Instant::now()) else { return };
-            // What is refused is that there are too many; they are found by being asked, then.
-            drop(self.swarm.behaviour_mut().lookups.start_providing(RecordKey::from(key)));
-        }
-    }
-
-    /// Sends the notes to a peer that can be on their way now.
-    fn send_notes(&mut self, peer: &PeerId) {
-        while let Some(bytes) = self.notes.pop(peer) {
-            self.swarm.behaviour_mut().notes.send_request(peer, Framed::own(bytes));
-        }
-    }
-
-    fn send_questions(&mut self, peer: &PeerId) {
-        while let Some(Question { addresses, bytes, answer }) = self.questions.pop(peer) {
-            let requests = &mut self.swarm.behaviour_mut().requests;
-            let framed = Framed::own(bytes);
-            let id = requests.send_request_with_addresses(peer, framed, addresses);
-            self.asked.insert(id, answer);
-        }
-    }
-
     fn command(&mut self, command: Command) {
         let behaviour = self.swarm.behaviour_mut();
         match command {
@@ -304,21 +255,9 @@ impl Driver {
                 drop(behaviour.gossip.publish(self.names.topic(topic).hash(), message));
             }
             Command::Judge { id, from, verdict } => self.judge(&id, from, verdict),
-            Command::Note { to, bytes } => {
-                // What finds no room is lost, as everything may be.
-                if self.swarm.is_connected(&to) && self.notes.push(to, bytes).is_ok() {
-                    self.send_notes(&to);
-                }
-            }
+            Command::Note { to, bytes } => self.note(to, bytes),
             Command::Request { to, addresses, bytes, answer } => {
-                let question = Question { addresses, bytes, answer };
-                match self.questions.push(to, question) {
-                    Ok(()) => self.send_questions(&to),
-                    Err(question) => drop(question.answer.send(Err(RequestError::Broken {
-                        peer: to,
-                        reason: "too much waits for it already".to_owned(),
-                    }))),
-                }
+                self.ask(to, Question { addresses, bytes, answer });
             }
             Command::Announce(key) => {
                 self.announcements.add(key, Instant::now());
@@ -330,7 +269,7 @@ impl Driver {
             }
             Command::Find { key, answer } => {
                 let id = behaviour.lookups.get_providers(RecordKey::from(key));
-                self.lookups.insert(id, Lookup::Find { found: HashSet::new(), answer });
+                self.lookups.insert(id, Lookup::find(answer));
             }
             Command::Closest { key, answer } => {
                 let id = behaviour.lookups.get_closest_peers(key);
@@ -399,7 +338,7 @@ impl Driver {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
             SwarmEvent::NewListenAddr { address, .. } => {
                 // In one network of private addresses, one that is listened on can be dialled.
-                if self.allows_private || is_public(&address) {
+                if self.reach.believes(&address) {
                     self.swarm.add_external_address(address.clone());
                 }
                 self.tell(NetworkEvent::Listening(address));
@@ -467,10 +406,10 @@ impl Driver {
             self.tell(NetworkEvent::Connected(peer));
         }
         if is_of_chain && info.protocols.contains(&self.lookup_protocol) {
-            let allows_private = self.allows_private;
+            let reach = self.reach;
             let addresses = info.listen_addrs.into_iter().take(8);
             let lookups = &mut self.swarm.behaviour_mut().lookups;
-            for address in addresses.filter(|address| allows_private || is_public(address)) {
+            for address in addresses.filter(|address| reach.believes(address)) {
                 lookups.add_address(&peer, address);
             }
         }
@@ -492,181 +431,6 @@ impl Driver {
                 let (bytes, room) = (bytes.to_vec(), Room::of(permit));
                 self.tell(NetworkEvent::Gossip { topic, from, id, bytes, room });
             }
-        }
-    }
-
-    fn note_event(&mut self, event: request_response::Event<Framed, Framed>) {
-        match event {
-            request_response::Event::Message { peer, message, .. } => match message {
-                Message::Request { request: Framed { bytes, permit }, channel, .. } => {
-                    let empty = Framed::own(Vec::new());
-                    // Who has gone needs no acknowledgement.
-                    drop(self.swarm.behaviour_mut().notes.send_response(channel, empty));
-                    if let Some(permit) = permit
-                        && self.is_within_quota(peer, bytes.len())
-                    {
-                        self.tell(NetworkEvent::Note { from: peer, bytes, room: Room::of(permit) });
-                    }
-                }
-                Message::Response { .. } => {
-                    self.notes.done(&peer);
-                    self.send_notes(&peer);
-                }
-            },
-            request_response::Event::OutboundFailure { peer, .. } => {
-                self.notes.done(&peer);
-                self.send_notes(&peer);
-            }
-            request_response::Event::InboundFailure { peer, error, .. } => {
-                self.inbound_failure(peer, &error);
-            }
-            request_response::Event::ResponseSent { .. } => {}
-        }
-    }
-
-    fn request_event(&mut self, event: request_response::Event<Framed, Framed>) {
-        match event {
-            request_response::Event::Message { peer, message, .. } => match message {
-                Message::Request { request, channel, .. } => self.serve(peer, request, channel),
-                Message::Response { request_id, response } => {
-                    if let Some(answer) = self.asked.remove(&request_id) {
-                        // Who asked may have given up.
-                        drop(answer.send(Ok(response.bytes)));
-                    }
-                    self.questions.done(&peer);
-                    self.send_questions(&peer);
-                }
-            },
-            request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                let (offence, error) = failure(peer, &error);
-                if let Some(answer) = self.asked.remove(&request_id) {
-                    drop(answer.send(Err(error)));
-                }
-                if let Some(offence) = offence {
-                    self.offend(peer, offence);
-                }
-                self.questions.done(&peer);
-                self.send_questions(&peer);
-            }
-            request_response::Event::InboundFailure { peer, error, .. } => {
-                self.inbound_failure(peer, &error);
-            }
-            request_response::Event::ResponseSent { .. } => {}
-        }
-    }
-
-    fn inbound_failure(&mut self, peer: PeerId, error: &InboundFailure) {
-        let is_lie = |error: &std::io::Error| error.kind() == std::io::ErrorKind::InvalidData;
-        match error {
-            InboundFailure::Io(error) if is_lie(error) => self.offend(peer, Offence::Lie),
-            InboundFailure::Timeout => self.offend(peer, Offence::Silence),
-            _ => {}
-        }
-    }
-
-    /// Has a request answered on another thread. Without room for it, it is dropped, and who asked
-    /// hears of that at once.
-    fn serve(&mut self, peer: PeerId, request: Framed, channel: ResponseChannel<Framed>) {
-        if !self.is_within_quota(peer, request.bytes.len()) {
-            return;
-        }
-        let Ok(place) = Arc::clone(&self.answering).try_acquire_owned() else { return };
-        let (service, answered) = (Arc::clone(&self.service), self.answered.clone());
-        tokio::task::spawn_blocking(move || {
-            let answer = service.answer(peer, &request.bytes);
-            drop((request, place));
-            // An error says that the network was stopped.
-            drop(answered.send(Answered { peer, channel, answer }));
-        });
-    }
-
-    fn answer(&mut self, Answered { peer, channel, answer }: Answered) {
-        match answer {
-            Ok(bytes) if bytes.len() <= RESPONSE_BYTES => {
-                let requests = &mut self.swarm.behaviour_mut().requests;
-                drop(requests.send_response(channel, Framed::own(bytes)));
-            }
-            // Nothing that large could be read there.
-            Ok(_) => {}
-            Err(Unanswerable) => self.offend(peer, Offence::Lie),
-        }
-    }
-
-    fn lookup_event(&mut self, event: kad::Event) {
-        match event {
-            kad::Event::InboundRequest {
-                request: kad::InboundRequest::AddProvider { record: Some(mut record) },
-            } => {
-                let key = record.key.as_ref();
-                if key.len() != KEY_BYTES || !key.starts_with(&KEY_PREFIX) {
-                    return self.offend(record.provider, Offence::Lie);
-                }
-                let allows_private = self.allows_private;
-                record.addresses.retain(|address| allows_private || is_public(address));
-                // What finds no room is not kept; others keep it.
-                drop(self.swarm.behaviour_mut().lookups.store_mut().add_provider(record));
-            }
-            kad::Event::RoutingUpdated { is_new_peer: true, .. } => {
-                let lookups = &mut self.swarm.behaviour_mut().lookups;
-                let peers: usize = lookups.kbuckets().map(|bucket| bucket.num_entries()).sum();
-                if peers <= kad::K_VALUE.get() {
-                    self.announcements.peers_were_found(Instant::now());
-                }
-            }
-            kad::Event::OutboundQueryProgressed { id, result, step, stats } => {
-                let requests = stats.num_requests();
-                self.lookup_progress(id, result, step.last.then_some(requests));
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes in what a lookup found; with its last result, how many requests it made.
-    fn lookup_progress(&mut self, id: QueryId, result: kad::QueryResult, ended: Option<u32>) {
-        if let kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders {
-            providers,
-            ..
-        })) = &result
-            && let Some(Lookup::Find { found, .. }) = self.lookups.get_mut(&id)
-        {
-            found.extend(providers);
-        }
-        let Some(requests) = ended else { return };
-        // Who asked may have given up.
-        match self.lookups.remove(&id) {
-            Some(Lookup::Find { found, answer }) => {
-                drop(answer.send(Found { peers: found.into_iter().collect(), requests }));
-            }
-            Some(Lookup::Closest(answer)) => {
-                let peers = match result {
-                    kad::QueryResult::GetClosestPeers(Ok(found)) => found.peers,
-                    kad::QueryResult::GetClosestPeers(Err(
-                        kad::GetClosestPeersError::Timeout { peers, .. },
-                    )) => peers,
-                    _ => Vec::new(),
-                };
-                let known = peers.into_iter().filter_map(|info| {
-                    let address = info.addrs.into_iter().next()?;
-                    Some(KnownPeer { peer: info.peer_id, address })
-                });
-                drop(answer.send(known.collect()));
-            }
-            None => {}
-        }
-    }
-}
-
-/// What a failed request is to whom asked, and whether the peer is to blame.
-fn failure(peer: PeerId, error: &OutboundFailure) -> (Option<Offence>, RequestError) {
-    let broken = |reason: String| RequestError::Broken { peer, reason };
-    match error {
-        OutboundFailure::DialFailure => (None, RequestError::Unreachable(peer)),
-        OutboundFailure::Timeout => (Some(Offence::Silence), RequestError::TimedOut(peer)),
-        OutboundFailure::UnsupportedProtocols => (None, RequestError::Unsupported(peer)),
-        OutboundFailure::ConnectionClosed => (None, broken("the connection ended".to_owned())),
-        OutboundFailure::Io(error) => {
-            let is_lie = error.kind() == std::io::ErrorKind::InvalidData;
-            (is_lie.then_some(Offence::Lie), broken(error.to_string()))
         }
     }
 }

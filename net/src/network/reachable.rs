@@ -5,10 +5,26 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 
+/// Which addresses that others tell are believed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    allows_private: bool,
+}
+
+impl Reach {
+    pub(super) const fn new(allows_private: bool) -> Self {
+        Self { allows_private }
+    }
+
+    pub(super) fn believes(self, address: &Multiaddr) -> bool {
+        self.allows_private || is_public(address)
+    }
+}
+
 /// Whether an address may be somebody's who is elsewhere: not of this machine, of a private network
 /// or of no network at all. An address that a stranger names is dialled by others; a stranger who
 /// could name any would have them knock at doors inside their own networks.
-pub(super) fn is_public(address: &Multiaddr) -> bool {
+fn is_public(address: &Multiaddr) -> bool {
     let mut parts = address.iter();
     let is_public = match parts.next() {
         Some(Protocol::Ip4(address)) => is_public_ip(address.into()),
