@@ -52,6 +52,11 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A cell of a table.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::chain::print_fields;
 use super::database::{RangeArgs, SelectorArgs};
-use super::output::{print_json, say};
+use super::output::{hex, print_json, say};
 use super::usage::Usage;
 use crate::packs::{
     collect, load_header, load_pack, load_secret, secret_beside, store_fragment, store_header,
@@ -224,10 +224,6 @@ impl InspectCommand {
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
-}
-
-fn hex(bytes: &[u8; 32]) -> String {
-    chronolith_chain::hash::Hash(*bytes).to_string()
 }
 
 fn shown(header: &PackHeader) -> Value {

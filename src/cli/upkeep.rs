@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::chain::{WalletArgs, anchor_all};
 use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::{print_json, say};
+use super::output::{hex, print_json, say};
 use super::usage::Usage;
 use crate::chain::Chain;
 
@@ -141,10 +141,6 @@ pub(super) fn left_for_repair(faults: &[Fault]) -> Outcome {
         eprintln!("damaged, and left as it is until a repair: {fault}");
     }
     if faults.is_empty() { Outcome::Done } else { Outcome::Faults }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Merge small files, carry out deletions and retention.

@@ -8,7 +8,7 @@ use chronolith_chain::consensus::{Config, ConsensusError, Files, Validator};
 use chronolith_chain::genesis::Genesis;
 use chronolith_disk::{Disk, DiskLock, RealDisk};
 use chronolith_net::network::{KnownPeer, NetworkKey, NetworkLimits, NetworkSettings};
-use chronolith_net::validator::{ChainHandle, ChainInbox, ChainNode, Told};
+use chronolith_net::validator::{ChainInbox, ChainNode, Told};
 
 use super::service::NodeService;
 use super::{NodeError, NodeSettings};
@@ -27,12 +27,6 @@ pub struct RunningNode {
 }
 
 impl RunningNode {
-    /// What speaks with its chain.
-    #[must_use]
-    pub fn chain(&self) -> ChainHandle {
-        self.chain.handle()
-    }
-
     /// Whether it ended by itself; [`RunningNode::stop`] says why.
     #[must_use]
     pub fn has_ended(&self) -> bool {

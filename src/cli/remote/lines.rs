@@ -16,6 +16,7 @@ use cid::Cid;
 use serde::Deserialize;
 
 use crate::cli::database::time;
+use crate::cli::output::hex;
 
 /// The longest line: bytes. A header has two digits for each of its bytes.
 pub(super) const LINE_BYTES_MAX: usize = 2 * HEADER_BYTES_MAX + 1_024;
@@ -68,8 +69,7 @@ struct OfferFields {
 
 /// A line as a header is written.
 pub(in crate::cli) fn header_line(cid: &Cid, header: &[u8]) -> String {
-    let digits: String = header.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{{\"cid\":\"{cid}\",\"header\":\"{digits}\"}}")
+    format!("{{\"cid\":\"{cid}\",\"header\":\"{}\"}}", hex(header))
 }
 
 /// Reads a line that somebody told.
