@@ -179,8 +179,9 @@ impl<'a> Parsed<'a> {
             REGULAR => {
                 let step = i128::from(cursor.varint()?) * i128::from(unit);
                 cursor.finish()?;
-                let last = i128::from(first) + step * (count.max(1) - 1) as i128;
-                if last > i128::from(i64::MAX) || step == 0 {
+                let span = step.checked_mul((count.max(1) - 1) as i128);
+                let last = span.and_then(|span| span.checked_add(i128::from(first)));
+                if step == 0 || last.is_none_or(|last| last > i128::from(i64::MAX)) {
                     return Err(range);
                 }
                 // Between two times there may be more than an i64 holds, but not between three.
