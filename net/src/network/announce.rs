@@ -12,16 +12,29 @@ const PERIOD: Duration = Duration::from_secs(8 * 3_600);
 /// How soon after new peers were found, where there were too few to tell.
 const SOON: Duration = Duration::from_secs(1);
 /// So many keys are announced in a second.
-pub(super) const A_SECOND: usize = 50;
+const A_SECOND: usize = 50;
 
 /// The keys that are announced.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Announcements {
     keys: BTreeMap<Vec<u8>, Instant>,
     due: BTreeSet<(Instant, Vec<u8>)>,
+    /// How many may be announced in the running second.
+    left: usize,
+}
+
+impl Default for Announcements {
+    fn default() -> Self {
+        Self { keys: BTreeMap::new(), due: BTreeSet::new(), left: A_SECOND }
+    }
 }
 
 impl Announcements {
+    /// A second begins.
+    pub(super) fn begin_second(&mut self) {
+        self.left = A_SECOND;
+    }
+
     /// Announces a key from now on.
     pub(super) fn add(&mut self, key: Vec<u8>, now: Instant) {
         self.set(key, now);
@@ -33,12 +46,13 @@ impl Announcements {
         }
     }
 
-    /// The next key that is due; it is due again after a period.
+    /// The next key that is due, as long as the second's budget lasts; it is due again after a period.
     pub(super) fn take(&mut self, now: Instant) -> Option<Vec<u8>> {
         let (at, key) = self.due.first().cloned()?;
-        if at > now {
+        if at > now || self.left == 0 {
             return None;
         }
+        self.left -= 1;
         self.set(key.clone(), now + PERIOD);
         Some(key)
     }
@@ -78,5 +92,19 @@ mod tests {
         assert_eq!(all.take(now), None);
         assert_eq!(all.take(now + SOON), Some(vec![1]));
         assert_eq!(all.take(now + SOON), None);
+    }
+
+    #[test]
+    fn many_keys_are_spread_over_seconds() {
+        let (mut all, now) = (Announcements::default(), Instant::now());
+        for key in 0..120_u8 {
+            all.add(vec![key], now);
+        }
+        let mut in_seconds = Vec::new();
+        for _ in 0..4 {
+            in_seconds.push(std::iter::from_fn(|| all.take(now)).count());
+            all.begin_second();
+        }
+        assert_eq!(in_seconds, [50, 50, 20, 0]);
     }
 }

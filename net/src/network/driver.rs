@@ -224,7 +224,10 @@ impl Driver {
                     let (standings, now) = (&self.standings, Instant::now());
                     self.swarm.behaviour_mut().readmit(|peer| !standings.is_banished(peer, now));
                 }
-                _ = second.tick() => self.announce_what_is_due(),
+                _ = second.tick() => {
+                    self.announcements.begin_second();
+                    self.announce_what_is_due();
+                }
                 () = redial => {}
             }
         }

@@ -9,7 +9,6 @@ use libp2p::kad::{self, QueryId, RecordKey};
 use tokio::sync::oneshot;
 
 use super::Driver;
-use crate::network::announce::A_SECOND;
 use crate::network::handle::Found;
 use crate::network::settings::KnownPeer;
 use crate::network::standing::Offence;
@@ -32,8 +31,7 @@ impl Lookup {
 
 impl Driver {
     pub(super) fn announce_what_is_due(&mut self) {
-        for _ in 0..A_SECOND {
-            let Some(key) = self.announcements.take(Instant::now()) else { return };
+        while let Some(key) = self.announcements.take(Instant::now()) {
             // What is refused is that there are too many; they are found by being asked, then.
             drop(self.swarm.behaviour_mut().lookups.start_providing(RecordKey::from(key)));
         }
