@@ -466,6 +466,16 @@ fn decode_everything(bytes: &[u8], count: usize) {
     let _ = gorilla::decode(bytes, count, &mut vec![], &mut vec![]);
 }
 
+/// The longest step of the greatest unit, twelve thousand times: beyond 128 bits. Fuzzing found it.
+#[test]
+fn steps_beyond_any_time_are_refused() {
+    let bytes = [1, 18, 0, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 0xfa, 1];
+    for count in [2, 0x3101, MAX_COUNT] {
+        assert!(decode_times(&bytes, count, &mut vec![]).is_err());
+        assert!(TimesView::parse(&bytes, count).is_err());
+    }
+}
+
 /// Valid encodings with bytes changed, cut off, put in; tens of thousands of them.
 #[test]
 fn damaged_encodings_never_panic() {
