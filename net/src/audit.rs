@@ -7,5 +7,7 @@
 mod answer;
 mod assigned;
 
-pub use answer::{Abstention, Answer, AnswerFault, Question, Sample, SampleFault};
+pub use answer::{
+    ANSWER_BYTES_MAX, Abstention, Answer, AnswerFault, Question, Sample, SampleFault,
+};
 pub use assigned::{Assigned, AssignedError, Located};

@@ -5,13 +5,18 @@
 //! [`Reply::Refused`]; a request that decodes to nothing is no honest node's, and is blamed.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_chain::address::Address;
 use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
 use chronolith_chain::hash::{BlockId, ChainId, Hash, TransactionId};
+use chronolith_chain::ledger::{Fragments, NewLease};
 use chronolith_chain::transaction::Transaction;
 use libp2p::{Multiaddr, PeerId};
 
+use crate::audit::ANSWER_BYTES_MAX;
 use crate::network::{NetworkHandle, REQUEST_BYTES, RESPONSE_BYTES, RequestError};
+use crate::pack::HEADER_BYTES_MAX;
 
 /// The most characters of a reason.
 const REASON_CHARACTERS: usize = 512;
@@ -20,6 +25,11 @@ const REASON_CHARACTERS: usize = 512;
 const KEY_BYTES: usize = 64;
 /// The most neighbours that are told.
 pub const MAX_NEIGHBOURS: usize = 1_024;
+/// The most bytes of a fragment, as it is kept, that goes over the network: 1 MiB with its head and
+/// proof.
+pub const FRAGMENT_BYTES_MAX: usize = (1 << 20) + (1 << 10);
+/// The most fragments of a pack.
+const FRAGMENTS: usize = chronolith_fragment::FRAGMENTS_MAX as usize;
 
 /// What a node may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -32,6 +42,74 @@ pub enum Question {
     Neighbours,
     /// Who announced that it has what a key names.
     Find(Bytes<KEY_BYTES>),
+    /// The header of a pack.
+    Header(ContentId),
+    /// Which fragments of a pack the peer keeps.
+    Held(ContentId),
+    /// A fragment, masked as it is kept.
+    Fragment {
+        /// Of which pack.
+        pack: ContentId,
+        /// Which of its fragments.
+        index: u8,
+    },
+    /// Neighbouring blocks of a fragment, with their way to the root over all fragments.
+    Blocks {
+        /// Of which pack.
+        pack: ContentId,
+        /// Which of its fragments.
+        index: u8,
+        /// The first block.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// Hands a storage peer a fragment of a pack that is placed on the ledger, before it is asked
+    /// for its consent to a lease.
+    Keep {
+        /// Who placed the pack.
+        owner: Address,
+        /// The pack's header.
+        header: Bytes<HEADER_BYTES_MAX>,
+        /// The fragment, as [`StoredFragment`](crate::stored::StoredFragment) is written.
+        fragment: Bytes<FRAGMENT_BYTES_MAX>,
+    },
+    /// Asks a storage peer to lease fragments that it was handed.
+    Consent {
+        /// Who placed their packs.
+        owner: Address,
+        /// Which.
+        fragments: Fragments,
+        /// The last height at which the consent is to count.
+        valid_until: u64,
+    },
+    /// Entrusts a repairer with the secret that a pack is masked by. Nobody else reads it on the way:
+    /// the connection is encrypted to the key that the repairer's address on the ledger names.
+    Entrust {
+        /// Who placed the pack.
+        owner: Address,
+        /// Which.
+        pack: ContentId,
+        /// The secret.
+        secret: SentSecret,
+    },
+    /// The answer of a storage peer to the audit of an epoch, as it was seen.
+    Answer {
+        /// The epoch.
+        epoch: u64,
+        /// Whose.
+        peer: Address,
+    },
+}
+
+/// A mask's secret on its way; it is not printed.
+#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct SentSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for SentSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SentSecret(..)")
+    }
 }
 
 /// A neighbour of a node, as it tells it.
@@ -90,6 +168,22 @@ pub enum Reply {
     Neighbours(List<ToldNeighbour, MAX_NEIGHBOURS>),
     /// To [`Question::Find`]: peers as text, and how many requests the lookup made.
     Found(List<Text<128>, MAX_NEIGHBOURS>, u32),
+    /// What is asked for is not here.
+    Absent,
+    /// To [`Question::Header`].
+    Header(Bytes<HEADER_BYTES_MAX>),
+    /// To [`Question::Held`]: indices, rising.
+    Held(List<u8, FRAGMENTS>),
+    /// To [`Question::Fragment`].
+    Fragment(Bytes<FRAGMENT_BYTES_MAX>),
+    /// To [`Question::Blocks`]: as [`Shown`](chronolith_fragment::Shown) reads them.
+    Blocks(Bytes<FRAGMENT_BYTES_MAX>),
+    /// To [`Question::Keep`] and [`Question::Entrust`]: it is on disk.
+    Kept,
+    /// To [`Question::Consent`].
+    Consent(NewLease),
+    /// To [`Question::Answer`].
+    Answer(Bytes<ANSWER_BYTES_MAX>),
 }
 
 impl Submitted {
@@ -192,16 +286,22 @@ pub async fn ask<T>(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+    use chronolith_chain::keys::SecretKey;
+
     use super::*;
 
     #[test]
     fn questions_and_replies_come_back_and_every_cut_is_refused() {
+        let owner = SecretKey::from_seed(&[1; 32]).public().into();
         let questions = [
             Question::Status,
             Question::Submit(List::default()),
             Question::Neighbours,
             Question::Find(Bytes::new([7; 34]).unwrap()),
+            Question::Blocks { pack: ContentId::of_raw(b"x"), index: 3, first: 7, count: 2 },
+            Question::Entrust { owner, pack: ContentId::of_raw(b"x"), secret: SentSecret([9; 32]) },
         ];
+        assert!(!format!("{questions:?}").contains("9, 9"));
         for question in questions {
             let bytes = question.to_bytes();
             assert_eq!(Question::from_bytes(&bytes).unwrap(), question);
@@ -221,6 +321,8 @@ mod tests {
             Reply::Status(status),
             Reply::Submitted(List::new([Submitted::refused("late")]).unwrap()),
             Reply::Found(List::new([Text::new("12D3").unwrap()]).unwrap(), 3),
+            Reply::Absent,
+            Reply::Held(List::new([0, 7]).unwrap()),
         ];
         for reply in replies {
             let bytes = reply.to_bytes();

@@ -89,6 +89,14 @@ impl Service for NodeService {
             }
             Question::Neighbours => self.neighbours(),
             Question::Find(key) => self.find(key.to_vec()),
+            Question::Header(_)
+            | Question::Held(_)
+            | Question::Fragment { .. }
+            | Question::Blocks { .. }
+            | Question::Keep { .. }
+            | Question::Consent { .. }
+            | Question::Entrust { .. }
+            | Question::Answer { .. } => Some(Reply::refused("this node keeps nothing for others")),
         };
         Ok(reply.unwrap_or_else(|| Reply::refused(ENDING)).to_bytes())
     }

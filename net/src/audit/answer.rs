@@ -14,7 +14,7 @@ use chronolith_merkle::{Proof, ProofError, leaf_hash};
 use super::assigned::{Assigned, AssignedError, Located};
 
 /// The longest answer: bytes. One of 20 samples is about 20 kB.
-const ANSWER_BYTES_MAX: usize = 256 << 10;
+pub const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// The most samples of an answer.
 const SAMPLES_MAX: usize = 64;
 
