@@ -54,9 +54,9 @@ pub use rights::{
 };
 pub use storage::{
     AUDIT_SAMPLES, AssignBatch, AssignedFragment, Assignment, AttestAudits, Attestation,
-    AttestationKey, BLOCK_BYTES, Beside, CloseStorage, EPOCH_BLOCKS, Fragment, Fragments, Lease,
-    LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey, PeerKey, Reassign,
-    Renew, Repair, ReportWrongEncoding, Settlement, SettlementKey, ShownBlock, SumPath, audit_seed,
+    AttestationKey, BLOCK_BYTES, Beside, CloseStorage, Fragment, Fragments, Lease, LeaseKey,
+    LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey, PeerKey, Reassign, Renew, Repair,
+    ReportWrongEncoding, Settlement, SettlementKey, ShownBlock, SumPath, audit_seed,
     audited_blocks, batch_root, epoch, epoch_end,
 };
 pub use supply::{CoinSum, Imbalance, audit};

@@ -11,6 +11,7 @@ use chronolith_chain::consensus::{BeaconChain, Config, Files, Identity, Validato
 use chronolith_chain::encoding::{Rising, Text, encode};
 use chronolith_chain::genesis::{Genesis, GenesisAccount, GenesisValidator};
 use chronolith_chain::keys::SecretKey;
+use chronolith_chain::ledger::ParameterChange;
 use chronolith_chain::validator_set::MAX_VALIDATORS;
 use chronolith_disk::{Disk, DiskLock, RealDisk, read_all};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Beginning {
     pub validators: usize,
     /// Who holds what.
     pub accounts: Vec<GenesisAccount>,
+    /// Parameters that are not what they are by default, such as the length of an epoch.
+    pub parameters: Vec<ParameterChange>,
 }
 
 /// The secrets of a validator, as its file holds them.
@@ -163,7 +166,7 @@ pub(crate) fn genesis(
     secrets: &[Secrets],
     identities: &[Identity],
 ) -> Result<Genesis, ChainError> {
-    let Beginning { name, mut accounts, .. } = beginning;
+    let Beginning { name, mut accounts, parameters, .. } = beginning;
     let both = secrets.iter().zip(identities);
     let validators = both.map(|(secrets, identity)| GenesisValidator {
         validator: secrets.address(),
@@ -176,14 +179,17 @@ pub(crate) fn genesis(
     validators.sort_by_key(|validator| validator.validator);
     accounts.sort_by_key(|account| account.address);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Genesis {
+    let genesis = Genesis {
         name: Text::new(name)?,
         time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
         protocol: 1,
-        parameters: Rising::default(),
+        parameters: Rising::new(parameters)?,
         accounts: Rising::new(accounts)?,
         validators: Rising::new(validators)?,
-    })
+    };
+    // Before anything is written: parameters may not agree.
+    genesis.values()?;
+    Ok(genesis)
 }
 
 /// Reads the genesis of a chain; others may use the chain meanwhile.

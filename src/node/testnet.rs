@@ -61,7 +61,12 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
     let secrets = (0..count).map(|_| Secrets::random()).collect::<Result<Vec<_>, _>>()?;
     let identities: Vec<_> = secrets.iter().map(Secrets::identity).collect();
     let accounts = vec![GenesisAccount { address: account.address, balance: FUNDS }];
-    let beginning = Beginning { name: "testnet".to_owned(), validators: count, accounts };
+    let beginning = Beginning {
+        name: "testnet".to_owned(),
+        validators: count,
+        accounts,
+        parameters: Vec::new(),
+    };
     let genesis = crate::chain::genesis(beginning, &secrets, &identities)?;
     let network_seeds = (0..count).map(|_| wallet::random()).collect::<Result<Vec<_>, _>>()?;
     let addresses = addresses(testnet);

@@ -12,7 +12,6 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::agenda::Task;
 use super::call::{Halt, Ledger};
-use super::storage::epoch_end;
 use super::tables::tables;
 use crate::address::Address;
 use crate::coin::{Amount, Coin};
@@ -120,7 +119,7 @@ impl Keyed for Repairer {
 pub(super) fn expire_pack(ledger: &mut Ledger<'_>, pack: ContentId) -> Result<(), Halt> {
     let key = PackKey { pack };
     let Some(found) = ledger.get(&key)? else { return Ok(()) };
-    let due = epoch_end(found.until_epoch);
+    let due = ledger.epoch_end(found.until_epoch);
     if due > ledger.height {
         // It was renewed, or placed again.
         return ledger.schedule(due, Task::ExpirePack(pack));

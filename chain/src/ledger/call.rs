@@ -61,6 +61,16 @@ pub(crate) fn ensure_within(
 }
 
 impl Ledger<'_> {
+    /// The epoch of the block.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.parameters.epoch(self.height)
+    }
+
+    /// The height at which an epoch begins, and the one before ends.
+    pub(crate) fn epoch_end(&self, epoch: u64) -> u64 {
+        self.parameters.epoch_end(epoch)
+    }
+
     /// The value of a key.
     pub(crate) fn get<K: Key>(&self, key: &K) -> Result<Option<K::Value>, Halt> {
         Ok(self.state.get(key)?)

@@ -132,7 +132,9 @@ fn change(ledger: &mut Ledger<'_>, change: &ProposedChange) -> Result<bool, Halt
         ProposedChange::Parameters(changes) => {
             // As of now, not as of the block's beginning: another proposal may just have passed.
             let mut parameters = ledger.get_or_default(&ParametersKey {})?;
-            let fits = changes.iter().all(|change| parameters.set(change.name, change.value));
+            let fits = changes
+                .iter()
+                .all(|change| !change.name.is_fixed() && parameters.set(change.name, change.value));
             let fits = fits && parameters.agree();
             if fits {
                 ledger.put(&ParametersKey {}, &parameters);

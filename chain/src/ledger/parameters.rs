@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use super::storage::{epoch, epoch_end};
 use super::tables::tables;
 use crate::coin::{Amount, BasisPoints, MOTES_PER_COIN};
 use crate::encoding::Keyed;
@@ -134,6 +135,7 @@ parameters! {
     52 AuditBlocks audit_blocks: 30, 1, 500, "how many blocks after an epoch its audits are attested";
     53 AuditMisses audit_misses: 3, 1, 1_000, "how many audits in a row a peer may miss before its leases are lost";
     54 LeaseLongest lease_longest: 100_000, 1, 10_000_000, "how many epochs ahead a lease may run";
+    55 EpochBlocks epoch_blocks: 600, 10, 100_000, "how many blocks an epoch has, above audit_blocks; set at genesis for ever";
 }
 
 /// A parameter's new value.
@@ -165,7 +167,27 @@ impl Keyed for ParameterChange {
     }
 }
 
+impl ParameterName {
+    /// Whether only a genesis sets it: heights would belong to other epochs if it changed later.
+    #[must_use]
+    pub const fn is_fixed(self) -> bool {
+        matches!(self, Self::EpochBlocks)
+    }
+}
+
 impl Parameters {
+    /// The epoch that a height is in; the first is 0.
+    #[must_use]
+    pub fn epoch(&self, height: u64) -> u64 {
+        epoch(height, self.count(ParameterName::EpochBlocks))
+    }
+
+    /// The height at which an epoch begins, and the one before ends.
+    #[must_use]
+    pub fn epoch_end(&self, epoch: u64) -> u64 {
+        epoch_end(epoch, self.count(ParameterName::EpochBlocks))
+    }
+
     /// A parameter that counts; all of them are far below 2⁶⁴ by their bounds.
     pub(crate) fn count(&self, name: ParameterName) -> u64 {
         u64::try_from(self.get(name)).unwrap_or(u64::MAX)
@@ -182,10 +204,12 @@ impl Parameters {
     }
 
     /// Whether the parameters agree with each other: votes must be over before what was bonded at
-    /// their beginning can be bonded again elsewhere.
+    /// their beginning can be bonded again elsewhere, and the audits of an epoch before the next ends.
     #[must_use]
     pub fn agree(&self) -> bool {
-        self.voting_blocks < self.unbonding_blocks && self.ready_blocks < self.term_blocks
+        self.voting_blocks < self.unbonding_blocks
+            && self.ready_blocks < self.term_blocks
+            && self.audit_blocks < self.epoch_blocks
     }
 }
 

@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use super::parameters::ParameterName;
 use crate::coin::{Amount, CoinError};
 use crate::hash::Hash;
 
@@ -196,4 +197,10 @@ pub enum Refusal {
     /// Blocks that should contradict each other belong together.
     #[error("the blocks belong together: they show no wrong encoding")]
     Sound,
+    /// A parameter that only a genesis sets.
+    #[error("the parameter {name:?} is set at genesis for ever")]
+    Fixed {
+        /// Which one.
+        name: ParameterName,
+    },
 }

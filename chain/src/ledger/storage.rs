@@ -1,6 +1,6 @@
 //! Storage: peers, leases of fragments, audits and what they are worth.
 //!
-//! Time is counted in epochs of [`EPOCH_BLOCKS`] blocks. In each, every peer is audited once; when
+//! Time is counted in epochs of `epoch_blocks` blocks. In each, every peer is audited once; when
 //! the time to attest is over, its leases are settled, a few hundred in a block. A lease's escrow is
 //! always its price times the epochs that are not settled yet: for each, the price goes to the peer
 //! (less a burn) where it passed, and back to the owner where it did not.
@@ -45,9 +45,6 @@ use crate::address::Address;
 use crate::coin::{Amount, Coin};
 use crate::encoding::{Bytes, Text};
 use crate::hash::Hash;
-
-/// How many blocks an epoch has.
-pub const EPOCH_BLOCKS: u64 = 600;
 
 /// The bytes of one block of a fragment.
 pub const BLOCK_BYTES: u64 = 256;
@@ -127,16 +124,21 @@ pub struct Attestation {
     pub power: u64,
 }
 
-/// The epoch that a height is in.
+/// The epoch that a height is in, where epochs have so many blocks; see
+/// [`Parameters::epoch`](super::Parameters::epoch).
 #[must_use]
-pub const fn epoch(height: u64) -> u64 {
-    height / EPOCH_BLOCKS
+pub const fn epoch(height: u64, epoch_blocks: u64) -> u64 {
+    match height.checked_div(epoch_blocks) {
+        Some(epoch) => epoch,
+        None => 0,
+    }
 }
 
-/// The height at which an epoch begins, and the one before ends.
+/// The height at which an epoch begins, and the one before ends, where epochs have so many blocks;
+/// see [`Parameters::epoch_end`](super::Parameters::epoch_end).
 #[must_use]
-pub const fn epoch_end(epoch: u64) -> u64 {
-    epoch.saturating_mul(EPOCH_BLOCKS)
+pub const fn epoch_end(epoch: u64, epoch_blocks: u64) -> u64 {
+    epoch.saturating_mul(epoch_blocks)
 }
 
 /// Gives a peer its bond back, when its leases are over.
@@ -144,8 +146,8 @@ pub(super) fn close_peer(ledger: &mut Ledger<'_>, address: Address) -> Result<()
     let key = PeerKey { peer: address };
     let Some(peer) = ledger.get(&key)? else { return Ok(()) };
     if peer.leases > 0 {
-        return ledger
-            .schedule(ledger.height.saturating_add(EPOCH_BLOCKS), Task::ClosePeer(address));
+        let next = ledger.epoch().saturating_add(1);
+        return ledger.schedule(ledger.epoch_end(next), Task::ClosePeer(address));
     }
     ledger.remove(&key);
     ledger.remove(&PeerIndexKey { number: peer.number });
@@ -155,5 +157,5 @@ pub(super) fn close_peer(ledger: &mut Ledger<'_>, address: Address) -> Result<()
 /// The first height at which an epoch's audits cannot be attested any more.
 fn attested_until(ledger: &Ledger<'_>, of: u64) -> u64 {
     let blocks = ledger.parameters.count(ParameterName::AuditBlocks);
-    epoch_end(of.saturating_add(1)).saturating_add(blocks)
+    ledger.epoch_end(of.saturating_add(1)).saturating_add(blocks)
 }

@@ -7,7 +7,7 @@ use chronolith_chain::ledger::{
     ProposalKey, Propose, ProposedChange, ProtocolKey, Refusal, Retract, SupplyKey, Thing, Vote,
 };
 
-use crate::world::{VALIDATOR, World, account};
+use crate::world::{EPOCH_BLOCKS, VALIDATOR, World, account};
 
 pub(crate) fn parameter(name: ParameterName, value: u128) -> Propose {
     let changes = Rising::new([ParameterChange { name, value }]).unwrap();
@@ -108,6 +108,10 @@ fn parameters_keep_their_bounds_and_agree() {
     assert_eq!(world.refused(1, same), Refusal::NoChange);
     let longer_than_unbonding = parameter(ParameterName::VotingBlocks, 30);
     assert_eq!(world.refused(1, longer_than_unbonding), Refusal::Range);
+    let longer_than_an_epoch = parameter(ParameterName::AuditBlocks, EPOCH_BLOCKS.into());
+    assert_eq!(world.refused(1, longer_than_an_epoch), Refusal::Range);
+    let name = ParameterName::EpochBlocks;
+    assert_eq!(world.refused(1, parameter(name, 200)), Refusal::Fixed { name });
     let nothing = ProposedChange::Parameters(Rising::default());
     let nothing = Propose { change: nothing, reason: Text::default() };
     assert_eq!(world.refused(1, nothing), Refusal::Zero);

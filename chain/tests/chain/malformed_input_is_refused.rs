@@ -3,7 +3,7 @@
 
 use chronolith_chain::encoding::{DecodeReason, encode};
 use chronolith_chain::genesis::{Genesis, GenesisError};
-use chronolith_chain::ledger::Action;
+use chronolith_chain::ledger::{Action, ParameterChange, ParameterName};
 use chronolith_chain::state::{SnapshotChunk, StateProof};
 use chronolith_chain::transaction::{MAX_TRANSACTION_BYTES, Transaction};
 use proptest::prelude::*;
@@ -93,13 +93,22 @@ fn a_genesis_that_makes_no_sense_is_refused() {
     let mut rich = first;
     rich.bond = chronolith_chain::coin::Amount(u128::MAX);
     assert!(matches!(with(vec![rich]), Err(GenesisError::Coin(_))));
-    let change = chronolith_chain::ledger::ParameterChange {
-        name: chronolith_chain::ledger::ParameterName::FeeBurn,
-        value: 10_001,
+    let with = |changes: &[(ParameterName, u128)]| {
+        let change =
+            |(name, value): &(ParameterName, u128)| ParameterChange { name: *name, value: *value };
+        let changes: Vec<_> = changes.iter().map(change).collect();
+        let parameters = chronolith_chain::encoding::Rising::new(changes).unwrap();
+        Genesis { parameters, ..good.clone() }.values().map(drop)
     };
-    let parameters = chronolith_chain::encoding::Rising::new([change]).unwrap();
-    let refused = Genesis { parameters, ..good.clone() }.values();
-    assert_eq!(refused.map(drop), Err(GenesisError::Parameters));
+    assert_eq!(with(&[(ParameterName::FeeBurn, 10_001)]), Err(GenesisError::Parameters));
+    // An epoch is longer than the time to attest the one before.
+    let epochs = |blocks, audit| {
+        with(&[(ParameterName::EpochBlocks, blocks), (ParameterName::AuditBlocks, audit)])
+    };
+    assert_eq!(epochs(10, 9), Ok(()));
+    assert_eq!(epochs(10, 10), Err(GenesisError::Parameters));
+    assert_eq!(epochs(9, 1), Err(GenesisError::Parameters));
+    assert_eq!(epochs(100_001, 30), Err(GenesisError::Parameters));
     let renamed = chronolith_chain::encoding::Text::new("another").unwrap();
     assert_ne!(Genesis { name: renamed, ..good.clone() }.chain_id(), good.chain_id());
 }

@@ -18,7 +18,7 @@ use chronolith_chain::ledger::{
     Fragments, Grant, Input, IssueCoin, IssuedCoinKey, LeaseKey, LeaseStatus, LockCoin, MintCoin,
     Misdeed, PackKey, ParameterName, Ready, Reassign, RegisterService, Renew, Repair, RequestKey,
     RetireDevice, Retract, Revoke, RevokeCertificate, ServiceKey, Unbond, UpdateService, Vote,
-    audit, epoch, execute,
+    audit, execute,
 };
 use chronolith_chain::state::{Options, Restore, State};
 use chronolith_chain::transaction::{Body, Transaction, Verified};
@@ -32,7 +32,7 @@ use crate::random::Random;
 use crate::rights_rules::{offer, request};
 use crate::storage_rules::{fragments, lease_with, open, place};
 use crate::validator_rules::bond;
-use crate::world::{PEOPLE, VALIDATOR, World, account, consensus_key, key};
+use crate::world::{PEOPLE, VALIDATOR, World, account, consensus_key, epoch, key};
 
 /// Things that were made, to be acted on.
 #[derive(Default)]

@@ -5,14 +5,13 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, List, Rising, Text};
 use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{
-    AssignBatch, AttestAudits, CloseStorage, Discard, EPOCH_BLOCKS, Fragment, Fragments, Lease,
-    LeaseKey, LeaseStatus, NewLease, OpenStorage, Pack, PackKey, Peer, PeerKey, PlacePack,
-    Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding, ShownBlock, SupplyKey, Thing,
-    epoch_end,
+    AssignBatch, AttestAudits, CloseStorage, Discard, Fragment, Fragments, Lease, LeaseKey,
+    LeaseStatus, NewLease, OpenStorage, Pack, PackKey, Peer, PeerKey, PlacePack, Reassign, Refusal,
+    Renew, Repair, Repairer, ReportWrongEncoding, ShownBlock, SupplyKey, Thing,
 };
 use chronolith_fragment::{Encoded, Encoder, MaskSecret, Shape, Shown};
 
-use crate::world::{VALIDATOR, World, account, key};
+use crate::world::{EPOCH_BLOCKS, VALIDATOR, World, account, epoch_end, key};
 
 const OWNER: u8 = 1;
 const PEER: u8 = 2;

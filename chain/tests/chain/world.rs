@@ -19,6 +19,8 @@ use chronolith_chain::transaction::{Body, Transaction};
 pub(crate) const PEOPLE: u8 = 12;
 /// The one who validates.
 pub(crate) const VALIDATOR: u8 = 0;
+/// How many blocks an epoch has.
+pub(crate) const EPOCH_BLOCKS: u64 = 100;
 /// What each account begins with.
 pub(crate) const BEGIN: Amount = Amount::coins(1_000_000);
 
@@ -40,6 +42,16 @@ pub(crate) fn account(person: u8) -> Address {
 /// The element of a person's beacon chain that is `steps` before its end.
 pub(crate) fn beacon(person: u8, steps: u32) -> Hash {
     (0..100 - steps).fold(Hash([person; 32]), |hash, _| beacon_step(&hash))
+}
+
+/// The epoch of a height.
+pub(crate) fn epoch(height: u64) -> u64 {
+    chronolith_chain::ledger::epoch(height, EPOCH_BLOCKS)
+}
+
+/// The height at which an epoch begins, and the one before ends.
+pub(crate) fn epoch_end(epoch: u64) -> u64 {
+    chronolith_chain::ledger::epoch_end(epoch, EPOCH_BLOCKS)
 }
 
 /// A chain.
@@ -71,6 +83,7 @@ fn genesis_of(validators: &[u8]) -> Genesis {
         (ParameterName::CancelBlocks, 3),
         (ParameterName::DeadlineLongest, 40),
         (ParameterName::AuditMisses, 2),
+        (ParameterName::EpochBlocks, EPOCH_BLOCKS.into()),
         (ParameterName::Issuance, 1_000_003),
     ];
     let change = |(name, value)| ParameterChange { name, value };

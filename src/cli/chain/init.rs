@@ -55,8 +55,12 @@ impl InitCommand {
         }
         let key = wallet.load_or_create(&self.account)?;
         accounts.push(GenesisAccount { address: key.address, balance: FUNDS });
-        let beginning =
-            Beginning { name: self.name.clone(), validators: self.validators, accounts };
+        let beginning = Beginning {
+            name: self.name.clone(),
+            validators: self.validators,
+            accounts,
+            parameters: Vec::new(),
+        };
         let genesis = create(&self.chain.directory, beginning)?;
         let shown = json!({
             "chain": genesis.chain_id(),

@@ -13,7 +13,6 @@ use crate::ledger::agenda::Task;
 use crate::ledger::call::{Call, Halt, Ledger, ensure, ensure_within};
 use crate::ledger::parameters::ParameterName;
 use crate::ledger::refusal::{Refusal, Thing};
-use crate::ledger::storage::{epoch, epoch_end};
 
 /// Places a pack: says what its fragments are, what keeping them is worth, and sets that aside.
 ///
@@ -76,7 +75,7 @@ impl Rules for PlacePack {
         ensure(shape.is_ok(), Refusal::Limit { limit: BODY_BYTES_MAX as u64 })?;
         let is_own = self.repairers.iter().any(|repairer| repairer.0 == call.sender);
         ensure(!is_own, Refusal::NotAllowed(Thing::Pack))?;
-        let next = epoch(ledger.height).saturating_add(1);
+        let next = ledger.epoch().saturating_add(1);
         let longest = ledger.parameters.count(ParameterName::LeaseLongest);
         ensure_within(self.until_epoch, next.saturating_add(1), next.saturating_add(longest))?;
         let epochs = self.until_epoch - next;
@@ -99,6 +98,6 @@ impl Rules for PlacePack {
             leased: 0,
         };
         ledger.put(&key, &pack);
-        ledger.schedule(epoch_end(self.until_epoch), Task::ExpirePack(self.pack))
+        ledger.schedule(ledger.epoch_end(self.until_epoch), Task::ExpirePack(self.pack))
     }
 }

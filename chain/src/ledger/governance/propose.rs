@@ -18,8 +18,9 @@ use crate::ledger::refusal::Refusal;
 /// - The votes are counted after `voting_blocks`. The proposal passes when more than `pass_share` of
 ///   the stake that voted for or against is for it. A parameter is in force from the next block on.
 /// - Every value is within the bounds of its parameter, and the parameters agree with each other:
-///   `voting_blocks` stays below `unbonding_blocks` and `ready_blocks` below `term_blocks`. This is
-///   checked again when the votes are counted.
+///   `voting_blocks` stays below `unbonding_blocks`, `ready_blocks` below `term_blocks` and
+///   `audit_blocks` below `epoch_blocks`. This is checked again when the votes are counted.
+/// - `epoch_blocks` is set at genesis and never changes.
 /// - A new version is above the present one, and begins after the votes are counted.
 #[derive(
     Debug,
@@ -72,6 +73,8 @@ impl Rules for Propose {
                 ensure(!changes.is_empty(), Refusal::Zero)?;
                 let mut parameters = ledger.parameters.clone();
                 for change in changes.iter() {
+                    let name = change.name;
+                    ensure(!name.is_fixed(), Refusal::Fixed { name })?;
                     let info = ParameterName::ALL.iter().find(|info| info.name == change.name);
                     let refusal = info.map_or(Refusal::NoChange, |info| Refusal::Bounds {
                         minimum: info.minimum,

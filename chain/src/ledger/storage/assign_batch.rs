@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::lease::{for_each_pack, fragments_hash};
-use super::{BLOCK_BYTES, Fragments, Lease, LeaseStatus, NewLease, epoch};
+use super::{BLOCK_BYTES, Fragments, Lease, LeaseStatus, NewLease};
 use crate::coin::Amount;
 use crate::hash::LeaseId;
 use crate::ledger::action::Rules;
@@ -45,12 +45,13 @@ impl Rules for AssignBatch {
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         ensure(!self.fragments.is_empty(), Refusal::Zero)?;
-        let first = epoch(ledger.height).saturating_add(1);
+        let first = ledger.epoch().saturating_add(1);
         let (mut price, mut escrow, mut blocks) = (Amount::ZERO, Amount::ZERO, 0_u64);
         let mut until = None;
-        for_each_pack(ledger, &self.fragments, |_, pack, fragments| {
+        for_each_pack(ledger, &self.fragments, |ledger, pack, fragments| {
             ensure(pack.owner == call.sender, Refusal::NotAllowed(Thing::Pack))?;
-            ensure(pack.until_epoch > first, Refusal::Late { until: super::epoch_end(first) })?;
+            let until_height = ledger.epoch_end(first);
+            ensure(pack.until_epoch > first, Refusal::Late { until: until_height })?;
             ensure(*until.get_or_insert(pack.until_epoch) == pack.until_epoch, Refusal::Range)?;
             for fragment in fragments {
                 ensure(fragment.index < pack.fragments, Refusal::Missing(Thing::Fragment))?;

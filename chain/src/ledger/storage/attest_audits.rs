@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{Attestation, AttestationKey, SettlementKey, attested_until, epoch_end};
+use super::{Attestation, AttestationKey, SettlementKey, attested_until};
 use crate::encoding::Bytes;
 use crate::hash::Hash;
 use crate::ledger::action::Rules;
@@ -46,7 +46,7 @@ impl Rules for AttestAudits {
         let seats = ledger.get_or_default(&SeatsKey {})?;
         let seat = seats.iter().find(|seat| seat.validator == call.sender);
         let power = seat.ok_or(Refusal::NotAllowed(Thing::Attestation))?.power;
-        let from = epoch_end(self.epoch.saturating_add(1));
+        let from = ledger.epoch_end(self.epoch.saturating_add(1));
         ensure(ledger.height >= from, Refusal::Early { from })?;
         let until = attested_until(ledger, self.epoch);
         let settled = ledger.get_or_default(&SettlementKey {})?.epoch;

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{BLOCK_BYTES, PeerKey, epoch};
+use super::{BLOCK_BYTES, PeerKey};
 use crate::address::Address;
 use crate::coin::Amount;
 use crate::content::ContentId;
@@ -219,8 +219,9 @@ pub(super) fn move_lease(
     new: &NewLease,
     id: LeaseId,
 ) -> Result<(), Halt> {
-    let first = epoch(ledger.height).saturating_add(1).max(old.next_epoch);
-    ensure(first < old.until_epoch, Refusal::Late { until: super::epoch_end(old.until_epoch) })?;
+    let first = ledger.epoch().saturating_add(1).max(old.next_epoch);
+    let until = ledger.epoch_end(old.until_epoch);
+    ensure(first < old.until_epoch, Refusal::Late { until })?;
     ensure(new.peer != key.peer, Refusal::NoChange)?;
     let escrow = old.price.times(old.until_epoch - first)?;
     let lease = Lease { next_epoch: first, escrow, status: LeaseStatus::Running, ..old };

@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::lease::{find_lease, for_each_pack};
-use super::{Fragments, LeaseKey, LeaseStatus, PeerKey, epoch};
+use super::{Fragments, LeaseKey, LeaseStatus, PeerKey};
 use crate::address::Address;
 use crate::coin::Coin;
 use crate::hash::LeaseId;
@@ -51,7 +51,7 @@ impl Rules for Renew {
         ensure(lease.owner == call.sender, Refusal::NotAllowed(Thing::Lease))?;
         ensure(lease.status == LeaseStatus::Running, Refusal::Status(Thing::Lease))?;
         let longest = ledger.parameters.count(ParameterName::LeaseLongest);
-        let last = epoch(ledger.height).saturating_add(longest);
+        let last = ledger.epoch().saturating_add(longest);
         ensure_within(self.until_epoch, lease.until_epoch.saturating_add(1), last)?;
         let peer = ledger.find(&PeerKey { peer: self.peer }, Thing::Peer)?;
         ensure(peer.closing_since.is_none(), Refusal::Status(Thing::Peer))?;

@@ -7,7 +7,6 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::lease::end_lease;
 use super::{
     Attestation, AttestationKey, Lease, LeaseKey, LeaseStatus, Peer, PeerKey, attested_until,
-    epoch_end,
 };
 use crate::address::Address;
 use crate::coin::Coin;
@@ -100,8 +99,8 @@ fn count(ledger: &mut Ledger<'_>, address: Address, mut peer: Peer, of: u64, has
         return;
     }
     let last = peer.audited_epoch.replace(of);
-    let then = last.map_or(0, epoch_end);
-    let left = faded(u128::from(peer.audits_passed), then, epoch_end(of));
+    let then = last.map_or(0, |last| ledger.epoch_end(last));
+    let left = faded(u128::from(peer.audits_passed), then, ledger.epoch_end(of));
     peer.audits_passed = u64::try_from(left).unwrap_or(u64::MAX);
     if has_passed {
         peer.audits_passed = peer.audits_passed.saturating_add(1);

@@ -14,7 +14,7 @@ use crate::coin::{Amount, MOTES_PER_COIN, mul_div};
 use crate::ledger::call::{Halt, Ledger};
 use crate::ledger::coin::{Account, AccountKey};
 use crate::ledger::parameters::{ParameterName, Parameters, ParametersKey};
-use crate::ledger::storage::{Peer, PeerKey, epoch_end};
+use crate::ledger::storage::{Peer, PeerKey};
 use crate::state::{Overlay, State, StateError};
 
 /// Blocks of a day, at one a second.
@@ -41,9 +41,9 @@ fn fees_left(account: &Account, height: u64) -> Amount {
 }
 
 /// What is left of a peer's passed audits.
-fn audits_left(peer: Option<&Peer>, height: u64) -> u64 {
+fn audits_left(parameters: &Parameters, peer: Option<&Peer>, height: u64) -> u64 {
     let Some(peer) = peer else { return 0 };
-    let then = peer.audited_epoch.map_or(0, epoch_end);
+    let then = peer.audited_epoch.map_or(0, |epoch| parameters.epoch_end(epoch));
     u64::try_from(faded(u128::from(peer.audits_passed), then, height)).unwrap_or(u64::MAX)
 }
 
@@ -105,7 +105,8 @@ pub fn contribution(state: &State, account: Address) -> Result<Contribution, Sta
     let parameters = state.get(&ParametersKey {})?.unwrap_or_default();
     let fees = state.get(&AccountKey { address: account })?.unwrap_or_default();
     let fees = fees_left(&fees, height);
-    let audits = audits_left(state.get(&PeerKey { peer: account })?.as_ref(), height);
+    let peer = state.get(&PeerKey { peer: account })?;
+    let audits = audits_left(&parameters, peer.as_ref(), height);
     let stake = state.get(&ValidatorKey { validator: account })?.map_or(0, |mut validator| {
         validator.accrue(height);
         validator.stake_blocks
@@ -120,7 +121,8 @@ pub(super) fn score(
     validator: &Validator,
 ) -> Result<u128, Halt> {
     let fees = fees_left(&ledger.get_or_default(&AccountKey { address: account })?, ledger.height);
-    let audits = audits_left(ledger.get(&PeerKey { peer: account })?.as_ref(), ledger.height);
+    let peer = ledger.get(&PeerKey { peer: account })?;
+    let audits = audits_left(&ledger.parameters, peer.as_ref(), ledger.height);
     let mut counted = validator.clone();
     counted.accrue(ledger.height);
     let stake = counted.stake_blocks;
