@@ -54,10 +54,10 @@ pub use rights::{
 };
 pub use storage::{
     AUDIT_SAMPLES, AssignBatch, AssignedFragment, Assignment, AttestAudits, Attestation,
-    AttestationKey, BLOCK_BYTES, Beside, CloseStorage, Fragment, Fragments, Lease, LeaseKey,
-    LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey, PeerKey, Reassign, Renew, Repair,
-    ReportWrongEncoding, Settlement, SettlementKey, ShownBlock, SumPath, audit_seed,
-    audited_blocks, batch_root, epoch, epoch_end,
+    AttestationKey, BEACONS_KEPT, BLOCK_BYTES, BeaconKey, Beside, CloseStorage, Fragment,
+    Fragments, Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey,
+    PeerKey, Reassign, Renew, Repair, ReportWrongEncoding, Settlement, SettlementKey, ShownBlock,
+    SumPath, audit_seed, audited_blocks, batch_root, epoch, epoch_end,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

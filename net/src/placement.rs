@@ -105,7 +105,7 @@ impl Candidate {
 
 impl Request {
     /// The request of a pack as the ledger has it, by the beacon at the end of the epoch in which it
-    /// was placed.
+    /// was placed ([`BeaconKey`](chronolith_chain::ledger::BeaconKey) of `placed_epoch`).
     #[must_use]
     pub fn of(chain: ChainId, id: ContentId, pack: &Pack, beacon: Hash) -> Self {
         let repairers = pack.repairers.iter().map(|repairer| repairer.0);

@@ -75,6 +75,8 @@ pub struct Pack {
     pub mask: Hash,
     /// What a peer gets for a fragment and an epoch, in motes.
     pub price: Amount,
+    /// The epoch in which it was placed; the beacon at its end draws the pack's peers.
+    pub placed_epoch: u64,
     /// The first epoch in which it need not be kept any more.
     pub until_epoch: u64,
     /// Who may repair it.

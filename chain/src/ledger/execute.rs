@@ -9,7 +9,7 @@ use super::governance::ProtocolKey;
 use super::parameters::{ParameterName, Parameters, ParametersKey};
 use super::refusal::Refusal;
 use super::rewards;
-use super::storage::settle_some;
+use super::storage::{keep_beacon, settle_some};
 use super::validators::{
     Evidence, Seats, SeatsKey, end_block, faded, keep_seats, punish, record_absent, reveal,
 };
@@ -208,7 +208,7 @@ pub fn least_fee(parameters: &Parameters, size: usize, weight: u64) -> Amount {
 /// Executes a block on a state, and changes nothing: the result can be committed, or dropped.
 ///
 /// The order is: the beacon, who is absent, the evidence, the transactions, the agenda, the
-/// settlement of leases, the rewards, the end of the term.
+/// settlement of leases, the rewards, the end of the term, the end of the epoch.
 ///
 /// # Errors
 /// Where the block as a whole is invalid, or the state cannot be read.
@@ -248,6 +248,7 @@ pub fn execute(state: &State, input: &Input<'_>) -> Result<Executed, BlockError>
     let reward = rewards::Block { fees, proposer: input.proposer, voters: input.voters };
     rewards::distribute(&mut ledger, &reward, input.beacon.is_some())?;
     end_block(&mut ledger)?;
+    keep_beacon(&mut ledger)?;
     Ok(Executed {
         transactions: ListRoot::of(input.transactions.iter().map(Verified::id)),
         receipts_root: ListRoot::of(&receipts),

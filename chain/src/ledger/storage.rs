@@ -10,6 +10,7 @@
 mod assign_batch;
 mod attest_audits;
 mod audit;
+mod beacons;
 mod close_storage;
 mod lease;
 mod open_storage;
@@ -23,6 +24,7 @@ mod sum_tree;
 pub use assign_batch::AssignBatch;
 pub use attest_audits::AttestAudits;
 pub use audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
+pub use beacons::{BEACONS_KEPT, BeaconKey};
 pub use close_storage::CloseStorage;
 pub use lease::{Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease};
 pub use open_storage::OpenStorage;
@@ -33,6 +35,7 @@ pub use report_wrong_encoding::{ReportWrongEncoding, ShownBlock};
 pub use settlement::{Settlement, SettlementKey};
 pub use sum_tree::{AssignedFragment, Assignment, Beside, Peak, SumPath, batch_root};
 
+pub(super) use beacons::keep_beacon;
 pub(super) use settlement::settle_some;
 
 use borsh::{BorshDeserialize, BorshSerialize};

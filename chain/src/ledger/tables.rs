@@ -72,6 +72,7 @@ mod tests {
             LeaseKey::KIND,
             AttestationKey::KIND,
             SettlementKey::KIND,
+            BeaconKey::KIND,
             ServiceKey::KIND,
             CertificateKey::KIND,
         ];

@@ -5,9 +5,10 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, List, Rising, Text};
 use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{
-    AssignBatch, AttestAudits, CloseStorage, Discard, Fragment, Fragments, Lease, LeaseKey,
-    LeaseStatus, NewLease, OpenStorage, Pack, PackKey, Peer, PeerKey, PlacePack, Reassign, Refusal,
-    Renew, Repair, Repairer, ReportWrongEncoding, ShownBlock, SupplyKey, Thing,
+    AssignBatch, AttestAudits, BEACONS_KEPT, BeaconKey, CloseStorage, Discard, Fragment, Fragments,
+    Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Pack, PackKey, ParameterName, Peer,
+    PeerKey, PlacePack, Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding,
+    ScheduleKey, ShownBlock, SupplyKey, Thing,
 };
 use chronolith_fragment::{Encoded, Encoder, MaskSecret, Shape, Shown};
 
@@ -102,6 +103,42 @@ fn audit(world: &mut World, epoch: u64, passed: Option<u8>) {
         world.done(VALIDATOR, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
     }
     world.run_to(epoch_end(epoch + 1) + 30);
+}
+
+/// What audits and placements were drawn by can be recomputed from the head alone.
+#[test]
+fn the_beacon_of_every_epoch_that_is_over_is_kept() {
+    let mut world = World::new();
+    world.done(OWNER, place(1, 5));
+    assert_eq!(pack(&world, 1).placed_epoch, 0);
+    let mut expected = Vec::new();
+    for epoch in 0..3 {
+        world.run_to(epoch_end(epoch + 1) - 2);
+        assert_eq!(world.get(&BeaconKey { epoch }), None);
+        // The proposer reveals an element in the last block of the epoch: it is in.
+        world.reveal();
+        let seed = world.get(&ScheduleKey {}).unwrap().seed;
+        world.run_to(epoch_end(epoch + 1) + 3);
+        world.reveal();
+        assert_ne!(world.get(&ScheduleKey {}).unwrap().seed, seed);
+        expected.push(Some(seed));
+    }
+    let found = (0..3).map(|epoch| world.get(&BeaconKey { epoch }));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+/// Ten blocks an epoch, so that there are enough of them.
+#[test]
+fn beacons_are_forgotten_after_their_time() {
+    let short = [(ParameterName::EpochBlocks, 10), (ParameterName::AuditBlocks, 3)];
+    let mut world = World::with(&short);
+    world.run_to(10 * (BEACONS_KEPT + 2) - 2);
+    assert!(world.get(&BeaconKey { epoch: 0 }).is_none());
+    assert!(world.get(&BeaconKey { epoch: 1 }).is_some());
+    world.run_to(10 * (BEACONS_KEPT + 2));
+    assert!(world.get(&BeaconKey { epoch: 1 }).is_none());
+    assert!(world.get(&BeaconKey { epoch: 2 }).is_some());
+    assert!(world.get(&BeaconKey { epoch: BEACONS_KEPT + 1 }).is_some());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A chain to try rules on: a few accounts with coin, one validator, blocks on demand. After every
 //! block the books are balanced.
 
+use std::collections::BTreeMap;
+
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::encoding::{Rising, Text, decode};
@@ -64,15 +66,17 @@ pub(crate) struct World {
     pub(crate) time_ms: u64,
     /// Who commits each block.
     voters: Vec<Address>,
+    /// How many elements of the proposer's beacon chain are known.
+    revealed: u32,
 }
 
 /// The genesis of a chain with one validator, with quick parameters.
 pub(crate) fn genesis() -> Genesis {
-    genesis_of(&[VALIDATOR])
+    genesis_of(&[VALIDATOR], &[])
 }
 
-/// The same with validators of equal power.
-fn genesis_of(validators: &[u8]) -> Genesis {
+/// The same with validators of equal power, and some other parameters.
+fn genesis_of(validators: &[u8], others: &[(ParameterName, u128)]) -> Genesis {
     let quick = [
         (ParameterName::UnbondingBlocks, 30),
         (ParameterName::VotingBlocks, 10),
@@ -86,6 +90,9 @@ fn genesis_of(validators: &[u8]) -> Genesis {
         (ParameterName::EpochBlocks, EPOCH_BLOCKS.into()),
         (ParameterName::Issuance, 1_000_003),
     ];
+    let of_name = |(name, value): &(ParameterName, u128)| (*name, *value);
+    let mut parameters: BTreeMap<_, _> = quick.iter().map(of_name).collect();
+    parameters.extend(others.iter().map(of_name));
     let change = |(name, value)| ParameterChange { name, value };
     let begin = |person| GenesisAccount { address: account(person), balance: BEGIN };
     let validator = |person: &u8| GenesisValidator {
@@ -99,7 +106,7 @@ fn genesis_of(validators: &[u8]) -> Genesis {
         name: Text::new("test").unwrap(),
         time_ms: 1_000,
         protocol: 1,
-        parameters: Rising::new(quick.map(change)).unwrap(),
+        parameters: Rising::new(parameters.into_iter().map(change).collect::<Vec<_>>()).unwrap(),
         accounts: Rising::new((0..PEOPLE).map(begin).collect::<Vec<_>>()).unwrap(),
         validators: Rising::new(validators.iter().map(validator).collect::<Vec<_>>()).unwrap(),
     }
@@ -111,14 +118,24 @@ impl World {
         Self::of(&[VALIDATOR])
     }
 
+    /// The same with other parameters.
+    pub(crate) fn with(parameters: &[(ParameterName, u128)]) -> Self {
+        Self::begin(&[VALIDATOR], parameters)
+    }
+
     /// The same with validators of equal power, of whom [`VALIDATOR`] proposes.
     pub(crate) fn of(validators: &[u8]) -> Self {
-        let genesis = genesis_of(validators);
+        Self::begin(validators, &[])
+    }
+
+    fn begin(validators: &[u8], parameters: &[(ParameterName, u128)]) -> Self {
+        let genesis = genesis_of(validators, parameters);
         let options = Options { keep_versions: 3, ..Options::default() };
         let state = State::in_memory(0, genesis.values().unwrap(), options).unwrap();
         audit(&state).unwrap();
         let voters = validators.iter().map(|person| account(*person)).collect();
-        Self { state, chain: genesis.chain_id(), time_ms: genesis.time_ms, voters }
+        let (chain, time_ms) = (genesis.chain_id(), genesis.time_ms);
+        Self { state, chain, time_ms, voters, revealed: 0 }
     }
 
     /// The height of the next block.
@@ -162,13 +179,21 @@ impl World {
 
     /// Executes a block without committing it.
     pub(crate) fn try_block(&self, transactions: Vec<Transaction>) -> Result<Executed, BlockError> {
+        self.try_revealing(None, transactions)
+    }
+
+    fn try_revealing(
+        &self,
+        beacon: Option<Hash>,
+        transactions: Vec<Transaction>,
+    ) -> Result<Executed, BlockError> {
         let transactions = Transaction::verify_all(transactions).unwrap();
         let input = Input {
             chain: self.chain,
             height: self.next(),
             time_ms: self.time_ms + 1_000,
             proposer: Some(account(VALIDATOR)),
-            beacon: None,
+            beacon,
             voters: &self.voters,
             evidence: &[],
             transactions: &transactions,
@@ -183,6 +208,15 @@ impl World {
         self.state.commit(executed.prepared).unwrap();
         audit(&self.state).unwrap_or_else(|error| panic!("height {}: {error}", self.next() - 1));
         executed.receipts
+    }
+
+    /// An empty block in which the proposer reveals the next element of his beacon chain.
+    pub(crate) fn reveal(&mut self) {
+        self.revealed += 1;
+        let next = beacon(VALIDATOR, self.revealed);
+        let executed = self.try_revealing(Some(next), Vec::new()).unwrap();
+        self.time_ms += 1_000;
+        self.state.commit(executed.prepared).unwrap();
     }
 
     /// Runs empty blocks up to a height, which is then the last block's.

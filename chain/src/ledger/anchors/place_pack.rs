@@ -75,7 +75,8 @@ impl Rules for PlacePack {
         ensure(shape.is_ok(), Refusal::Limit { limit: BODY_BYTES_MAX as u64 })?;
         let is_own = self.repairers.iter().any(|repairer| repairer.0 == call.sender);
         ensure(!is_own, Refusal::NotAllowed(Thing::Pack))?;
-        let next = ledger.epoch().saturating_add(1);
+        let placed_epoch = ledger.epoch();
+        let next = placed_epoch.saturating_add(1);
         let longest = ledger.parameters.count(ParameterName::LeaseLongest);
         ensure_within(self.until_epoch, next.saturating_add(1), next.saturating_add(longest))?;
         let epochs = self.until_epoch - next;
@@ -90,6 +91,7 @@ impl Rules for PlacePack {
             fragments_root: self.fragments_root,
             mask: self.mask,
             price: self.price,
+            placed_epoch,
             until_epoch: self.until_epoch,
             repairers: self.repairers.clone(),
             repair_fee: self.repair_fee,
