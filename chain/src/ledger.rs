@@ -53,11 +53,13 @@ pub use rights::{
     Subject, Terms, TreeName,
 };
 pub use storage::{
-    AUDIT_SAMPLES, AssignBatch, AssignedFragment, Assignment, AttestAudits, Attestation,
+    ANSWER_BYTES_MAX, AUDIT_SAMPLES, Abstention, Answer, AnswerFault, AssignBatch, Assigned,
+    AssignedError, AssignedFragment, AssignedRoot, Assignment, AttestAudits, Attestation,
     AttestationKey, BEACONS_KEPT, BLOCK_BYTES, BeaconKey, Beside, CloseStorage, Fragment,
-    Fragments, Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Peak, Peer, PeerIndexKey,
-    PeerKey, Reassign, Renew, Repair, ReportWrongEncoding, Settlement, SettlementKey, ShownBlock,
-    SumPath, audit_seed, audited_blocks, batch_root, epoch, epoch_end,
+    Fragments, Lease, LeaseKey, LeaseStatus, Located, NewLease, OpenStorage, Peak, Peer,
+    PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongEncoding, SLOTS_MAX,
+    Sample, SampleFault, Settlement, SettlementKey, ShownBlock, SlotNode, SlotNodeKey, SumPath,
+    audit_seed, audited_blocks, batch_root, epoch, epoch_end, leases_of,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

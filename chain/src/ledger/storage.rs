@@ -7,7 +7,9 @@
 //!
 //! Nothing is minted for storage, so an owner who is his own peer gains nothing.
 
+mod answer;
 mod assign_batch;
+mod assigned;
 mod attest_audits;
 mod audit;
 mod beacons;
@@ -19,21 +21,27 @@ mod renew;
 mod repair;
 mod report_wrong_encoding;
 mod settlement;
+mod slots;
 mod sum_tree;
 
+pub use answer::{
+    ANSWER_BYTES_MAX, Abstention, Answer, AnswerFault, Question, Sample, SampleFault,
+};
 pub use assign_batch::AssignBatch;
+pub use assigned::{Assigned, AssignedError, Located};
 pub use attest_audits::AttestAudits;
 pub use audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
 pub use beacons::{BEACONS_KEPT, BeaconKey};
 pub use close_storage::CloseStorage;
-pub use lease::{Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease};
+pub use lease::{Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, leases_of};
 pub use open_storage::OpenStorage;
 pub use reassign::Reassign;
 pub use renew::Renew;
 pub use repair::Repair;
 pub use report_wrong_encoding::{ReportWrongEncoding, ShownBlock};
 pub use settlement::{Settlement, SettlementKey};
-pub use sum_tree::{AssignedFragment, Assignment, Beside, Peak, SumPath, batch_root};
+pub use slots::{AssignedRoot, Assignment, SLOTS_MAX, SlotNode, SlotNodeKey};
+pub use sum_tree::{AssignedFragment, Beside, Peak, SumPath, batch_root};
 
 pub(super) use beacons::keep_beacon;
 pub(super) use settlement::settle_some;
@@ -93,7 +101,7 @@ pub struct Peer {
     pub closing_since: Option<u64>,
     /// How many leases it has.
     pub leases: u64,
-    /// All batches of fragments it was ever assigned.
+    /// All that it is assigned, and was at the end of the epoch before.
     pub assignment: Assignment,
     /// How many audits it passed, faded up to the last epoch that was counted: a part of its
     /// contribution.
@@ -144,17 +152,23 @@ pub const fn epoch_end(epoch: u64, epoch_blocks: u64) -> u64 {
     epoch.saturating_mul(epoch_blocks)
 }
 
-/// Gives a peer its bond back, when its leases are over.
+/// Gives a peer its bond back, when nothing is assigned to it and no answer to an audit can be shown to
+/// be a lie any more. Leases that it lost do not hold it up, but its row stays until they are over.
 pub(super) fn close_peer(ledger: &mut Ledger<'_>, address: Address) -> Result<(), Halt> {
     let key = PeerKey { peer: address };
-    let Some(peer) = ledger.get(&key)? else { return Ok(()) };
-    if peer.leases > 0 {
+    let Some(mut peer) = ledger.get(&key)? else { return Ok(()) };
+    if peer.assignment.is_free_in(ledger.epoch()) {
+        let bond = std::mem::take(&mut peer.bond);
+        ledger.pay(address, Coin::Native, bond)?;
+        ledger.put(&key, &peer);
+    }
+    if !peer.bond.is_zero() || peer.leases > 0 {
         let next = ledger.epoch().saturating_add(1);
         return ledger.schedule(ledger.epoch_end(next), Task::ClosePeer(address));
     }
     ledger.remove(&key);
     ledger.remove(&PeerIndexKey { number: peer.number });
-    ledger.pay(address, Coin::Native, peer.bond)
+    Ok(())
 }
 
 /// The first height at which an epoch's audits cannot be attested any more.

@@ -73,6 +73,7 @@ mod tests {
             AttestationKey::KIND,
             SettlementKey::KIND,
             BeaconKey::KIND,
+            SlotNodeKey::KIND,
             ServiceKey::KIND,
             CertificateKey::KIND,
         ];

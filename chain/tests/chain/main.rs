@@ -33,6 +33,7 @@ mod signatures_follow_one_rule;
 mod signing_twice_is_punished;
 mod simulated_chains_hold;
 mod simulations_can_see;
+mod slots_are_a_tree;
 mod snapshots_arrive_whole;
 mod states_are_provable;
 mod storage_rules;

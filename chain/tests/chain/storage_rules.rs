@@ -200,7 +200,8 @@ fn leasing_needs_owner_and_peer() {
     assert_eq!(pack(&world, 1).escrow, Amount(8 * PRICE));
     let of_peer = peer(&world, PEER);
     assert_eq!((of_peer.leases, of_peer.leased_bytes), (1, found.bytes));
-    assert_eq!(of_peer.assignment.root().unwrap().unwrap().blocks, 200);
+    assert_eq!((of_peer.assignment.now.blocks, of_peer.assignment.now.slots), (200, 1));
+    assert_eq!((found.slot, found.root), (Some(0), Hash([9; 32])));
 
     let again = assign(&world, PEER, &[(1, 0)]);
     assert_eq!(world.refused(OWNER, again), Refusal::Exists(Thing::Lease));

@@ -39,10 +39,11 @@ fn make() -> Seed {
     let fragments = encoded.into_fragments();
     let key = SecretKey::from_seed(&[1; 32]);
     let mut assigned = Assigned::new();
-    for fragment in &fragments[..2] {
+    for (slot, fragment) in (0..).zip(&fragments[..2]) {
         let named = Named { pack: pack.content_id(), index: fragment.index };
         let (root, blocks) = (Hash(fragment.tree().root()), pack.header().shape.blocks());
-        assigned.add(vec![AssignedFragment { fragment: named, root, blocks }]).expect("few");
+        let leased = vec![AssignedFragment { fragment: named, root, blocks }];
+        assigned.set(slot, leased).expect("few");
     }
     let root = assigned.root().expect("two");
     let peer = key.public().into();

@@ -4,7 +4,7 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{ChainId, Hash};
 use chronolith_chain::keys::SecretKey;
 use chronolith_chain::ledger::{
-    AssignedFragment, Assignment, Fragment as Named, audited_blocks, batch_root,
+    AssignedFragment, AssignedRoot, Fragment as Named, Peak, audited_blocks, batch_root,
 };
 use chronolith_chain::simulate::Random;
 use chronolith_fragment::{BLOCK_BYTES, Fragment, Profile};
@@ -18,7 +18,7 @@ const CHAIN: ChainId = ChainId([1; 32]);
 struct Peer {
     key: SecretKey,
     assigned: Assigned,
-    ledger: Assignment,
+    ledger: AssignedRoot,
     fragments: Vec<(ContentId, Fragment)>,
 }
 
@@ -27,10 +27,12 @@ fn peer() -> Peer {
     let mut peer = Peer {
         key: SecretKey::from_seed(&[4; 32]),
         assigned: Assigned::new(),
-        ledger: Assignment::default(),
+        ledger: AssignedRoot::default(),
         fragments: Vec::new(),
     };
-    for (batch, size) in [1, 3, 2].into_iter().enumerate() {
+    let mut roots = Vec::new();
+    // An empty slot is between the leases.
+    for (batch, (slot, size)) in [(0, 1), (1, 3), (3, 2)].into_iter().enumerate() {
         let mut of_batch = Vec::new();
         for _ in 0..size {
             let body = small_body(&mut random, 2 + batch, 1_500);
@@ -42,16 +44,16 @@ fn peer() -> Peer {
             of_batch.push(AssignedFragment { fragment: named, root, blocks });
             peer.fragments.push((pack, fragment));
         }
-        let root = batch_root(&of_batch).unwrap().unwrap();
-        peer.ledger.append(root.hash, root.blocks).unwrap();
-        peer.assigned.add(of_batch).unwrap();
+        roots.push((slot, batch_root(&of_batch).unwrap().unwrap()));
+        peer.assigned.set(slot, of_batch).unwrap();
     }
+    peer.ledger = AssignedRoot::of(roots).unwrap();
     peer
 }
 
 impl Peer {
     fn question(&self, epoch: u64, count: usize) -> Question {
-        let root = self.ledger.root().unwrap().unwrap();
+        let root = self.ledger.peak().unwrap();
         Question::new(CHAIN, epoch, Hash([3; 32]), self.key.public().into(), root, count)
     }
 
@@ -69,8 +71,8 @@ impl Peer {
 #[test]
 fn the_peers_tree_is_the_ledgers_and_every_block_is_provable() {
     let peer = peer();
-    let (own, ledger) = (peer.assigned.root().unwrap(), peer.ledger.root().unwrap().unwrap());
-    assert_eq!((own.hash, own.blocks), (ledger.hash, ledger.blocks));
+    assert_eq!(peer.assigned.ledger_root(), peer.ledger);
+    let own = peer.assigned.root().unwrap();
     let mut question = peer.question(1, 20);
     for number in 0..own.blocks {
         question.blocks = vec![number];
@@ -81,8 +83,8 @@ fn the_peers_tree_is_the_ledgers_and_every_block_is_provable() {
 }
 
 #[test]
-fn trees_of_any_number_of_batches_are_the_ledgers() {
-    let (mut assigned, mut ledger) = (Assigned::new(), Assignment::default());
+fn trees_of_any_number_of_leases_are_the_ledgers() {
+    let (mut assigned, mut roots) = (Assigned::new(), Vec::new());
     assert_eq!((assigned.root(), assigned.blocks()), (None, 0));
     for number in 0..70_u8 {
         let named = Named { pack: ContentId::of_raw(&[number]), index: number };
@@ -92,12 +94,11 @@ fn trees_of_any_number_of_batches_are_the_ledgers() {
             blocks: u32::from(number % 5) + 1,
         };
         let of_batch = vec![fragment; usize::from(number % 4) + 1];
-        let root = batch_root(&of_batch).unwrap().unwrap();
-        ledger.append(root.hash, root.blocks).unwrap();
-        assigned.add(of_batch).unwrap();
-        let expected = ledger.root().unwrap().unwrap();
-        let found = assigned.root().unwrap();
-        assert_eq!((found.hash, found.blocks), (expected.hash, expected.blocks));
+        roots.push((u32::from(number), batch_root(&of_batch).unwrap().unwrap()));
+        assigned.set(number.into(), of_batch).unwrap();
+        let expected = AssignedRoot::of(roots.iter().copied()).unwrap();
+        assert_eq!(assigned.ledger_root(), expected);
+        let found: Peak = assigned.root().unwrap();
         for block in 0..found.blocks {
             let located = assigned.locate(block).unwrap();
             let (root, first) = located.place.root(&located.fragment.leaf()).unwrap();
@@ -105,7 +106,10 @@ fn trees_of_any_number_of_batches_are_the_ledgers() {
             assert_eq!(first + u64::from(located.row), block);
         }
     }
-    assert_eq!(assigned.add(Vec::new()), Err(AssignedError::Empty));
+    assert_eq!(assigned.set(0, Vec::new()), Err(AssignedError::Empty));
+    let slot = 1 << 24;
+    let one = assigned.get(0).unwrap().to_vec();
+    assert_eq!(assigned.set(slot, one), Err(AssignedError::Slot { slot }));
 }
 
 #[test]
@@ -125,7 +129,7 @@ fn an_answer_is_for_its_question_only() {
     let other_chain = Question { chain: ChainId([2; 32]), ..question.clone() };
     assert_eq!(good.check(&other_chain), Err(AnswerFault::Signature));
     let thief = SecretKey::from_seed(&[5; 32]);
-    let root = peer.ledger.root().unwrap().unwrap();
+    let root = peer.ledger.peak().unwrap();
     let to_thief = Question::new(CHAIN, 5, Hash([3; 32]), thief.public().into(), root, 20);
     assert_ne!(to_thief.blocks, question.blocks);
     let stolen = Answer::sign(&to_thief, good.samples.to_vec(), &thief).unwrap();

@@ -18,7 +18,8 @@ use crate::ledger::refusal::{Refusal, Thing};
 ///   pack to what is set aside for the lease.
 /// - The peer signed the fragments, their root, the sender's address and a height up to which that
 ///   counts; it is not closing, and has room.
-/// - The batch is appended to all that the peer was ever assigned, which audits draw from.
+/// - The lease takes the peer's lowest empty slot, in the tree that audits draw from, until it is lost or
+///   over.
 /// - One to 256 fragments, strictly rising by pack and index.
 #[derive(
     Debug,
@@ -70,6 +71,8 @@ impl Rules for AssignBatch {
         let lease = Lease {
             owner: call.sender,
             fragments: fragments_hash(&self.fragments),
+            root: self.lease.root,
+            slot: None,
             bytes: blocks.saturating_mul(BLOCK_BYTES),
             price,
             next_epoch: first,

@@ -1,7 +1,7 @@
-//! What an audit asks: which blocks of all that a peer was assigned, drawn by the chain.
+//! What an audit asks: which blocks of all that a peer is assigned, drawn by the chain.
 //!
 //! The seed of an epoch is not known before its end, and it is the same beacon that draws validators.
-//! Anybody computes the questions; what answers look like, and how they are checked, is the network's.
+//! Anybody computes the questions.
 
 use std::collections::BTreeSet;
 

@@ -2,7 +2,8 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{BLOCK_BYTES, PeerKey};
+use super::slots::{empty_slot, fill_slot};
+use super::{BLOCK_BYTES, Peak, Peer, PeerKey};
 use crate::address::Address;
 use crate::coin::Amount;
 use crate::content::ContentId;
@@ -13,6 +14,7 @@ use crate::ledger::anchors::{Pack, PackKey};
 use crate::ledger::call::{Halt, Ledger, ensure};
 use crate::ledger::refusal::{Refusal, Thing};
 use crate::ledger::tables::tables;
+use crate::state::{Overlay, StateError, View};
 
 tables! {
     /// A lease, by the peer that keeps it.
@@ -37,6 +39,10 @@ pub struct Lease {
     pub owner: Address,
     /// The hash of its fragments.
     pub fragments: Hash,
+    /// The root of the sum tree over their blocks.
+    pub root: Hash,
+    /// The peer's slot that it is in, while it runs.
+    pub slot: Option<u32>,
     /// How many bytes they have.
     pub bytes: u64,
     /// What the peer gets for an epoch, all fragments together.
@@ -156,7 +162,7 @@ impl NewLease {
         ensure(bytes <= free, Refusal::Limit { limit: free })
     }
 
-    /// Makes the lease, whose escrow was taken from wherever it was.
+    /// Makes the lease, whose escrow was taken from wherever it was, and puts it into a slot.
     pub(super) fn make(
         &self,
         ledger: &mut Ledger<'_>,
@@ -169,8 +175,10 @@ impl NewLease {
         let mut peer = ledger.find(&key, Thing::Peer)?;
         peer.leased_bytes = peer.leased_bytes.saturating_add(lease.bytes);
         peer.leases = peer.leases.saturating_add(1);
-        peer.assignment.append(self.root, lease.bytes / BLOCK_BYTES)?;
+        let leaf = Peak { hash: self.root, blocks: lease.bytes / BLOCK_BYTES };
+        let slot = Some(fill_slot(ledger, self.peer, &mut peer, leaf)?);
         ledger.put(&key, &peer);
+        let lease = Lease { root: self.root, slot, ..lease };
         ledger.put(&LeaseKey { peer: self.peer, lease: id }, &lease);
         Ok(())
     }
@@ -242,9 +250,48 @@ pub(super) fn end_lease(ledger: &mut Ledger<'_>, key: LeaseKey, lease: &Lease) -
     let key = PeerKey { peer: key.peer };
     let mut peer = ledger.find(&key, Thing::Peer)?;
     peer.leases = peer.leases.saturating_sub(1);
-    if lease.status == LeaseStatus::Running {
-        peer.leased_bytes = peer.leased_bytes.saturating_sub(lease.bytes);
-    }
+    let_go(ledger, key.peer, &mut peer, lease)?;
     ledger.put(&key, &peer);
     Ok(())
+}
+
+/// Loses a lease that runs: its peer has to show it no more, and another may take it. Both rows are the
+/// caller's to put.
+pub(super) fn lose_lease(
+    ledger: &mut Ledger<'_>,
+    address: Address,
+    peer: &mut Peer,
+    lease: &mut Lease,
+) -> Result<(), Halt> {
+    let_go(ledger, address, peer, lease)?;
+    (lease.status, lease.slot) = (LeaseStatus::Lost, None);
+    Ok(())
+}
+
+/// Gives a peer back the room and the slot of a lease, if it still has them.
+fn let_go(
+    ledger: &mut Ledger<'_>,
+    address: Address,
+    peer: &mut Peer,
+    lease: &Lease,
+) -> Result<(), Halt> {
+    let Some(slot) = lease.slot else { return Ok(()) };
+    peer.leased_bytes = peer.leased_bytes.saturating_sub(lease.bytes);
+    empty_slot(ledger, address, peer, slot)
+}
+
+/// The leases of a peer from an id on, at most `limit`, with their slots and roots: how a peer knows what
+/// it has to keep, and where in its tree that is.
+///
+/// # Errors
+/// Where the state cannot be read.
+pub fn leases_of(
+    state: &dyn View,
+    peer: Address,
+    from: LeaseId,
+    limit: usize,
+) -> Result<Vec<(LeaseId, Lease)>, StateError> {
+    let found = Overlay::new(state).scan_from(&LeaseKey { peer, lease: from }, limit)?;
+    let own = found.into_iter().take_while(|(key, _)| key.peer == peer);
+    Ok(own.map(|(key, lease)| (key.lease, lease)).collect())
 }

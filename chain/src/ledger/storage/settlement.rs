@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::lease::end_lease;
+use super::lease::{end_lease, lose_lease};
 use super::{
     Attestation, AttestationKey, Lease, LeaseKey, LeaseStatus, Peer, PeerKey, attested_until,
 };
@@ -93,9 +93,10 @@ fn passed(attestations: &[(AttestationKey, Attestation)], power: u128, peer: &Pe
     for_it * 3 > power
 }
 
-/// Counts a peer's audit of an epoch, once.
+/// Counts a peer's audit of an epoch, once, if it was asked for anything.
 fn count(ledger: &mut Ledger<'_>, address: Address, mut peer: Peer, of: u64, has_passed: bool) {
-    if peer.audited_epoch.is_some_and(|last| last >= of) {
+    let was_free = peer.assignment.at_end_of(of).is_some_and(|assigned| assigned.slots == 0);
+    if was_free || peer.audited_epoch.is_some_and(|last| last >= of) {
         return;
     }
     let last = peer.audited_epoch.replace(of);
@@ -135,8 +136,7 @@ fn settle(
     let mut peer = ledger.find(&PeerKey { peer: key.peer }, Thing::Peer)?;
     let most = ledger.parameters.count(ParameterName::AuditMisses);
     if lease.status == LeaseStatus::Running && peer.missed_in_a_row >= most {
-        lease.status = LeaseStatus::Lost;
-        peer.leased_bytes = peer.leased_bytes.saturating_sub(lease.bytes);
+        lose_lease(ledger, key.peer, &mut peer, &mut lease)?;
         ledger.put(&PeerKey { peer: key.peer }, &peer);
     }
     if lease.next_epoch >= lease.until_epoch {

@@ -1,8 +1,8 @@
-//! All that a peer was ever assigned, under one root: an append-only Merkle sum tree.
+//! Merkle sum trees: over the fragments of a lease, and over the leases of a peer.
 //!
-//! Its leaves are batches of fragments, each with the number of its blocks, and a batch is such a tree
-//! over its fragments; a node holds the sum of its children, so that an audit can draw any block by its number and the peer cannot hide one. The
-//! ledger keeps the peaks of the mountain range (a logarithm of the batches) and appends itself.
+//! A node holds the sum of its children's blocks, so that an audit can draw any block by its number
+//! and the peer cannot hide one. The leaves of the tree over leases are those over their fragments; see
+//! [`AssignedRoot`](super::AssignedRoot) for its shape.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +12,7 @@ use crate::coin::CoinError;
 use crate::encoding::List;
 use crate::hash::Hash;
 
-/// A complete subtree: its height, its hash, and how many blocks are in it.
+/// A node: its hash, and how many blocks are below it.
 #[derive(
     Debug,
     Clone,
@@ -26,38 +26,25 @@ use crate::hash::Hash;
 )]
 #[serde(deny_unknown_fields)]
 pub struct Peak {
-    /// The height; a leaf has 0.
-    pub height: u8,
     /// The hash.
     pub hash: Hash,
     /// The blocks below it.
     pub blocks: u64,
 }
 
-/// The peaks, from the largest to the smallest.
-#[derive(
-    Debug,
-    Clone,
-    PartialEq,
-    Eq,
-    Default,
-    BorshSerialize,
-    BorshDeserialize,
-    serde::Serialize,
-    serde::Deserialize,
-)]
-#[serde(deny_unknown_fields)]
-pub struct Assignment {
-    /// The peaks.
-    pub peaks: List<Peak, 64>,
-}
-
 impl Peak {
-    /// The node above two: its hash is SHA-256(0x04 ‖ left ‖ its blocks ‖ right ‖ its blocks).
+    /// What has no lease below it, at any height.
+    pub const EMPTY: Self = Self { hash: Hash([0; 32]), blocks: 0 };
+
+    /// The node above two: its hash is SHA-256(0x04 ‖ left ‖ its blocks ‖ right ‖ its blocks), and
+    /// two empty ones make an empty one.
     ///
     /// # Errors
     /// More blocks than 64 bits count.
     pub fn join(left: &Self, right: &Self) -> Result<Self, CoinError> {
+        if [left, right] == [&Self::EMPTY; 2] {
+            return Ok(Self::EMPTY);
+        }
         let mut hasher = Sha256::new();
         hasher.update([4]);
         for peak in [left, right] {
@@ -65,8 +52,7 @@ impl Peak {
             hasher.update(peak.blocks.to_le_bytes());
         }
         let blocks = left.blocks.checked_add(right.blocks).ok_or(CoinError::Overflow)?;
-        let height = left.height.max(right.height).saturating_add(1);
-        Ok(Self { height, hash: Hash(hasher.finalize().into()), blocks })
+        Ok(Self { hash: Hash(hasher.finalize().into()), blocks })
     }
 }
 
@@ -103,7 +89,7 @@ impl AssignedFragment {
         hasher.update(self.root.0);
         hasher.update(self.blocks.to_le_bytes());
         let hash = Hash(hasher.finalize().into());
-        Peak { height: 0, hash, blocks: self.blocks.into() }
+        Peak { hash, blocks: self.blocks.into() }
     }
 }
 
@@ -129,7 +115,7 @@ pub struct Beside {
     pub blocks: u64,
 }
 
-/// The way from a leaf to the root over all that a peer was ever assigned, from below.
+/// The way from a fragment to the root over all that a peer is assigned, from below.
 #[derive(
     Debug,
     Clone,
@@ -143,8 +129,8 @@ pub struct Beside {
 )]
 #[serde(deny_unknown_fields)]
 pub struct SumPath {
-    /// What lies beside it: at most 64 steps above batches and 9 within one.
-    pub beside: List<Beside, 80>,
+    /// What lies beside it: at most 8 steps within a lease and 24 above.
+    pub beside: List<Beside, 32>,
 }
 
 impl SumPath {
@@ -155,7 +141,7 @@ impl SumPath {
     pub fn root(&self, leaf: &Peak) -> Result<(Peak, u64), CoinError> {
         let (mut root, mut first) = (*leaf, 0_u64);
         for step in self.beside.iter() {
-            let beside = Peak { height: 0, hash: step.hash, blocks: step.blocks };
+            let beside = Peak { hash: step.hash, blocks: step.blocks };
             root = if step.is_left {
                 first = first.checked_add(step.blocks).ok_or(CoinError::Overflow)?;
                 Peak::join(&beside, &root)?
@@ -167,43 +153,24 @@ impl SumPath {
     }
 }
 
-/// The root over the fragments of one batch, in their order: what a lease's consent names. The tree is
-/// the same as the one over the batches. None where there is no fragment.
+/// The root over the fragments of one lease, in their order: what its consent names. A last node
+/// without a neighbour rises unchanged. None where there is no fragment.
 ///
 /// # Errors
 /// More blocks than 64 bits count.
 pub fn batch_root(fragments: &[AssignedFragment]) -> Result<Option<Peak>, CoinError> {
-    let mut batch = Assignment::default();
-    for fragment in fragments {
-        let leaf = fragment.leaf();
-        batch.append(leaf.hash, leaf.blocks)?;
+    let mut level: Vec<Peak> = fragments.iter().map(AssignedFragment::leaf).collect();
+    while level.len() > 1 {
+        level = level.chunks(2).map(above).collect::<Result<_, _>>()?;
     }
-    batch.root()
+    Ok(level.first().copied())
 }
 
-impl Assignment {
-    /// Appends a batch.
-    ///
-    /// # Errors
-    /// More blocks than 64 bits count.
-    pub fn append(&mut self, root: Hash, blocks: u64) -> Result<(), CoinError> {
-        let mut peak = Peak { height: 0, hash: root, blocks };
-        while let Some(last) = self.peaks.last().copied().filter(|last| last.height == peak.height)
-        {
-            self.peaks.pop();
-            peak = Peak::join(&last, &peak)?;
-        }
-        self.peaks.push(peak).map_err(|_| CoinError::Overflow)
-    }
-
-    /// The root over all batches, and how many blocks there are; none where there is nothing.
-    pub fn root(&self) -> Result<Option<Peak>, CoinError> {
-        let mut peaks = self.peaks.iter().rev();
-        let Some(mut root) = peaks.next().copied() else { return Ok(None) };
-        for peak in peaks {
-            root = Peak::join(peak, &root)?;
-        }
-        Ok(Some(root))
+/// The node above one or two.
+pub(super) fn above(nodes: &[Peak]) -> Result<Peak, CoinError> {
+    match nodes {
+        [left, right] => Peak::join(left, right),
+        nodes => Ok(nodes.first().copied().unwrap_or(Peak::EMPTY)),
     }
 }
 
@@ -245,22 +212,23 @@ mod tests {
     }
 
     #[test]
-    fn appending_makes_the_tree_of_all_batches() {
-        let mut assignment = Assignment::default();
-        assert_eq!(assignment.root(), Ok(None));
-        let mut leaves = Vec::new();
-        for number in 0..70_u8 {
-            let leaf = Peak { height: 0, hash: Hash([number; 32]), blocks: u64::from(number) };
-            leaves.push(leaf);
-            assignment.append(leaf.hash, leaf.blocks).unwrap();
-            let (found, expected) = (assignment.root().unwrap().unwrap(), naive(&leaves));
-            assert_eq!((found.hash, found.blocks), (expected.hash, expected.blocks));
+    fn a_batch_is_the_tree_of_its_fragments() {
+        assert_eq!(batch_root(&[]), Ok(None));
+        for count in 1..=70 {
+            let fragments: Vec<AssignedFragment> = (0..count).map(assigned).collect();
+            let leaves: Vec<Peak> = fragments.iter().map(AssignedFragment::leaf).collect();
+            assert_eq!(batch_root(&fragments), Ok(Some(naive(&leaves))));
         }
-        let leaves: Vec<AssignedFragment> = (0..5).map(assigned).collect();
-        let batch = batch_root(&leaves).unwrap().unwrap();
-        let peaks: Vec<Peak> = leaves.iter().map(AssignedFragment::leaf).collect();
-        assert_eq!((batch.hash, batch.blocks), (naive(&peaks).hash, naive(&peaks).blocks));
-        assert_eq!(assignment.append(Hash([1; 32]), u64::MAX), Ok(()));
-        assert_eq!(assignment.root(), Err(CoinError::Overflow));
+    }
+
+    #[test]
+    fn what_is_empty_stays_empty_and_sums_are_bounded() {
+        let leaf = assigned(1).leaf();
+        assert_eq!(Peak::join(&Peak::EMPTY, &Peak::EMPTY), Ok(Peak::EMPTY));
+        let beside = Peak::join(&leaf, &Peak::EMPTY).unwrap();
+        assert_ne!(beside.hash, leaf.hash);
+        assert_ne!(beside.hash, Peak::join(&Peak::EMPTY, &leaf).unwrap().hash);
+        let all = Peak { blocks: u64::MAX, ..leaf };
+        assert_eq!(Peak::join(&leaf, &all), Err(CoinError::Overflow));
     }
 }

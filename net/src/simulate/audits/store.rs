@@ -106,7 +106,8 @@ impl World {
                 let (index, tree) = (fragment.index, fragment.tree());
                 let named = Named { pack: id, index };
                 let (root, blocks) = (Hash(tree.root()), shape.blocks());
-                keeper.assigned.add(vec![AssignedFragment { fragment: named, root, blocks }])?;
+                let fragment_of = AssignedFragment { fragment: named, root, blocks };
+                keeper.assigned.set(placed.len() as u32, vec![fragment_of])?;
                 keeper.kept.insert((id, index), Kept { fragment, tree });
             }
             placed.push(Placed { id, shape, secret });

@@ -1,24 +1,33 @@
-//! Answers to audits.
+//! Audits as anybody sees them: what a peer is asked, what it answers, and whether that is a lie.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use chronolith_chain::address::Address;
-use chronolith_chain::encoding::{DecodeError, List, decode, encode};
-use chronolith_chain::hash::{ChainId, Domain, Hash};
-use chronolith_chain::keys::{SecretKey, Signature, verify};
-use chronolith_chain::ledger::{
-    AssignedFragment, Fragment, Peak, SumPath, audit_seed, audited_blocks,
-};
 use chronolith_fragment::BLOCK_BYTES;
 use chronolith_merkle::{Proof, ProofError, leaf_hash};
 
 use super::assigned::{Assigned, AssignedError, Located};
+use super::audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
+use super::sum_tree::{AssignedFragment, Peak, SumPath};
+use super::{BeaconKey, Fragment, PeerKey};
+use crate::address::Address;
+use crate::encoding::{DecodeError, List, decode, encode};
+use crate::hash::{ChainId, Domain, Hash};
+use crate::keys::{SecretKey, Signature, verify};
+use crate::state::{Overlay, StateError, View};
+use crate::transaction::MAX_TRANSACTION_BYTES;
 
-/// The longest answer: bytes. One of 20 samples is about 20 kB.
-pub const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// The longest answer in bytes; one of 20 samples is about 20 kB.
+pub const ANSWER_BYTES_MAX: usize = 62 << 10;
 /// The most samples of an answer.
 const SAMPLES_MAX: usize = 64;
 
-/// What a peer is asked in an epoch. It follows from the chain alone.
+/// The longest sample in bytes.
+const SAMPLE_BYTES_MAX: usize = 73 + (4 + 32 * 41) + BLOCK_BYTES + (4 + 16 * 32);
+// Whatever a peer is asked can be answered, and whatever is taken for an answer can be reported.
+const _: () = assert!(AUDIT_SAMPLES <= SAMPLES_MAX);
+const _: () = assert!(108 + AUDIT_SAMPLES * SAMPLE_BYTES_MAX <= ANSWER_BYTES_MAX);
+const _: () = assert!(ANSWER_BYTES_MAX + 1024 <= MAX_TRANSACTION_BYTES);
+
+/// What a peer is asked about an epoch that is over. It follows from the chain alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     /// The chain.
@@ -29,15 +38,43 @@ pub struct Question {
     pub seed: Hash,
     /// Who is asked.
     pub peer: Address,
-    /// The root over all that the peer was assigned, at the end of the epoch.
+    /// The root over all that the peer was assigned at the end of the epoch.
     pub assigned: Peak,
     /// The numbers of the blocks, rising.
     pub blocks: Vec<u64>,
 }
 
 impl Question {
+    /// The question to a peer about an epoch, by a state of the next epoch or, while it is known
+    /// there, of a later one; none where the epoch is not over, or the peer has nothing to show.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn of(
+        state: &dyn View,
+        chain: ChainId,
+        epoch: u64,
+        peer: Address,
+    ) -> Result<Option<Self>, StateError> {
+        Self::under(&Overlay::new(state), chain, epoch, peer)
+    }
+
+    /// The same while a block is executed.
+    pub(super) fn under(
+        state: &Overlay<'_>,
+        chain: ChainId,
+        epoch: u64,
+        peer: Address,
+    ) -> Result<Option<Self>, StateError> {
+        let Some(beacon) = state.get(&BeaconKey { epoch })? else { return Ok(None) };
+        let Some(found) = state.get(&PeerKey { peer })? else { return Ok(None) };
+        let assigned = found.assignment.at_end_of(epoch).and_then(|root| root.peak());
+        let ask = |assigned| Self::new(chain, epoch, beacon, peer, assigned, AUDIT_SAMPLES);
+        Ok(assigned.map(ask))
+    }
+
     /// The question to a peer, by what the ledger says at the end of an epoch. `count` is
-    /// [`chronolith_chain::ledger::AUDIT_SAMPLES`], but in simulations.
+    /// [`AUDIT_SAMPLES`], but in simulations.
     #[must_use]
     pub fn new(
         chain: ChainId,
@@ -54,20 +91,41 @@ impl Question {
 }
 
 /// A block that was asked for, with its way to the root.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Sample {
     /// The fragment that it is of.
     pub fragment: AssignedFragment,
     /// The fragment's way to the root over all that the peer was assigned.
     pub place: SumPath,
     /// The block, masked as it is kept.
+    #[serde(with = "crate::json::hex")]
     pub block: [u8; BLOCK_BYTES],
     /// The block's way to the fragment's root.
-    pub path: List<Hash, 32>,
+    pub path: List<Hash, 16>,
 }
 
 /// An answer: a sample for each block that was asked for, signed.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Answer {
     /// The epoch.
     pub epoch: u64,
@@ -256,7 +314,7 @@ impl Answer {
     /// Reads an answer.
     ///
     /// # Errors
-    /// Bytes that are not an answer of at most 256 KiB.
+    /// Bytes that are not an answer of at most 62 KiB.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode("an answer to an audit", bytes, ANSWER_BYTES_MAX)
     }
