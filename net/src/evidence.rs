@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chronolith_chain::address::Address;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, List, Rising};
 use chronolith_chain::hash::Hash;
 use chronolith_chain::ledger::{ReportWrongEncoding, ShownBlock};
@@ -16,14 +18,17 @@ pub struct WrongRow {
     pub row: u32,
     /// The blocks with their ways, by fragment.
     pub shown: BTreeMap<u8, Shown>,
-    report: ReportWrongEncoding,
+    pack: ContentId,
+    secret: Hash,
+    blocks: Rising<ShownBlock, 97>,
 }
 
 impl WrongRow {
-    /// The action that reports it. It reveals the mask's secret.
+    /// The action that reports it, of the pack as an owner placed it. It reveals the mask's secret.
     #[must_use]
-    pub fn report(&self) -> ReportWrongEncoding {
-        self.report.clone()
+    pub fn report(&self, owner: Address) -> ReportWrongEncoding {
+        let (pack, secret, block, shown) = (self.pack, self.secret, self.row, self.blocks.clone());
+        ReportWrongEncoding { pack, owner, secret, block, shown }
     }
 }
 
@@ -81,11 +86,11 @@ fn show(
         });
         shown.insert(*index, found);
     }
-    let report = ReportWrongEncoding {
+    Some(WrongRow {
+        row,
+        shown,
         pack: header.content_id(),
         secret: Hash(*secret.as_bytes()),
-        block: row,
-        shown: Rising::new(blocks).ok()?,
-    };
-    Some(WrongRow { row, shown, report })
+        blocks: Rising::new(blocks).ok()?,
+    })
 }

@@ -110,7 +110,7 @@ impl Request {
     pub fn of(chain: ChainId, id: ContentId, pack: &Pack, beacon: Hash) -> Self {
         let repairers = pack.repairers.iter().map(|repairer| repairer.0);
         Self {
-            seed: Domain::Placement.hash_of(&(chain, id, beacon)),
+            seed: Domain::Placement.hash_of(&(chain, id, pack.owner, beacon)),
             fragments: pack.fragments.into(),
             spare: pack.fragments.saturating_sub(pack.needed).into(),
             fragment_bytes: u64::from(pack.blocks) * chronolith_chain::ledger::BLOCK_BYTES,

@@ -2,6 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use super::anchors::PackKey;
 use super::call::{Halt, Ledger};
 use super::tables::tables;
 use crate::address::Address;
@@ -50,7 +51,12 @@ pub enum Task {
     /// Pay an owner whose grant nobody disputed.
     Settle(RequestId),
     /// Give an owner back what was not used for a pack.
-    ExpirePack(ContentId),
+    ExpirePack {
+        /// The pack.
+        pack: ContentId,
+        /// Who placed it.
+        owner: Address,
+    },
     /// Give a peer its bond back.
     ClosePeer(Address),
 }
@@ -106,7 +112,9 @@ fn apply(ledger: &mut Ledger<'_>, task: Task) -> Result<(), Halt> {
         Task::Upgrade(version) => super::governance::upgrade(ledger, version),
         Task::Refund(request) => super::rights::refund(ledger, request),
         Task::Settle(request) => super::rights::settle(ledger, request),
-        Task::ExpirePack(pack) => super::anchors::expire_pack(ledger, pack),
+        Task::ExpirePack { pack, owner } => {
+            super::anchors::expire_pack(ledger, PackKey { pack, owner })
+        }
         Task::ClosePeer(peer) => super::storage::close_peer(ledger, peer),
     }
 }

@@ -22,8 +22,8 @@ use crate::hash::Hash;
 tables! {
     /// An anchored seal batch, by its producer and root.
     0x30 AnchorKey { producer: Address, root: [u8; 32] } => Anchored;
-    /// A pack that was placed.
-    0x31 PackKey { pack: ContentId } => Pack;
+    /// A pack that an owner placed. Several may place the same one, each for himself.
+    0x31 PackKey { pack: ContentId, owner: Address } => Pack;
 }
 
 /// A seal batch that is anchored.
@@ -118,13 +118,13 @@ impl Keyed for Repairer {
 }
 
 /// Gives an owner back what was not used for a pack, when its time is over.
-pub(super) fn expire_pack(ledger: &mut Ledger<'_>, pack: ContentId) -> Result<(), Halt> {
-    let key = PackKey { pack };
+pub(super) fn expire_pack(ledger: &mut Ledger<'_>, key: PackKey) -> Result<(), Halt> {
+    let PackKey { pack, owner } = key;
     let Some(found) = ledger.get(&key)? else { return Ok(()) };
     let due = ledger.epoch_end(found.until_epoch);
     if due > ledger.height {
         // It was renewed, or placed again.
-        return ledger.schedule(due, Task::ExpirePack(pack));
+        return ledger.schedule(due, Task::ExpirePack { pack, owner });
     }
     close_pack(ledger, key, &found)
 }

@@ -239,11 +239,16 @@ impl Generator {
 
     fn pack_action(&mut self, world: &World, sender: &mut u8) -> Action {
         let number = self.random.below(30) as u8;
-        let pack = world.get(&PackKey { pack: ContentId::of_raw(&[number]) });
+        let id = ContentId::of_raw(&[number]);
+        let owners = (0..PEOPLE).map(account);
+        let placed: Vec<Address> = owners
+            .filter(|owner| world.get(&PackKey { pack: id, owner: *owner }).is_some())
+            .collect();
+        let owner = (!placed.is_empty()).then(|| *self.random.pick(&placed));
         let choice = self.random.below(9);
         match choice {
             3 => self.mostly(sender, Some(account(VALIDATOR))),
-            2 | 6.. => self.mostly(sender, pack.map(|pack| pack.owner)),
+            2 | 6.. => self.mostly(sender, owner),
             _ => {}
         }
         let sender = *sender;

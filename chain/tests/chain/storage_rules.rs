@@ -72,7 +72,7 @@ fn peer(world: &World, person: u8) -> Peer {
 }
 
 fn pack(world: &World, number: u8) -> Pack {
-    world.get(&PackKey { pack: pack_id(number) }).unwrap()
+    world.get(&PackKey { pack: pack_id(number), owner: account(OWNER) }).unwrap()
 }
 
 fn lease(world: &World, person: u8, id: LeaseId) -> Option<Lease> {
@@ -188,7 +188,7 @@ fn placing_a_pack_sets_its_keeping_aside() {
     let before = world.balance(OWNER, Coin::Native);
     world.run_to(epoch_end(5));
     assert_eq!(world.balance(OWNER, Coin::Native), before.plus(Amount(16_210)).unwrap());
-    assert!(world.get(&PackKey { pack: pack_id(1) }).is_none());
+    assert!(world.get(&PackKey { pack: pack_id(1), owner: account(OWNER) }).is_none());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn leasing_needs_owner_and_peer() {
     let unknown = assign(&world, PEER, &[(7, 0)]);
     assert_eq!(world.refused(OWNER, unknown), Refusal::Missing(Thing::Pack));
     let free = assign(&world, PEER, &[(1, 1)]);
-    assert_eq!(world.refused(OTHER, free.clone()), Refusal::NotAllowed(Thing::Pack));
+    assert_eq!(world.refused(OTHER, free.clone()), Refusal::Missing(Thing::Pack));
     let mut forged = free.clone();
     forged.lease.peer = account(OTHER);
     assert_eq!(world.refused(OWNER, forged), Refusal::Consent(Thing::Lease));
@@ -229,6 +229,29 @@ fn leasing_needs_owner_and_peer() {
     assert_eq!(world.refused(OWNER, full), Refusal::Limit { limit: 0 });
     let shrink = OpenStorage { capacity_bytes: 5, ..open(0) };
     assert!(matches!(world.refused(PEER, shrink), Refusal::Bounds { .. }));
+}
+
+/// Whoever placed a pack's id first had its owner locked out: the key was the id alone.
+#[test]
+fn nobody_blocks_an_owner_by_placing_his_pack_first() {
+    let mut world = World::new();
+    world.done(PEER, open(100));
+    world.done(OTHER, place(1, 3));
+    world.done(OWNER, place(1, 5));
+    let of_other = PackKey { pack: pack_id(1), owner: account(OTHER) };
+    assert_eq!((world.get(&of_other).unwrap().until_epoch, pack(&world, 1).until_epoch), (3, 5));
+    // Each leases his own, the same fragment too, and gives up his own.
+    let batch = assign(&world, PEER, &[(1, 0)]);
+    world.done(OWNER, batch);
+    let of = fragments(&[(1, 0)]);
+    let lease = lease_with(&world, PEER, OTHER, &of);
+    world.done(OTHER, AssignBatch { lease, fragments: of });
+    assert_eq!(peer(&world, PEER).leases, 2);
+    world.done(OTHER, Discard { pack: pack_id(1) });
+    assert!(world.get(&of_other).is_none());
+    assert_eq!(pack(&world, 1).leased, 1);
+    world.run_to(epoch_end(3));
+    assert_eq!(pack(&world, 1).until_epoch, 5, "it is not over with the other's");
 }
 
 #[test]
@@ -380,7 +403,7 @@ fn leases_are_prolonged_at_their_price() {
 fn a_discarded_pack_leaves_what_peers_were_promised() {
     let (mut world, id) = leased();
     let discard = Discard { pack: pack_id(1) };
-    assert_eq!(world.refused(OTHER, discard.clone()), Refusal::NotAllowed(Thing::Pack));
+    assert_eq!(world.refused(OTHER, discard.clone()), Refusal::Missing(Thing::Pack));
     world.done(OWNER, discard.clone());
     assert_eq!(world.refused(OWNER, discard), Refusal::Missing(Thing::Pack));
     assert_eq!(lease(&world, PEER, id).unwrap().escrow, Amount(8 * PRICE));
@@ -418,6 +441,7 @@ fn report(encoded: &Encoded, of: &[u8], row: u32) -> ReportWrongEncoding {
     });
     ReportWrongEncoding {
         pack: pack_id(1),
+        owner: account(OWNER),
         secret: Hash([5; 32]),
         block: row,
         shown: Rising::new(shown.collect::<Vec<_>>()).unwrap(),
@@ -483,6 +507,8 @@ fn a_report_must_show_what_was_committed_to() {
     assert_eq!(world.refused(OTHER, good.clone()), Refusal::Sound);
     let unknown = ReportWrongEncoding { pack: pack_id(9), ..good.clone() };
     assert_eq!(world.refused(OTHER, unknown), Refusal::Missing(Thing::Pack));
+    let of_another = ReportWrongEncoding { owner: account(OTHER), ..good.clone() };
+    assert_eq!(world.refused(OTHER, of_another), Refusal::Missing(Thing::Pack));
     let secret = ReportWrongEncoding { secret: Hash([6; 32]), ..good.clone() };
     assert_eq!(world.refused(OTHER, secret), Refusal::MaskSecret);
     for of in [&[0, 1][..], &[0, 1, 2, 3]] {

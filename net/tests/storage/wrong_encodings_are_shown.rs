@@ -1,5 +1,6 @@
 //! A pack whose owner encoded it wrongly is seen, and shown in a form that the ledger judges.
 
+use chronolith_chain::address::Address;
 use chronolith_chain::ledger::ReportWrongEncoding;
 use chronolith_chain::simulate::Random;
 use chronolith_fragment::{
@@ -64,7 +65,7 @@ fn a_wrong_fragment_is_shown_by_any_one_fragment_more_than_are_needed() {
                 panic!("not seen without {left_out}")
             };
             assert_eq!(row.row, damage[0].1 as u32 / 256);
-            assert_eq!(verdict(&header, &row.report()), RowVerdict::Wrong);
+            assert_eq!(verdict(&header, &row.report(Address::default())), RowVerdict::Wrong);
         }
     }
 }
@@ -77,7 +78,7 @@ fn wide_packs_are_judged_within_a_transaction() {
     else {
         panic!("not seen")
     };
-    let report = row.report();
+    let report = row.report(Address::default());
     assert_eq!(verdict(&header, &report), RowVerdict::Wrong);
     let bytes = chronolith_chain::encoding::encode(&report).len();
     assert!(bytes < 32 << 10, "{bytes}");

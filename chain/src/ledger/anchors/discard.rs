@@ -5,8 +5,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use super::{PackKey, close_pack};
 use crate::content::ContentId;
 use crate::ledger::action::Rules;
-use crate::ledger::call::{Call, Halt, Ledger, ensure};
-use crate::ledger::refusal::{Refusal, Thing};
+use crate::ledger::call::{Call, Halt, Ledger};
+use crate::ledger::refusal::Thing;
 
 /// Gives a pack up: no more leases of its fragments, no repairs, and what is set aside for them
 /// comes back at once.
@@ -32,9 +32,8 @@ pub struct Discard {
 
 impl Rules for Discard {
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
-        let key = PackKey { pack: self.pack };
+        let key = PackKey { pack: self.pack, owner: call.sender };
         let pack = ledger.find(&key, Thing::Pack)?;
-        ensure(pack.owner == call.sender, Refusal::NotAllowed(Thing::Pack))?;
         close_pack(ledger, key, &pack)
     }
 }

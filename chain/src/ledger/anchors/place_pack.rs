@@ -16,8 +16,9 @@ use crate::ledger::refusal::{Refusal, Thing};
 
 /// Places a pack: says what its fragments are, what keeping them is worth, and sets that aside.
 ///
-/// - The pack is not placed yet. (Who placed it first is not thereby its author; a buyer checks
-///   chunks against anchors, not against packs.)
+/// - The sender has not placed the pack yet. Others may have: each pays for fragments of his own, and
+///   nobody can take a place away. (Who placed a pack is not thereby its author; a buyer checks chunks
+///   against anchors, not against packs.)
 /// - It has 2 to 128 fragments, of which at least one and not all are needed. A pack is at most 2 MiB:
 ///   that many bytes, filled up to whole blocks, are in as many fragments as are needed.
 /// - It is kept from the next epoch until `until_epoch`, at most `lease_longest` epochs ahead.
@@ -66,7 +67,7 @@ impl Rules for PlacePack {
     }
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
-        let key = PackKey { pack: self.pack };
+        let key = PackKey { pack: self.pack, owner: call.sender };
         ensure(ledger.get(&key)?.is_none(), Refusal::Exists(Thing::Pack))?;
         ensure_within(self.fragments, 2_u8, FRAGMENTS_MAX)?;
         ensure_within(self.needed, 1_u8, self.fragments - 1)?;
@@ -100,6 +101,7 @@ impl Rules for PlacePack {
             leased: 0,
         };
         ledger.put(&key, &pack);
-        ledger.schedule(ledger.epoch_end(self.until_epoch), Task::ExpirePack(self.pack))
+        let PackKey { pack, owner } = key;
+        ledger.schedule(ledger.epoch_end(self.until_epoch), Task::ExpirePack { pack, owner })
     }
 }

@@ -49,8 +49,7 @@ impl Rules for AssignBatch {
         let first = ledger.epoch().saturating_add(1);
         let (mut price, mut escrow, mut blocks) = (Amount::ZERO, Amount::ZERO, 0_u64);
         let mut until = None;
-        for_each_pack(ledger, &self.fragments, |ledger, pack, fragments| {
-            ensure(pack.owner == call.sender, Refusal::NotAllowed(Thing::Pack))?;
+        for_each_pack(ledger, call.sender, &self.fragments, |ledger, pack, fragments| {
             let until_height = ledger.epoch_end(first);
             ensure(pack.until_epoch > first, Refusal::Late { until: until_height })?;
             ensure(*until.get_or_insert(pack.until_epoch) == pack.until_epoch, Refusal::Range)?;

@@ -201,15 +201,16 @@ pub(super) fn find_lease(
     Ok(lease)
 }
 
-/// Calls `each` with every pack that fragments are of, and how many they are.
+/// Calls `each` with every pack of an owner that fragments are of, and which they are.
 pub(super) fn for_each_pack(
     ledger: &mut Ledger<'_>,
+    owner: Address,
     fragments: &Fragments,
     mut each: impl FnMut(&mut Ledger<'_>, &mut Pack, &[Fragment]) -> Result<(), Halt>,
 ) -> Result<(), Halt> {
     for of_pack in fragments.chunk_by(|a, b| a.pack == b.pack) {
         let Some(first) = of_pack.first() else { continue };
-        let key = PackKey { pack: first.pack };
+        let key = PackKey { pack: first.pack, owner };
         let mut pack = ledger.find(&key, Thing::Pack)?;
         each(ledger, &mut pack, of_pack)?;
         ledger.put(&key, &pack);

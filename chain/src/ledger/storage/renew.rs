@@ -60,7 +60,7 @@ impl Rules for Renew {
         lease.escrow = lease.escrow.plus(price)?;
         lease.until_epoch = self.until_epoch;
         ledger.put(&key, &lease);
-        for_each_pack(ledger, &self.fragments, |_, pack, _| {
+        for_each_pack(ledger, call.sender, &self.fragments, |_, pack, _| {
             pack.until_epoch = pack.until_epoch.max(self.until_epoch);
             Ok(())
         })

@@ -52,7 +52,7 @@ impl Rules for Repair {
         ensure(lease.status == LeaseStatus::Lost, Refusal::Status(Thing::Lease))?;
         ensure(self.to.peer != call.sender, Refusal::NotAllowed(Thing::Peer))?;
         let mut fee = Amount::ZERO;
-        for_each_pack(ledger, &self.fragments, |_, pack, fragments| {
+        for_each_pack(ledger, lease.owner, &self.fragments, |_, pack, fragments| {
             let is_named = pack.repairers.iter().any(|repairer| repairer.0 == call.sender);
             ensure(is_named, Refusal::NotAllowed(Thing::Pack))?;
             let of_pack = pack.repair_fee.times(fragments.len() as u64)?;

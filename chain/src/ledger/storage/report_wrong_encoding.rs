@@ -5,6 +5,7 @@ use chronolith_fragment::{
     Committed, MaskSecret, RowError, RowVerdict, Shape, ShownRow, judge_row,
 };
 
+use crate::address::Address;
 use crate::coin::Coin;
 use crate::content::ContentId;
 use crate::encoding::{Bytes, Keyed, List, Rising};
@@ -19,7 +20,7 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// fragments as restore it, and one more that is not what these give. Who can unmask fragments can
 /// report: a repairer, or a buyer who was granted every mask.
 ///
-/// - The pack is placed, and the secret is the one that its masks were committed to.
+/// - The owner placed the pack, and the secret is the one that its masks were committed to.
 /// - One block more than the pack needs, of different fragments; each leads to the root over all
 ///   fragments.
 /// - Unmasked, the block of the last fragment is not the one that those of the others determine.
@@ -40,6 +41,8 @@ use crate::ledger::refusal::{Refusal, Thing};
 pub struct ReportWrongEncoding {
     /// The pack.
     pub pack: ContentId,
+    /// Who placed it.
+    pub owner: Address,
     /// The secret that its fragments are masked by; it is public from now on.
     pub secret: Hash,
     /// The place of the blocks in their fragments.
@@ -83,7 +86,7 @@ impl Rules for ReportWrongEncoding {
     }
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
-        let key = PackKey { pack: self.pack };
+        let key = PackKey { pack: self.pack, owner: self.owner };
         let pack = ledger.find(&key, Thing::Pack)?;
         let shape = Shape::new(pack.needed, pack.fragments, pack.blocks);
         let shape = shape.map_err(|_| Refusal::Status(Thing::Pack))?;
