@@ -57,9 +57,10 @@ pub use storage::{
     AssignedError, AssignedFragment, AssignedRoot, Assignment, AttestAudits, Attestation,
     AttestationKey, BEACONS_KEPT, BLOCK_BYTES, BeaconKey, Beside, CloseStorage, Fragment,
     Fragments, Lease, LeaseKey, LeaseStatus, Located, NewLease, OpenStorage, Peak, Peer,
-    PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongEncoding, SLOTS_MAX,
-    Sample, SampleFault, Settlement, SettlementKey, ShownBlock, SlotNode, SlotNodeKey, SumPath,
-    audit_seed, audited_blocks, batch_root, epoch, epoch_end, leases_of,
+    PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongAnswer,
+    ReportWrongEncoding, SLOTS_MAX, Sample, SampleFault, Settlement, SettlementKey, ShownBlock,
+    SlotNode, SlotNodeKey, SumPath, audit_seed, audited_blocks, batch_root, epoch, epoch_end,
+    leases_of,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

@@ -16,7 +16,7 @@ use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{ChainId, Domain, Hash};
-use chronolith_chain::ledger::{Pack, Peer};
+use chronolith_chain::ledger::{Pack, ParameterName, Parameters, Peer};
 
 /// What decides about one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,12 @@ pub struct NotEnough {
 }
 
 impl Candidate {
-    /// A peer as the ledger has it; none where it takes nothing any more.
+    /// A peer as the ledger has it; none where it takes nothing any more, or not with the bond that is
+    /// left to it.
     #[must_use]
-    pub fn of(address: Address, peer: &Peer) -> Option<Self> {
-        if peer.closing_since.is_some() {
+    pub fn of(address: Address, peer: &Peer, parameters: &Parameters) -> Option<Self> {
+        let least = parameters.get(ParameterName::StorageBond);
+        if peer.closing_since.is_some() || peer.is_losing || peer.bond.0 < least {
             return None;
         }
         let audits = peer.audits_passed.saturating_add(peer.audits_missed);

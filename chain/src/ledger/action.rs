@@ -127,6 +127,7 @@ actions! {
         0x65 reassign Reassign since 1,
         0x66 renew Renew since 1,
         0x67 close_storage CloseStorage since 1,
+        0x68 report_wrong_answer ReportWrongAnswer since 1,
     }
     directory {
         0x80 register_service RegisterService since 1,

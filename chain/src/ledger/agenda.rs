@@ -7,7 +7,7 @@ use super::call::{Halt, Ledger};
 use super::tables::tables;
 use crate::address::Address;
 use crate::content::ContentId;
-use crate::hash::RequestId;
+use crate::hash::{LeaseId, RequestId};
 
 /// How many tasks are done at the end of one block; the rest is done after the next.
 const TASKS_PER_BLOCK: usize = 1_000;
@@ -59,6 +59,13 @@ pub enum Task {
     },
     /// Give a peer its bond back.
     ClosePeer(Address),
+    /// Lose leases of a peer that lied.
+    LoseLeases {
+        /// The peer.
+        peer: Address,
+        /// The lease that comes next, or the first one after that.
+        from: LeaseId,
+    },
 }
 
 /// How many of some things there were so far.
@@ -116,5 +123,6 @@ fn apply(ledger: &mut Ledger<'_>, task: Task) -> Result<(), Halt> {
             super::anchors::expire_pack(ledger, PackKey { pack, owner })
         }
         Task::ClosePeer(peer) => super::storage::close_peer(ledger, peer),
+        Task::LoseLeases { peer, from } => super::storage::lose_leases(ledger, peer, from),
     }
 }

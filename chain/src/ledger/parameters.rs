@@ -136,6 +136,7 @@ parameters! {
     53 AuditMisses audit_misses: 3, 1, 1_000, "how many audits in a row a peer may miss before its leases are lost";
     54 LeaseLongest lease_longest: 100_000, 1, 10_000_000, "how many epochs ahead a lease may run";
     55 EpochBlocks epoch_blocks: 600, 10, 100_000, "how many blocks an epoch has, above audit_blocks; set at genesis for ever";
+    56 WrongAnswerSlash wrong_answer_slash: 5_000, 1, 10_000, "the share of a storage peer's bond that a lie costs, in basis points";
 }
 
 /// A parameter's new value.

@@ -40,6 +40,7 @@ pub enum Thing {
     Fragment,
     Attestation,
     Evidence,
+    Audit,
 }
 
 impl std::fmt::Display for Thing {
@@ -197,6 +198,12 @@ pub enum Refusal {
     /// Blocks that should contradict each other belong together.
     #[error("the blocks belong together: they show no wrong encoding")]
     Sound,
+    /// An answer that should be a lie is right.
+    #[error("the answer is right: it shows no lie")]
+    Honest,
+    /// An answer that somebody else made, or to another question.
+    #[error("the peer did not sign this answer to what the ledger asks it")]
+    Unsigned,
     /// A parameter that only a genesis sets.
     #[error("the parameter {name:?} is set at genesis for ever")]
     Fixed {

@@ -19,6 +19,7 @@ mod open_storage;
 mod reassign;
 mod renew;
 mod repair;
+mod report_wrong_answer;
 mod report_wrong_encoding;
 mod settlement;
 mod slots;
@@ -38,12 +39,14 @@ pub use open_storage::OpenStorage;
 pub use reassign::Reassign;
 pub use renew::Renew;
 pub use repair::Repair;
+pub use report_wrong_answer::ReportWrongAnswer;
 pub use report_wrong_encoding::{ReportWrongEncoding, ShownBlock};
 pub use settlement::{Settlement, SettlementKey};
 pub use slots::{AssignedRoot, Assignment, SLOTS_MAX, SlotNode, SlotNodeKey};
 pub use sum_tree::{AssignedFragment, Beside, Peak, SumPath, batch_root};
 
 pub(super) use beacons::keep_beacon;
+pub(super) use report_wrong_answer::lose_leases;
 pub(super) use settlement::settle_some;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -99,6 +102,10 @@ pub struct Peer {
     pub bond: Amount,
     /// The height at which it said that it leaves.
     pub closing_since: Option<u64>,
+    /// The last epoch about which it was shown to lie.
+    pub lied_epoch: Option<u64>,
+    /// Whether its leases are being lost for that.
+    pub is_losing: bool,
     /// How many leases it has.
     pub leases: u64,
     /// All that it is assigned, and was at the end of the epoch before.

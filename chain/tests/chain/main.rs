@@ -40,3 +40,4 @@ mod storage_rules;
 mod validator_rules;
 mod validators_agree;
 mod world;
+mod wrong_answers_cost_the_bond;

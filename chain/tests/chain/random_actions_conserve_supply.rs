@@ -8,19 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::content::ContentId;
-use chronolith_chain::encoding::{Bytes, Rising, Text, encode};
+use chronolith_chain::encoding::{Bytes, Rising, Text, decode, encode};
 use chronolith_chain::hash::{
     BlockId, CertificateId, CoinId, Hash, LeaseId, OfferId, RequestId, ServiceId,
 };
 use chronolith_chain::ledger::{
-    Account, AccountKey, Action, Anchor, AttestAudits, BurnCoin, Cancel, Certify, Choice,
-    CloseOffer, CloseStorage, Decline, Delegate, DeviceCatalogue, DeviceKey, Discard, Evidence,
-    Fragments, Grant, Input, IssueCoin, IssuedCoinKey, LeaseKey, LeaseStatus, LockCoin, MintCoin,
-    Misdeed, PackKey, ParameterName, Ready, Reassign, RegisterService, Renew, Repair, RequestKey,
-    RetireDevice, Retract, Revoke, RevokeCertificate, ServiceKey, Unbond, UpdateService, Vote,
-    audit, execute,
+    Account, AccountKey, Action, Anchor, Answer, AssignedRoot, AttestAudits, BLOCK_BYTES, BurnCoin,
+    Cancel, Certify, Choice, CloseOffer, CloseStorage, Decline, Delegate, DeviceCatalogue,
+    DeviceKey, Discard, Evidence, Fragments, Grant, Input, IssueCoin, IssuedCoinKey, Lease,
+    LeaseKey, LeaseStatus, LockCoin, MintCoin, Misdeed, PackKey, ParameterName, Peak, Peer,
+    PeerKey, Question, Ready, Reassign, RegisterService, Renew, Repair, ReportWrongAnswer,
+    RequestKey, RetireDevice, Retract, Revoke, RevokeCertificate, ServiceKey, Unbond,
+    UpdateService, Vote, audit, execute,
 };
-use chronolith_chain::state::{Options, Restore, State};
+use chronolith_chain::state::{Key as _, Options, Restore, State};
 use chronolith_chain::transaction::{Body, Transaction, Verified};
 use chronolith_chain::vote::{self, Signed, Step};
 
@@ -37,6 +38,10 @@ use crate::world::{PEOPLE, VALIDATOR, World, account, consensus_key, epoch, key}
 /// Things that were made, to be acted on.
 #[derive(Default)]
 struct Made {
+    /// Leases of the last block, slots that leases were in, and how often one was taken again.
+    new_leases: Vec<(Address, LeaseId, Fragments)>,
+    slots: BTreeSet<(Address, u32)>,
+    slots_again: u64,
     coins: Vec<CoinId>,
     offers: Vec<OfferId>,
     requests: Vec<RequestId>,
@@ -255,6 +260,7 @@ impl Generator {
         match choice {
             0 => open(self.random.below(300)).into(),
             1 if self.random.below(20) == 0 => CloseStorage.into(),
+            1 if self.random.below(3) == 0 => self.wrong_answer(world).into(),
             2 => Discard { pack: ContentId::of_raw(&[number]) }.into(),
             3 => {
                 let last = epoch(world.next()).saturating_sub(1);
@@ -276,6 +282,20 @@ impl Generator {
                 chronolith_chain::ledger::AssignBatch { fragments: of, lease }.into()
             }
         }
+    }
+
+    /// Mostly an answer without samples to the audit of the last epoch, which is a lie.
+    fn wrong_answer(&mut self, world: &World) -> ReportWrongAnswer {
+        let person = self.person();
+        let last = epoch(world.next()).saturating_sub(1);
+        let asked = Question::of(&world.state, world.chain, last, account(person)).unwrap();
+        let root = Peak { hash: Hash([9; 32]), blocks: 5 };
+        let asked = asked.unwrap_or_else(|| {
+            Question::new(world.chain, last, Hash::default(), account(person), root, 20)
+        });
+        let signer = if self.random.below(5) == 0 { self.person() } else { person };
+        let answer = Answer::sign(&asked, Vec::new(), &key(signer)).unwrap();
+        ReportWrongAnswer { answer }
     }
 
     fn lease_action(&mut self, world: &World, sender: &mut u8) -> Action {
@@ -335,15 +355,56 @@ impl Generator {
             Action::Propose(_) => made.proposals += 1,
             Action::AssignBatch(action) => {
                 let lease = (action.lease.peer, LeaseId::made_by(id), action.fragments.clone());
+                made.new_leases.push(lease.clone());
                 keep(&mut made.leases, lease);
             }
             Action::Reassign(Reassign { to, fragments, .. })
             | Action::Repair(Repair { to, fragments, .. }) => {
-                keep(&mut made.leases, (to.peer, LeaseId::made_by(id), fragments.clone()));
+                let lease = (to.peer, LeaseId::made_by(id), fragments.clone());
+                made.new_leases.push(lease.clone());
+                keep(&mut made.leases, lease);
             }
             _ => {}
         }
     }
+}
+
+impl Generator {
+    /// Counts the new leases whose slot had a lease before.
+    fn learn_slots(&mut self, world: &World) {
+        for (peer, lease, _) in std::mem::take(&mut self.made.new_leases) {
+            let slot = world.get(&LeaseKey { peer, lease }).and_then(|lease| lease.slot);
+            let Some(slot) = slot else { continue };
+            self.made.slots_again += u64::from(!self.made.slots.insert((peer, slot)));
+        }
+    }
+}
+
+/// Every peer's row says what its leases are, and its tree is the one of their slots.
+fn trees_are_right(state: &State) {
+    let mut peers: BTreeMap<Address, Peer> = BTreeMap::new();
+    let mut leases: BTreeMap<Address, Vec<Lease>> = BTreeMap::new();
+    state
+        .for_each_at(state.head().version, &mut |key, value| {
+            if let Some(key) = PeerKey::from_bytes(key) {
+                peers.insert(key.peer, decode("a peer", value, usize::MAX).unwrap());
+            } else if let Some(key) = LeaseKey::from_bytes(key) {
+                let lease = decode("a lease", value, usize::MAX).unwrap();
+                leases.entry(key.peer).or_default().push(lease);
+            }
+        })
+        .unwrap();
+    for (address, peer) in peers {
+        let leases = leases.remove(&address).unwrap_or_default();
+        let running = leases.iter().filter(|lease| lease.status == LeaseStatus::Running);
+        let leased: u64 = running.clone().map(|lease| lease.bytes).sum();
+        assert_eq!((peer.leases, peer.leased_bytes), (leases.len() as u64, leased));
+        let slots = running.map(|lease| {
+            (lease.slot.unwrap(), Peak { hash: lease.root, blocks: lease.bytes / BLOCK_BYTES })
+        });
+        assert_eq!(AssignedRoot::of(slots).unwrap(), peer.assignment.now);
+    }
+    assert!(leases.is_empty(), "no lease without its peer");
 }
 
 /// The transactions of one block.
@@ -440,6 +501,10 @@ fn random_actions_conserve_supply_and_replay() {
         }
         world.state.commit(executed.prepared).unwrap();
         audit(&world.state).unwrap_or_else(|error| panic!("seed {seed}, height {height}: {error}"));
+        generator.learn_slots(&world);
+        if height.is_multiple_of(20) {
+            trees_are_right(&world.state);
+        }
 
         run(&mut replayed, &world, height, world.time_ms, &block);
         assert_eq!(replayed.head(), world.state.head(), "seed {seed}");
@@ -455,6 +520,9 @@ fn random_actions_conserve_supply_and_replay() {
         println!("{kind}: {done} done, {refused} refused");
     }
     assert!(from_snapshot.is_some());
+    trees_are_right(&world.state);
+    println!("{} slots were taken again", generator.made.slots_again);
+    assert!(actions < 20_000 || generator.made.slots_again > 0);
     let never: Vec<_> = kinds.iter().filter(|(_, [done, _])| *done == 0).collect();
     let expected_never = if actions >= 20_000 { 0 } else { usize::MAX };
     assert!(never.len() <= expected_never, "never done: {never:?}");

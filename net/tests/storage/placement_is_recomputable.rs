@@ -7,7 +7,7 @@ use chronolith_chain::coin::Amount;
 use chronolith_chain::encoding::Text;
 use chronolith_chain::hash::Hash;
 use chronolith_chain::keys::PublicKey;
-use chronolith_chain::ledger::{Assignment, Peer};
+use chronolith_chain::ledger::{Assignment, Parameters, Peer};
 use chronolith_chain::simulate::Random;
 use chronolith_net::placement::{Candidate, NotEnough, Request, place};
 
@@ -111,6 +111,8 @@ fn the_ledgers_peers_become_candidates() {
         region: Text::new("DE").unwrap(),
         bond: Amount::coins(100),
         closing_since: None,
+        lied_epoch: None,
+        is_losing: false,
         leases: 2,
         assignment: Assignment::default(),
         audits_passed: 0,
@@ -118,7 +120,7 @@ fn the_ledgers_peers_become_candidates() {
         missed_in_a_row: 0,
         audited_epoch: None,
     };
-    let of = |peer: &Peer| Candidate::of(address(1), peer);
+    let of = |peer: &Peer| Candidate::of(address(1), peer, &Parameters::default());
     let new = of(&peer).unwrap();
     assert_eq!((new.free_bytes, new.tickets), (600, 3));
     assert_eq!((new.network.as_str(), new.region.as_str()), ("ip4/192.0.2", "DE"));
@@ -126,5 +128,7 @@ fn the_ledgers_peers_become_candidates() {
     assert_eq!(of(&proven).unwrap().tickets, 13);
     let unreliable = Peer { audits_missed: 1_000, audits_passed: 100, ..peer.clone() };
     assert_eq!(of(&unreliable).unwrap().tickets, 3);
-    assert_eq!(of(&Peer { closing_since: Some(5), ..peer }), None);
+    assert_eq!(of(&Peer { closing_since: Some(5), ..peer.clone() }), None);
+    assert_eq!(of(&Peer { is_losing: true, ..peer.clone() }), None);
+    assert_eq!(of(&Peer { bond: Amount::coins(99), ..peer }), None, "it was slashed");
 }

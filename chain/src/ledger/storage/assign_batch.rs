@@ -17,7 +17,7 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - For each fragment and epoch to come the price of its pack moves from what is set aside for the
 ///   pack to what is set aside for the lease.
 /// - The peer signed the fragments, their root, the sender's address and a height up to which that
-///   counts; it is not closing, and has room.
+///   counts; it is not closing, has room, and a bond of at least `storage_bond`.
 /// - The lease takes the peer's lowest empty slot, in the tree that audits draw from, until it is lost or
 ///   over.
 /// - One to 256 fragments, strictly rising by pack and index.

@@ -11,7 +11,8 @@ use crate::encoding::{Keyed, Rising};
 use crate::hash::{ChainId, Domain, Hash, LeaseId};
 use crate::keys::{Signature, verify};
 use crate::ledger::anchors::{Pack, PackKey};
-use crate::ledger::call::{Halt, Ledger, ensure};
+use crate::ledger::call::{Halt, Ledger, ensure, ensure_within};
+use crate::ledger::parameters::ParameterName;
 use crate::ledger::refusal::{Refusal, Thing};
 use crate::ledger::tables::tables;
 use crate::state::{Overlay, StateError, View};
@@ -157,7 +158,10 @@ impl NewLease {
         let message = Self::consent(ledger.chain, owner, fragments, self.root, until);
         ensure(verify(&self.peer.key(), &message, &self.consent), Refusal::Consent(Thing::Lease))?;
         let peer = ledger.find(&PeerKey { peer: self.peer }, Thing::Peer)?;
-        ensure(peer.closing_since.is_none(), Refusal::Status(Thing::Peer))?;
+        let is_open = peer.closing_since.is_none() && !peer.is_losing;
+        ensure(is_open, Refusal::Status(Thing::Peer))?;
+        let least = ledger.parameters.amount(ParameterName::StorageBond);
+        ensure_within(peer.bond.0, least.0, u128::MAX)?;
         let free = peer.capacity_bytes.saturating_sub(peer.leased_bytes);
         ensure(bytes <= free, Refusal::Limit { limit: free })
     }

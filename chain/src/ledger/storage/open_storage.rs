@@ -15,6 +15,8 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - A new peer bonds at least `storage_bond`, and gets the next number. Later the bond may be added
 ///   to; an amount of 0 leaves it.
 /// - The capacity is not zero, and not below what is leased already.
+/// - A peer takes leases with a bond of at least `storage_bond` only; one that was slashed adds to its
+///   bond, or closes.
 /// - A peer that is closing cannot change anything.
 #[derive(
     Debug,
@@ -66,6 +68,8 @@ impl Rules for OpenStorage {
                     region: Text::default(),
                     bond: Amount::ZERO,
                     closing_since: None,
+                    lied_epoch: None,
+                    is_losing: false,
                     leases: 0,
                     assignment: Assignment::default(),
                     audits_passed: 0,
