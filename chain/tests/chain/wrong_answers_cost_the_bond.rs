@@ -2,16 +2,17 @@
 //! nobody but the peer itself can make it a liar.
 
 use chronolith_chain::coin::{Amount, Coin};
+use chronolith_chain::encoding::Bytes;
 use chronolith_chain::hash::{ChainId, Hash, LeaseId};
 use chronolith_chain::ledger::{
-    Action, Answer, AssignBatch, Assigned, AssignedFragment, CloseStorage, Fragments, Lease,
-    LeaseKey, LeaseStatus, NewLease, OpenStorage, Peer, PeerKey, PlacePack, Question, Reassign,
-    Refusal, Repair, ReportWrongAnswer, Sample, SupplyKey, Thing, batch_root, leases_of,
+    Action, Answer, AssignBatch, Assigned, AssignedFragment, AttestAudits, CloseStorage, Fragments,
+    Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Peer, PeerKey, PlacePack, Question,
+    Reassign, Refusal, Repair, ReportWrongAnswer, Sample, SupplyKey, Thing, batch_root, leases_of,
 };
 use chronolith_fragment::{BLOCK_BYTES, FragmentTree};
 
 use crate::storage_rules::{fragments, open, place};
-use crate::world::{EPOCH_BLOCKS, World, account, epoch_end, key};
+use crate::world::{EPOCH_BLOCKS, VALIDATOR, World, account, epoch, epoch_end, key};
 
 const OWNER: u8 = 1;
 const PEER: u8 = 2;
@@ -266,4 +267,47 @@ fn a_peer_that_lied_leaves_with_what_is_left_to_it() {
     world.run_to(epoch_end(11));
     assert!(peer(&world, PEER).is_none());
     assert!(row(&world, PEER, leases[0]).is_none());
+}
+
+/// Runs to the end of an epoch's audits, which the first peer passes.
+fn pass(world: &mut World, epoch: u64) {
+    world.run_to(epoch_end(epoch + 1));
+    let passed = Bytes::new([0b11]).unwrap();
+    world.done(VALIDATOR, AttestAudits { epoch, passed, answers: Hash::default() });
+    world.run_to(epoch_end(epoch + 1) + 30);
+}
+
+#[test]
+fn a_peer_that_leaves_keeps_and_is_paid_until_its_leases_are_moved() {
+    let (mut world, kept, leases) = kept();
+    pass(&mut world, 0);
+    let of = [fragments(&[(1, 0), (1, 2)]), fragments(&[(2, 1), (2, 3)])];
+    let repair = |world: &World, number: usize| {
+        let (lease, fragments) = (leases[number], of[number].clone());
+        let to = lease_to(world, OTHER, &fragments);
+        Repair { peer: account(PEER), lease, fragments, to }
+    };
+    let not_leaving = repair(&world, 0);
+    assert_eq!(world.refused(REPAIRER, not_leaving), Refusal::Status(Thing::Lease));
+    world.done(PEER, CloseStorage);
+    let at = epoch(world.next());
+    // The owner moves one lease, a repairer the other while the owner is away.
+    let to = lease_to(&world, OTHER, &of[1]);
+    let moved = Reassign { peer: account(PEER), lease: leases[1], fragments: of[1].clone(), to };
+    world.done(OWNER, moved);
+    let first = repair(&world, 0);
+    world.done(REPAIRER, first);
+    // It goes on with both until the epoch ends, and is audited and paid for it.
+    assert_eq!(peer(&world, PEER).unwrap().assignment.now, kept.ledger_root());
+    let before = world.balance(PEER, Coin::Native);
+    pass(&mut world, at);
+    let paid = Amount(4 * 1_000 * 98 / 100);
+    assert_eq!(world.balance(PEER, Coin::Native), before.plus(paid).unwrap());
+    let found = peer(&world, PEER).unwrap();
+    assert_eq!((found.leases, found.assignment.now.slots), (0, 0));
+    assert_eq!(peer(&world, OTHER).unwrap().leases, 2);
+    world.run_to(epoch_end(at + 2));
+    assert!(peer(&world, PEER).is_none());
+    let after = before.plus(paid).unwrap().plus(Amount::coins(100)).unwrap();
+    assert_eq!(world.balance(PEER, Coin::Native), after);
 }

@@ -9,10 +9,12 @@ use crate::ledger::call::{Call, Halt, Ledger, ensure};
 use crate::ledger::parameters::ParameterName;
 use crate::ledger::refusal::{Refusal, Thing};
 
-/// Closes storage: the sender takes no more leases. Its bond comes back after `unbonding_blocks`, and
-/// not before its leases are over; until then it keeps what it was paid for.
+/// Closes storage: the sender takes no more leases, and those it has are not prolonged. It keeps what
+/// it is paid for until a lease is over, or the lease's owner or a repairer moved it to another peer.
 ///
 /// - The sender is a peer, and not closing yet.
+/// - What is left of its bond comes back after `unbonding_blocks`, when nothing is assigned to it any
+///   more and its last audit is past dispute. Leases that it lost do not hold it up.
 #[derive(
     Debug,
     Clone,

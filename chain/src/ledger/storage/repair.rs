@@ -1,9 +1,9 @@
-//! Rebuilding what a peer lost.
+//! Rebuilding what a peer lost, or leaves.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::lease::{find_lease, for_each_pack, move_lease};
-use super::{Fragments, LeaseKey, LeaseStatus, NewLease};
+use super::{Fragments, LeaseKey, LeaseStatus, NewLease, PeerKey};
 use crate::address::Address;
 use crate::coin::{Amount, Coin};
 use crate::hash::LeaseId;
@@ -11,10 +11,12 @@ use crate::ledger::action::Rules;
 use crate::ledger::call::{Call, Halt, Ledger, ensure};
 use crate::ledger::refusal::{Refusal, Thing};
 
-/// Gives a lost lease to another peer, by a repairer who rebuilt its fragments; the owner can be away
-/// for years. The new lease's id follows from the transaction's.
+/// Gives a lease that is lost, or whose peer is leaving, to another peer, by a repairer who rebuilt or
+/// copied its fragments; the owner can be away for years. The new lease's id follows from the
+/// transaction's.
 ///
-/// - The lease is lost, and the fragments are its own.
+/// - The lease is lost, or its peer is closing; the fragments are its own, and an epoch is left.
+/// - A peer that is leaving keeps the fragments, and is paid, until the running epoch ends.
 /// - Every pack in it is still placed, and names the sender as a repairer. The new peer is not the
 ///   sender: he knows the masks, and could make up what he should keep.
 /// - The new peer consents for the owner of the lease, and has room.
@@ -31,7 +33,7 @@ use crate::ledger::refusal::{Refusal, Thing};
 )]
 #[serde(deny_unknown_fields)]
 pub struct Repair {
-    /// The peer that lost the lease.
+    /// The peer that lost the lease, or leaves.
     pub peer: Address,
     /// The lease.
     pub lease: LeaseId,
@@ -49,7 +51,9 @@ impl Rules for Repair {
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         let key = LeaseKey { peer: self.peer, lease: self.lease };
         let lease = find_lease(ledger, &key, &self.fragments)?;
-        ensure(lease.status == LeaseStatus::Lost, Refusal::Status(Thing::Lease))?;
+        let peer = ledger.find(&PeerKey { peer: self.peer }, Thing::Peer)?;
+        let is_free = lease.status == LeaseStatus::Lost || peer.closing_since.is_some();
+        ensure(is_free, Refusal::Status(Thing::Lease))?;
         ensure(self.to.peer != call.sender, Refusal::NotAllowed(Thing::Peer))?;
         let mut fee = Amount::ZERO;
         for_each_pack(ledger, lease.owner, &self.fragments, |_, pack, fragments| {
