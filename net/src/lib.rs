@@ -3,7 +3,7 @@
 //! What peers keep is decided without I/O, clocks or randomness: bytes come in, and what is to be sent,
 //! asked or told comes out. [`pack`] gathers chunks, [`stored`] is a fragment as it is kept, [`join`] puts
 //! fragments together and names liars, [`partial`] reads one chunk, [`placement`] and [`audit`] follow
-//! from the ledger.
+//! from the ledger. [`store`] keeps fragments on a peer's disk.
 //!
 //! [`network`] connects nodes over libp2p: gossip of the chain, requests with deadlines and caps,
 //! lookups in a distributed hash table. [`validator`] lets a validator speak through it, [`exchange`]
@@ -47,5 +47,6 @@ pub mod pack;
 pub mod partial;
 pub mod placement;
 pub mod simulate;
+pub mod store;
 pub mod stored;
 pub mod validator;
