@@ -72,6 +72,12 @@ impl<P> Collector<P> {
         Self { header, pack, fragments: BTreeMap::new(), liars: Vec::new() }
     }
 
+    /// The header of the pack.
+    #[must_use]
+    pub const fn header(&self) -> &PackHeader {
+        &self.header
+    }
+
     /// Takes what a peer sent, if it is a fragment of the pack in every byte; else the peer is named
     /// among the liars. Whether it was taken. One that is there already is not looked at.
     pub fn offer(&mut self, peer: P, bytes: &[u8]) -> bool {

@@ -41,6 +41,7 @@ pub mod audit;
 pub mod car;
 pub mod evidence;
 pub mod exchange;
+pub mod fetch;
 pub mod join;
 pub mod network;
 pub mod pack;
