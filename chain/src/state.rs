@@ -118,4 +118,7 @@ pub enum StateError {
     /// The trie is full.
     #[error(transparent)]
     Full(#[from] TrieFull),
+    /// A state that is elsewhere cannot be read.
+    #[error("{0}")]
+    Elsewhere(String),
 }

@@ -53,6 +53,11 @@ impl<'a> Overlay<'a> {
         Self { below, changes: Changes::new(), journal: Vec::new() }
     }
 
+    /// These changes over a state.
+    pub(super) fn over(below: &'a dyn View, changes: Changes) -> Self {
+        Self { below, changes, journal: Vec::new() }
+    }
+
     /// The value of a key, if it has one.
     pub fn get<K: Key>(&self, key: &K) -> Result<Option<K::Value>, StateError> {
         let key = key.to_bytes();

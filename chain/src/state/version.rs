@@ -8,7 +8,7 @@ use super::backend::FileBackend;
 use super::proof::{ProofEnd, StateProof, key_hash, value_hash, written};
 use super::store::{Replaced, Store, Write};
 use super::trie::{Change, Retired, Subtree, Trie, Update};
-use super::{Changes, Head, StateError, View};
+use super::{Changes, Head, Overlay, StateError, View};
 use crate::hash::Hash;
 
 /// How a state is kept.
@@ -322,19 +322,35 @@ impl State {
         Ok((beside, self.trie.leaf(end)))
     }
 
-    /// Calls `each` with every entry of a kept version; those that changed since come last.
-    pub fn for_each_at(
-        &self,
-        version: u64,
-        each: &mut dyn FnMut(&[u8], &[u8]),
-    ) -> Result<(), StateError> {
-        let index = self.index_of(version)?;
+    /// A kept version, to be read.
+    ///
+    /// # Errors
+    /// [`StateError::Version`] where it is not kept.
+    pub fn at(&self, version: u64) -> Result<Overlay<'_>, StateError> {
+        let old = self.replaced_since(self.index_of(version)?);
+        let owned =
+            |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+        Ok(Overlay::over(self, old.into_iter().map(owned).collect()))
+    }
+
+    /// What those keys held in a kept version that have changed since.
+    fn replaced_since(&self, index: usize) -> BTreeMap<&[u8], Option<&[u8]>> {
         let mut old: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
         for step in self.steps.range(index..) {
             for (key, value) in &step.replaced {
                 old.entry(key).or_insert(value.as_deref());
             }
         }
+        old
+    }
+
+    /// Calls `each` with every entry of a kept version; those that changed since come last.
+    pub fn for_each_at(
+        &self,
+        version: u64,
+        each: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<(), StateError> {
+        let old = self.replaced_since(self.index_of(version)?);
         self.store.scan(&[], None, &mut |key, value| {
             if !old.contains_key(key) {
                 each(key, value);
