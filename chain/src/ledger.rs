@@ -60,7 +60,7 @@ pub use storage::{
     PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongAnswer,
     ReportWrongEncoding, SLOTS_MAX, Sample, SampleFault, Settlement, SettlementKey, ShownBlock,
     SlotNode, SlotNodeKey, SumPath, audit_seed, audited_blocks, batch_root, epoch, epoch_end,
-    leases_of,
+    fragments_hash, leases_of,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

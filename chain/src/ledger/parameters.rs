@@ -200,7 +200,8 @@ impl Parameters {
     }
 
     /// A parameter that is a share.
-    pub(crate) fn share(&self, name: ParameterName) -> BasisPoints {
+    #[must_use]
+    pub fn share(&self, name: ParameterName) -> BasisPoints {
         BasisPoints(u16::try_from(self.get(name)).unwrap_or(BasisPoints::WHOLE.0))
     }
 

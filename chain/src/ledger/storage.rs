@@ -34,7 +34,9 @@ pub use attest_audits::AttestAudits;
 pub use audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
 pub use beacons::{BEACONS_KEPT, BeaconKey};
 pub use close_storage::CloseStorage;
-pub use lease::{Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, leases_of};
+pub use lease::{
+    Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, fragments_hash, leases_of,
+};
 pub use open_storage::OpenStorage;
 pub use reassign::Reassign;
 pub use renew::Renew;
@@ -106,6 +108,8 @@ pub struct Peer {
     pub lied_epoch: Option<u64>,
     /// Whether its leases are being lost for that.
     pub is_losing: bool,
+    /// What its leases have paid it, all in all.
+    pub earned: Amount,
     /// How many leases it has.
     pub leases: u64,
     /// All that it is assigned, and was at the end of the epoch before.

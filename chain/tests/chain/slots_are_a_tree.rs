@@ -10,9 +10,9 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, Rising};
 use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{
-    AssignBatch, Assigned, AssignedFragment, AssignedRoot, AttestAudits, Fragment, Fragments,
-    Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, ParameterName, Peer, PeerKey, PlacePack,
-    Question, Reassign, SlotNodeKey, batch_root, leases_of,
+    AssignBatch, Assigned, AssignedError, AssignedFragment, AssignedRoot, AttestAudits, Fragment,
+    Fragments, Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, ParameterName, Peer, PeerKey,
+    PlacePack, Question, Reassign, SlotNodeKey, batch_root, leases_of,
 };
 use chronolith_chain::state::{Key, State};
 use proptest::prelude::*;
@@ -114,8 +114,20 @@ impl Kept {
         let Some(last) = (height / EPOCH).checked_sub(1) else { return };
         let question = Question::of(&world.state, world.chain, last, account(person)).unwrap();
         assert_eq!(question.as_ref().map(|question| question.assigned), self.before.root());
+        // The same tree by its roots alone, with those leases set that are asked for.
+        let mut sparse = Assigned::new();
+        for (slot, of) in self.before.slots() {
+            sparse.set_root(slot, batch_root(of).unwrap().unwrap()).unwrap();
+        }
+        assert_eq!(sparse.ledger_root(), self.before.ledger_root());
         for number in question.iter().flat_map(|question| &question.blocks) {
             let located = self.before.locate(*number).unwrap();
+            let slot = sparse.slot_of(*number).unwrap();
+            if sparse.get(slot).is_none() {
+                assert_eq!(sparse.locate(*number), Err(AssignedError::Unknown { slot }));
+                sparse.set(slot, self.before.get(slot).unwrap().to_vec()).unwrap();
+            }
+            assert_eq!(sparse.locate(*number).as_ref(), Ok(&located));
             let (root, first) = located.place.root(&located.fragment.leaf()).unwrap();
             assert_eq!(Some(root), self.before.root());
             assert_eq!(first + u64::from(located.row), *number);

@@ -33,6 +33,12 @@ pub enum AssignedError {
         /// The number.
         slot: u32,
     },
+    /// The lease in the slot is there by its root alone.
+    #[error("the fragments of the lease in slot {slot} are not here")]
+    Unknown {
+        /// The slot.
+        slot: u32,
+    },
     /// More blocks than 64 bits count.
     #[error(transparent)]
     Overflow(#[from] CoinError),
@@ -69,6 +75,8 @@ struct Node {
 #[derive(Debug)]
 enum Below {
     Lease(Batch),
+    /// A lease whose fragments are not here.
+    Root,
     Pair(Pair),
 }
 
@@ -144,7 +152,7 @@ impl Node {
     fn pair(&self) -> Option<&Pair> {
         match &self.below {
             Below::Pair(pair) => Some(pair),
-            Below::Lease(_) => None,
+            Below::Lease(_) | Below::Root => None,
         }
     }
 }
@@ -181,10 +189,23 @@ impl Assigned {
         slot: u32,
         fragments: Vec<AssignedFragment>,
     ) -> Result<(), AssignedError> {
+        self.put(slot, Node::lease(fragments)?)
+    }
+
+    /// Puts a lease into its slot by its root, as the ledger has it in the lease's row. A peer with very
+    /// many leases builds its tree so, and then sets those that an audit is about
+    /// ([`Assigned::slot_of`]).
+    ///
+    /// # Errors
+    /// As [`Assigned::set`].
+    pub fn set_root(&mut self, slot: u32, root: Peak) -> Result<(), AssignedError> {
+        self.put(slot, Arc::new(Node { peak: root, below: Below::Root }))
+    }
+
+    fn put(&mut self, slot: u32, lease: Arc<Node>) -> Result<(), AssignedError> {
         if slot >= SLOTS_MAX {
             return Err(AssignedError::Slot { slot });
         }
-        let lease = Node::lease(fragments)?;
         let mut grown = self.clone();
         while slot >> grown.height > 0 {
             grown.root = Node::above([grown.root, None])?;
@@ -200,7 +221,7 @@ impl Assigned {
     /// # Errors
     /// None that can happen: the sums become smaller.
     pub fn clear(&mut self, slot: u32) -> Result<bool, AssignedError> {
-        if self.get(slot).is_none() {
+        if self.leaf(slot).is_none() {
             return Ok(false);
         }
         let mut root = with(&self.root, self.height, slot, None)?;
@@ -213,9 +234,17 @@ impl Assigned {
         Ok(true)
     }
 
-    /// The fragments in a slot.
+    /// The fragments in a slot; none where it is empty, or its lease is there by its root alone.
     #[must_use]
     pub fn get(&self, slot: u32) -> Option<&[AssignedFragment]> {
+        match &self.leaf(slot)?.below {
+            Below::Lease(batch) => Some(&batch.fragments),
+            Below::Root | Below::Pair(_) => None,
+        }
+    }
+
+    /// The node of the lease in a slot.
+    fn leaf(&self, slot: u32) -> Option<&Node> {
         if slot.checked_shr(self.height).is_some_and(|beyond| beyond > 0) {
             return None;
         }
@@ -224,10 +253,7 @@ impl Assigned {
             let [left, right] = node.pair()?;
             node = if slot >> height & 1 == 0 { left } else { right }.as_ref()?;
         }
-        match &node.below {
-            Below::Lease(batch) => Some(&batch.fragments),
-            Below::Pair(_) => None,
-        }
+        Some(node)
     }
 
     /// All slots that are taken, rising, with their fragments: what a peer writes down to have the same
@@ -239,6 +265,7 @@ impl Assigned {
         while let Some((index, node)) = open.pop() {
             match &node.below {
                 Below::Lease(batch) => found.push((index, batch.fragments.as_slice())),
+                Below::Root => {}
                 Below::Pair([left, right]) => {
                     open.extend(right.iter().map(|node| (2 * index + 1, node.as_ref())));
                     open.extend(left.iter().map(|node| (2 * index, node.as_ref())));
@@ -269,24 +296,42 @@ impl Assigned {
         self.root().map_or(0, |root| root.blocks)
     }
 
-    /// Where a block of a number lies.
-    ///
-    /// # Errors
-    /// [`AssignedError::Beyond`] for a number that no block has.
-    pub fn locate(&self, number: u64) -> Result<Located, AssignedError> {
+    /// The lease with a block of a number: its node, its slot, the number of its first block, and what
+    /// lies beside the way down to it.
+    fn descend(&self, number: u64) -> Result<(&Node, u32, u64, Vec<Beside>), AssignedError> {
         let blocks = self.blocks();
         let beyond = || AssignedError::Beyond { number, blocks };
         let mut node = self.root.as_ref().filter(|_| number < blocks).ok_or_else(beyond)?;
-        let (mut first, mut ways) = (0, Vec::new());
+        let (mut slot, mut first, mut ways) = (0, 0, Vec::new());
         while let Some([left, right]) = node.pair() {
             let of_left = peak(left).blocks;
             let is_right = number - first >= of_left;
             let (next, other) = if is_right { (right, left) } else { (left, right) };
             first += if is_right { of_left } else { 0 };
+            slot = 2 * slot + u32::from(is_right);
             ways.push(beside(is_right, peak(other)));
             node = next.as_ref().ok_or_else(beyond)?;
         }
-        let Below::Lease(batch) = &node.below else { return Err(beyond()) };
+        Ok((node, slot, first, ways))
+    }
+
+    /// The slot of the lease that a block of a number is of.
+    ///
+    /// # Errors
+    /// [`AssignedError::Beyond`] for a number that no block has.
+    pub fn slot_of(&self, number: u64) -> Result<u32, AssignedError> {
+        self.descend(number).map(|(_, slot, ..)| slot)
+    }
+
+    /// Where a block of a number lies.
+    ///
+    /// # Errors
+    /// [`AssignedError::Beyond`] for a number that no block has; [`AssignedError::Unknown`] where the
+    /// lease is there by its root alone.
+    pub fn locate(&self, number: u64) -> Result<Located, AssignedError> {
+        let (node, slot, first, ways) = self.descend(number)?;
+        let Below::Lease(batch) = &node.below else { return Err(AssignedError::Unknown { slot }) };
+        let beyond = || AssignedError::Beyond { number, blocks: self.blocks() };
         let (fragment, before, mut way) = batch.locate(number - first).ok_or_else(beyond)?;
         way.extend(ways.into_iter().rev());
         let place = SumPath { beside: List::new(way).map_err(|_| CoinError::Overflow)? };

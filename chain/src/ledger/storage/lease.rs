@@ -190,7 +190,7 @@ impl NewLease {
 
 /// The hash by which a lease remembers its fragments.
 #[must_use]
-pub(super) fn fragments_hash(fragments: &Fragments) -> Hash {
+pub fn fragments_hash(fragments: &Fragments) -> Hash {
     Domain::LeaseEntries.hash_of(fragments)
 }
 

@@ -70,6 +70,7 @@ impl Rules for OpenStorage {
                     closing_since: None,
                     lied_epoch: None,
                     is_losing: false,
+                    earned: Amount::ZERO,
                     leases: 0,
                     assignment: Assignment::default(),
                     audits_passed: 0,

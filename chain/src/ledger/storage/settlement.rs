@@ -126,19 +126,21 @@ fn settle(
     }
     lease.escrow = lease.escrow.minus(lease.price)?;
     lease.next_epoch += 1;
+    let mut peer = ledger.find(&PeerKey { peer: key.peer }, Thing::Peer)?;
     if has_passed && lease.status == LeaseStatus::Running {
         let burnt = lease.price.basis_points(ledger.parameters.share(ParameterName::LeaseBurn))?;
+        let paid = lease.price.minus(burnt)?;
         ledger.burn(burnt)?;
-        ledger.pay(key.peer, Coin::Native, lease.price.minus(burnt)?)?;
+        ledger.pay(key.peer, Coin::Native, paid)?;
+        peer.earned = peer.earned.plus(paid)?;
     } else {
         ledger.pay(lease.owner, Coin::Native, lease.price)?;
     }
-    let mut peer = ledger.find(&PeerKey { peer: key.peer }, Thing::Peer)?;
     let most = ledger.parameters.count(ParameterName::AuditMisses);
     if lease.status == LeaseStatus::Running && peer.missed_in_a_row >= most {
         lose_lease(ledger, key.peer, &mut peer, &mut lease)?;
-        ledger.put(&PeerKey { peer: key.peer }, &peer);
     }
+    ledger.put(&PeerKey { peer: key.peer }, &peer);
     if lease.next_epoch >= lease.until_epoch {
         end_lease(ledger, key, &lease)
     } else {
