@@ -7,7 +7,12 @@
 //!
 //! [`ReportWrongAnswer`]: chronolith_chain::ledger::ReportWrongAnswer
 
+mod kept;
+mod verdicts;
+
 pub use chronolith_chain::ledger::{
     ANSWER_BYTES_MAX, Abstention, Answer, AnswerFault, Assigned, AssignedError, Located, Question,
     Sample, SampleFault,
 };
+pub use kept::KeptAnswers;
+pub use verdicts::{Heard, Verdicts};

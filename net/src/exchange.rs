@@ -10,7 +10,7 @@ use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
 use chronolith_chain::hash::{BlockId, ChainId, Hash, TransactionId};
-use chronolith_chain::ledger::{Fragments, NewLease};
+use chronolith_chain::ledger::{Fragments, NewLease, Receipt};
 use chronolith_chain::transaction::Transaction;
 use libp2p::{Multiaddr, PeerId};
 
@@ -25,6 +25,12 @@ const REASON_CHARACTERS: usize = 512;
 const KEY_BYTES: usize = 64;
 /// The most neighbours that are told.
 pub const MAX_NEIGHBOURS: usize = 1_024;
+/// The most bytes of the key of a row of the state.
+pub const ROW_KEY_BYTES: usize = 256;
+/// The most rows that are told at once.
+pub const MAX_ROWS: usize = 4_096;
+/// The most bytes of rows that are told at once, but that there is always one.
+pub const ROWS_BYTES: usize = 1 << 20;
 /// The most bytes of a fragment, as it is kept, that goes over the network: 1 MiB with its head and
 /// proof.
 pub const FRAGMENT_BYTES_MAX: usize = (1 << 20) + (1 << 10);
@@ -42,6 +48,23 @@ pub enum Question {
     Neighbours,
     /// Who announced that it has what a key names.
     Find(Bytes<KEY_BYTES>),
+    /// Rows of the ledger's state, as they are after the node's last block. Nothing proves them: this
+    /// is for those who trust the node.
+    Rows {
+        /// From this key on.
+        from: Bytes<ROW_KEY_BYTES>,
+        /// To before this one.
+        until: Option<Bytes<ROW_KEY_BYTES>>,
+        /// At most so many.
+        most: u16,
+    },
+    /// What became of a transaction.
+    Receipt {
+        /// Which.
+        transaction: TransactionId,
+        /// The first height that is looked at.
+        since: u64,
+    },
     /// The header of a pack.
     Header(ContentId),
     /// Which fragments of a pack the peer keeps.
@@ -127,6 +150,17 @@ pub struct ToldNeighbour {
     pub points: u32,
 }
 
+/// Rows of the ledger's state.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Rows {
+    /// The height of the block after which the state has them.
+    pub height: u64,
+    /// Keys and values, in the order of the keys.
+    pub rows: List<(Bytes<ROW_KEY_BYTES>, Bytes<ROWS_BYTES>), MAX_ROWS>,
+    /// Whether there is nothing behind the last of them below the end that was asked for.
+    pub is_end: bool,
+}
+
 /// Where a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct NodeStatus {
@@ -168,6 +202,15 @@ pub enum Reply {
     Neighbours(List<ToldNeighbour, MAX_NEIGHBOURS>),
     /// To [`Question::Find`]: peers as text, and how many requests the lookup made.
     Found(List<Text<128>, MAX_NEIGHBOURS>, u32),
+    /// To [`Question::Rows`].
+    Rows(Rows),
+    /// To [`Question::Receipt`]: the height of its block and its receipt, where it is in one.
+    Receipt {
+        /// Where it is, and what became of it.
+        found: Option<(u64, Receipt)>,
+        /// The first height that was not looked at.
+        next: u64,
+    },
     /// What is asked for is not here.
     Absent,
     /// To [`Question::Header`].

@@ -39,6 +39,7 @@
 
 pub mod audit;
 pub mod car;
+pub mod dispersal;
 pub mod evidence;
 pub mod exchange;
 pub mod fetch;

@@ -22,7 +22,8 @@ use chronolith_chain::transaction::Transaction;
 use libp2p::PeerId;
 
 use crate::network::{
-    Network, NetworkError, NetworkEvent, NetworkHandle, NetworkSettings, Service, Verdict,
+    GossipId, Network, NetworkError, NetworkEvent, NetworkHandle, NetworkSettings, Room, Service,
+    Topic, Verdict,
 };
 pub use clock::Clock;
 use numbers::Numbers;
@@ -47,6 +48,21 @@ pub enum Told {
     Output(Output),
     /// The node listens at an address.
     Listening(libp2p::Multiaddr),
+    /// Somebody's answer to an audit arrived. It goes on to others once it is judged.
+    Answer(Gossiped),
+}
+
+/// Gossip that is not about consensus: its owner judges it by [`NetworkHandle::judge`].
+#[derive(Debug)]
+pub struct Gossiped {
+    /// Who passed it on.
+    pub from: PeerId,
+    /// Its name.
+    pub id: GossipId,
+    /// What it says.
+    pub bytes: Vec<u8>,
+    /// To be kept as long as the bytes are.
+    pub room: Room,
 }
 
 /// Speaks with a validator's thread, from any other.
@@ -241,6 +257,9 @@ impl Runner {
                 if let Some(number) = self.numbers.remove(&peer) {
                     self.give(Input::Disconnected(number))?;
                 }
+            }
+            NetworkEvent::Gossip { topic: Topic::Audits, from, id, bytes, room } => {
+                (self.told)(Told::Answer(Gossiped { from, id, bytes, room }));
             }
             NetworkEvent::Gossip { topic, from, id, bytes, room } => {
                 let message = wire::from_gossip(topic, &bytes);

@@ -20,16 +20,19 @@ pub enum Topic {
     Consensus,
     /// Transactions that wait for a block.
     Transactions,
+    /// Answers of storage peers to audits.
+    Audits,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 2] = [Self::Consensus, Self::Transactions];
+    pub const ALL: [Self; 3] = [Self::Consensus, Self::Transactions, Self::Audits];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
             Self::Transactions => "transactions",
+            Self::Audits => "audits",
         }
     }
 }

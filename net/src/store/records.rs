@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex};
 use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::encoding::{decode, encode};
+use chronolith_chain::encoding::{List, decode, encode};
 use chronolith_chain::hash::{Domain, Hash};
-use chronolith_chain::ledger::Fragments;
+use chronolith_chain::ledger::{AssignedFragment, Fragment};
 use chronolith_disk::Disk;
 use chronolith_fragment::MaskSecret;
 use zeroize::Zeroizing;
@@ -28,8 +28,8 @@ use super::lock;
 
 /// The most records of a kind.
 pub const RECORDS_MAX: usize = 1 << 20;
-/// The longest file of a record: bytes. The consent to a lease of 256 fragments has less than 10 kB.
-const FILE_BYTES_MAX: u64 = 16 << 10;
+/// The longest file of a record: bytes. The consent to a lease of 256 fragments has less than 20 kB.
+const FILE_BYTES_MAX: u64 = 32 << 10;
 const MAGIC_BYTES: usize = 8;
 const CHECKSUM_BYTES: usize = 4;
 const NEW: &str = ".new";
@@ -39,8 +39,9 @@ const NEW: &str = ".new";
 pub struct Consent {
     /// Who pays.
     pub owner: Address,
-    /// Its fragments.
-    pub fragments: Fragments,
+    /// Its fragments, in their order, as the tree over the lease has them: an audit is answered with
+    /// them, without reading what it does not ask for.
+    pub fragments: List<AssignedFragment, 256>,
     /// The last height at which the consent counts.
     pub valid_until: u64,
 }
@@ -49,7 +50,9 @@ impl Consent {
     /// The hash of the fragments, by which the ledger's lease names them.
     #[must_use]
     pub fn fragments_hash(&self) -> Hash {
-        Domain::LeaseEntries.hash_of(&self.fragments)
+        let fragments = self.fragments.iter().map(|assigned| assigned.fragment);
+        // A list of these has the encoding that the ledger hashes.
+        Domain::LeaseEntries.hash_of(&fragments.collect::<Vec<Fragment>>())
     }
 }
 

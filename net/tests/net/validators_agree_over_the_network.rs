@@ -141,7 +141,7 @@ impl<'a> Net<'a> {
                 self.blocks.insert((height, number), id);
             }
             Told::Output(Output::Evidence(evidence)) => panic!("{number}: {evidence:?}"),
-            Told::Output(_) | Told::Listening(_) => {}
+            Told::Output(_) | Told::Listening(_) | Told::Answer(_) => {}
         }
     }
 

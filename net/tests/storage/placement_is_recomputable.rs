@@ -116,6 +116,7 @@ fn the_ledgers_peers_become_candidates() {
         leases: 2,
         assignment: Assignment::default(),
         audits_passed: 0,
+        earned: Amount::ZERO,
         audits_missed: 0,
         missed_in_a_row: 0,
         audited_epoch: None,
