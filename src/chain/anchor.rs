@@ -14,10 +14,11 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{List, Rising, TooLong};
 use chronolith_chain::hash::{ChainId, Hash, TransactionId};
 use chronolith_chain::ledger::{
-    Action, Anchor, AnchorKey, DeviceCatalogue, DeviceKey, Refusal, RegisterDevice, empty_catalogue,
+    Action, Anchor, AnchorKey, DeviceCatalogue, DeviceKey, Receipt, Refusal, RegisterDevice,
+    empty_catalogue,
 };
 use chronolith_chain::light::ProveError;
-use chronolith_chain::state::{Overlay, State, StateError};
+use chronolith_chain::state::{Overlay, StateError, View};
 use chronolith_chain::transaction::Transaction;
 use chronolith_engine::chunk::ChunkKey;
 use chronolith_engine::{Db, ReadError};
@@ -187,28 +188,77 @@ pub fn anchor(
     db: &Db,
     account: &AccountKey,
 ) -> Result<AnchorReport, AnchorError> {
-    let Plan { transactions, batches, mut report, .. } = Plan::whole(chain, db, account)?;
-    let names: Vec<String> = transactions.iter().map(|one| what(&one.body.action)).collect();
-    let settled = chain.commit(transactions)?;
-    for (Settled { receipt, .. }, what) in settled.iter().zip(names) {
-        if let Some(refusal) = receipt.refusal.clone() {
-            return Err(AnchorError::Refused { what, refusal });
-        }
-    }
-    for (mut batch, places) in batches {
-        for Settled { height, receipt, .. } in settled.get(places).unwrap_or_default() {
-            batch.transactions.push(receipt.transaction);
-            batch.height = *height;
-            batch.fee = Amount(batch.fee.0.saturating_add(receipt.fee.0));
-        }
-        report.anchored.push(batch);
-    }
-    Ok(report)
+    let ground = Ground { chain: chain.id(), height: chain.height()?, state: chain.state()? };
+    let mut anchoring = Anchoring::plan(ground, db, account)?;
+    let settled = chain.commit(anchoring.take_transactions())?;
+    anchoring.finish(settled.into_iter().map(|Settled { height, receipt, .. }| (height, receipt)))
 }
 
-/// The transactions that [`anchor`] commits.
-pub fn plan(chain: &Chain, db: &Db, account: &AccountKey) -> Result<Vec<Transaction>, AnchorError> {
-    Ok(Plan::whole(chain, db, account)?.transactions)
+/// The chain that batches are anchored on, as far as making transactions goes.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// Which chain.
+    pub chain: ChainId,
+    /// Its last height.
+    pub height: u64,
+    /// The state after it.
+    pub state: &'a dyn View,
+}
+
+/// The anchors of what is not anchored yet: to be committed by whatever carries transactions.
+pub struct Anchoring {
+    transactions: Vec<Transaction>,
+    /// What each transaction does.
+    names: Vec<String>,
+    batches: Vec<(AnchoredBatch, Range<usize>)>,
+    report: AnchorReport,
+}
+
+impl Anchoring {
+    /// Plans the anchors of every seal batch of a database that the account has not anchored yet.
+    ///
+    /// # Errors
+    /// A database that cannot be relied on, or a state that cannot be read.
+    pub fn plan(ground: Ground<'_>, db: &Db, account: &AccountKey) -> Result<Self, AnchorError> {
+        let mut plan = Plan::new(ground, db, account)?;
+        for (number, batch) in &batches(db)? {
+            plan.add(*number, batch)?;
+        }
+        let Plan { transactions, batches, report, .. } = plan;
+        let names = transactions.iter().map(|one| what(&one.body.action)).collect();
+        Ok(Self { transactions, names, batches, report })
+    }
+
+    /// The transactions, to be committed in their order.
+    pub fn take_transactions(&mut self) -> Vec<Transaction> {
+        std::mem::take(&mut self.transactions)
+    }
+
+    /// What was done, by the heights and receipts of the transactions, in their order.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub fn finish(
+        self,
+        settled: impl IntoIterator<Item = (u64, Receipt)>,
+    ) -> Result<AnchorReport, AnchorError> {
+        let Self { names, batches, mut report, .. } = self;
+        let settled: Vec<(u64, Receipt)> = settled.into_iter().collect();
+        for ((_, receipt), what) in settled.iter().zip(names) {
+            if let Some(refusal) = receipt.refusal.clone() {
+                return Err(AnchorError::Refused { what, refusal });
+            }
+        }
+        for (mut batch, places) in batches {
+            for (height, receipt) in settled.get(places).unwrap_or_default() {
+                batch.transactions.push(receipt.transaction);
+                batch.height = *height;
+                batch.fee = Amount(batch.fee.0.saturating_add(receipt.fee.0));
+            }
+            report.anchored.push(batch);
+        }
+        Ok(report)
+    }
 }
 
 /// The transactions that anchor what is not anchored yet.
@@ -216,7 +266,7 @@ struct Plan<'a> {
     db: &'a Db,
     account: &'a AccountKey,
     chain: ChainId,
-    state: &'a State,
+    state: &'a dyn View,
     composer: Composer,
     /// Where catalogues are, as if all of it were committed.
     catalogues: BTreeMap<String, Hash>,
@@ -229,22 +279,14 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn whole(chain: &'a Chain, db: &'a Db, account: &'a AccountKey) -> Result<Self, AnchorError> {
-        let mut plan = Self::new(chain, db, account)?;
-        for (number, batch) in &batches(db)? {
-            plan.add(*number, batch)?;
-        }
-        Ok(plan)
-    }
-
-    fn new(chain: &'a Chain, db: &'a Db, account: &'a AccountKey) -> Result<Self, AnchorError> {
-        let (id, height, state) = (chain.id(), chain.height()?, chain.state()?);
+    fn new(ground: Ground<'a>, db: &'a Db, account: &'a AccountKey) -> Result<Self, AnchorError> {
+        let Ground { chain, height, state } = ground;
         Ok(Self {
             db,
             account,
-            chain: id,
+            chain,
             state,
-            composer: Composer::new(id, state, height, account.address)?,
+            composer: Composer::new(chain, state, height, account.address)?,
             catalogues: BTreeMap::new(),
             last_batches: BTreeMap::new(),
             transactions: Vec::new(),

@@ -67,8 +67,14 @@ impl Secrets {
         Ok(Self { account: random()?, consensus: random()?, beacon: random()? })
     }
 
-    fn address(&self) -> Address {
+    /// The account that the validator's rewards go to.
+    pub(crate) fn address(&self) -> Address {
         SecretKey::from_seed(&self.account).public().into()
+    }
+
+    /// The seed of the key that signs for the account.
+    pub(crate) fn account_seed(&self) -> [u8; 32] {
+        self.account
     }
 
     pub(crate) fn identity(&self) -> Identity {

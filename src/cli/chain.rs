@@ -6,7 +6,6 @@ mod check;
 mod contribution;
 mod init;
 mod look;
-mod money;
 mod simulate;
 mod submit;
 mod trust;
@@ -21,7 +20,6 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 
 pub(super) use self::anchor::anchor_all;
-pub(super) use self::money::{amount, coins};
 pub(super) use self::submit::{print_settled, read_json, settled_json};
 #[cfg(feature = "search")]
 pub(super) use self::trust::TrustArgs;
@@ -32,6 +30,7 @@ use super::output::{print_json, say};
 use super::usage::Usage;
 use crate::chain::prove::{Proof, Since};
 use crate::chain::{Chain, ChainError};
+pub(super) use crate::chain::{amount, coins};
 use crate::wallet::{AccountKey, Wallet};
 
 /// Facts that strangers can rely on: anchors of chunks, rights and coin

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use chronolith::chain::{Chain, anchor as anchoring};
+use chronolith::chain::Chain;
+use chronolith::chain::anchor::{Anchoring, Ground};
 use chronolith::wallet::Wallet;
 use chronolith_engine::{Db, Options};
 use serde_json::{Value, json};
@@ -169,7 +170,9 @@ fn a_batch_of_more_devices_than_an_anchor_holds_takes_several_and_goes_on_where_
         let db = Db::open(directory.join("db"), Options::read_only()).unwrap();
         let account = Wallet::at(directory.join("w")).load("main").unwrap();
         let mut chain = Chain::open(&directory.join("c")).unwrap();
-        let mut planned = anchoring::plan(&chain, &db, &account).unwrap();
+        let (height, state) = (chain.height().unwrap(), chain.state().unwrap());
+        let ground = Ground { chain: chain.id(), height, state };
+        let mut planned = Anchoring::plan(ground, &db, &account).unwrap().take_transactions();
         assert_eq!(planned.len(), 700 + 2);
         planned.pop();
         chain.commit(planned).unwrap();

@@ -6,7 +6,7 @@ use chronolith_chain::coin::{Amount, MOTES_PER_COIN};
 const DECIMALS: usize = 18;
 
 /// Reads `12`, `0.5` (coin) or `250motes`.
-pub(in crate::cli) fn amount(text: &str) -> Result<Amount, String> {
+pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     let wrong = || {
         format!("{text:?} is no amount: write coin as 12 or 0.5, or the smallest unit as 250motes")
     };
@@ -33,7 +33,7 @@ pub(in crate::cli) fn amount(text: &str) -> Result<Amount, String> {
 }
 
 /// An amount in coin, with as many digits as it needs.
-pub(in crate::cli) fn coins(amount: Amount) -> String {
+pub(crate) fn coins(amount: Amount) -> String {
     let (whole, fraction) = (amount.0 / MOTES_PER_COIN, amount.0 % MOTES_PER_COIN);
     let text = format!("{whole}.{fraction:0DECIMALS$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
