@@ -40,7 +40,7 @@ impl NetCommand {
 
 /// Which node is asked.
 #[derive(Debug, Args)]
-struct NodeArgs {
+pub(super) struct NodeArgs {
     /// The configuration of a node of the network: it is asked, where nothing else is said
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -51,12 +51,16 @@ struct NodeArgs {
 
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl NodeArgs {
-    fn client(&self) -> Result<Client> {
-        Ok(Client::new(&NodeSettings::read(&self.config)?, self.peer.as_deref())?)
+    pub(super) fn settings(&self) -> Result<NodeSettings> {
+        Ok(NodeSettings::read(&self.config)?)
+    }
+
+    pub(super) fn client(&self) -> Result<Client> {
+        Ok(Client::new(&self.settings()?, self.peer.as_deref())?)
     }
 }
 
@@ -70,10 +74,7 @@ pub(super) struct StatusCommand {
 impl StatusCommand {
     fn run(&self) -> Result<Outcome> {
         let client = self.node.client()?;
-        let status = client.ask(&Question::Status, |reply| match reply {
-            Reply::Status(status) => Some(status),
-            _ => None,
-        })?;
+        let status = client.status()?;
         let shown = json!({
             "peer": client.node().peer.to_string(),
             "chain": status.chain,
@@ -136,10 +137,7 @@ impl PingCommand {
         let client = self.node.client()?;
         for number in 1..=self.count {
             let begin = Instant::now();
-            let height = client.ask(&Question::Status, |reply| match reply {
-                Reply::Status(status) => Some(status.height),
-                _ => None,
-            })?;
+            let height = client.status()?.height;
             let ms = begin.elapsed().as_secs_f64() * 1e3;
             match self.node.json {
                 true => print_json(&json!({"number": number, "height": height, "ms": ms}))?,

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::interrupt::listen;
-use crate::node::{NodeSettings, start};
+use crate::node::{NodeEvent, NodeSettings, start};
 
 /// How often it is looked whether the node ended by itself.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ impl ServeCommand {
         let interruption = listen()?;
         let settings = NodeSettings::read(&self.config)?;
         let as_json = self.json;
-        let node = start(&settings, move |told| tell(as_json, told))?;
+        let node = start(&settings, move |event| tell(as_json, &event))?;
         let mut wake = interruption.wake;
         wake.set_read_timeout(Some(LOOK))?;
         let mut byte = [0];
@@ -45,8 +45,60 @@ impl ServeCommand {
 }
 
 /// Tells what happened. Where nobody listens, the node goes on.
-fn tell(as_json: bool, told: Told) {
-    let (value, text) = match told {
+fn tell(as_json: bool, event: &NodeEvent) {
+    let Some((value, text)) = told(event) else { return };
+    let line = if as_json { value.to_string() } else { text };
+    drop(super::output::put_line(format_args!("{line}")));
+}
+
+/// What is told of an event: as JSON, and for people.
+fn told(event: &NodeEvent) -> Option<(Value, String)> {
+    Some(match event {
+        NodeEvent::Chain(told) => return of_chain(told),
+        NodeEvent::Kept { owner, pack, index } => (
+            json!({"kept": {"owner": owner, "pack": pack, "index": index}}),
+            format!("keeps fragment {index} of pack {pack} for {owner}"),
+        ),
+        NodeEvent::Consented { owner, fragments } => (
+            json!({"consented": {"owner": owner, "fragments": fragments}}),
+            format!("consented to lease {fragments} fragments of {owner}"),
+        ),
+        NodeEvent::Answered { epoch, samples } => (
+            json!({"answered": {"epoch": epoch, "samples": samples}}),
+            format!("answered the audit of epoch {epoch} with {samples} blocks"),
+        ),
+        NodeEvent::Abstained { epoch, reason } => (
+            json!({"abstained": {"epoch": epoch, "reason": reason}}),
+            format!("says nothing to the audit of epoch {epoch}: {reason}"),
+        ),
+        NodeEvent::Attested { epoch, passed } => (
+            json!({"attested": {"epoch": epoch, "passed": passed}}),
+            format!("attests that {passed} peers passed the audits of epoch {epoch}"),
+        ),
+        NodeEvent::Reported { peer, epoch, lie } => (
+            json!({"reported": {"peer": peer, "epoch": epoch, "lie": lie}}),
+            format!("reports {peer}, who answered the audit of epoch {epoch} wrongly: {lie}"),
+        ),
+        NodeEvent::Dropped { fragments } => (
+            json!({"dropped": {"fragments": fragments}}),
+            format!("dropped {fragments} fragments that nobody leases"),
+        ),
+        NodeEvent::Damaged { damage } => {
+            (json!({"damaged": damage}), format!("found damage: {damage}"))
+        }
+        NodeEvent::Repaired { from, to, fragments } => (
+            json!({"repaired": {"from": from, "to": to, "fragments": fragments}}),
+            format!("rebuilt {fragments} fragments that {from} lost; {to} keeps them now"),
+        ),
+        NodeEvent::Failed { what, reason } => (
+            json!({"failed": {"what": what, "reason": reason}}),
+            format!("{what} failed, and is tried again: {reason}"),
+        ),
+    })
+}
+
+fn of_chain(told: &Told) -> Option<(Value, String)> {
+    Some(match told {
         Told::Listening(address) => {
             (json!({"listening": address.to_string()}), format!("listening on {address}"))
         }
@@ -67,11 +119,6 @@ fn tell(as_json: bool, told: Told) {
                  be reconciled with its log"
             ),
         ),
-        Told::Output(_) => (Value::Null, String::new()),
-    };
-    if value.is_null() {
-        return;
-    }
-    let line = if as_json { value.to_string() } else { text };
-    drop(super::output::put_line(format_args!("{line}")));
+        Told::Output(_) | Told::Answer(_) => return None,
+    })
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use chronolith_chain::ledger::{ParameterChange, ParameterName};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -38,6 +39,22 @@ pub(super) struct InitCommand {
     #[arg(long, value_name = "COUNT", default_value_t = 4)]
     validators: usize,
 
+    /// How many storage peers there are: further nodes, after the validators
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    storage: usize,
+
+    /// How many bytes each storage peer offers
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    capacity: u64,
+
+    /// How many blocks an epoch has, in which each storage peer is audited and paid once
+    #[arg(long, value_name = "COUNT", default_value_t = 600)]
+    epoch_blocks: u64,
+
+    /// How many blocks after an epoch its audits are answered and attested
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    audit_blocks: u64,
+
     /// The IP address of a node; once for each, the last is that of all others
     #[arg(long = "host", value_name = "IP", default_value = "127.0.0.1")]
     hosts: Vec<IpAddr>,
@@ -60,9 +77,25 @@ pub(super) struct InitCommand {
 }
 
 impl InitCommand {
+    /// What is not as it is by default.
+    fn parameters(&self) -> Vec<ParameterChange> {
+        let of = |name, value: u64, usual: u64| {
+            (value != usual).then(|| ParameterChange { name, value: value.into() })
+        };
+        // In the order of their numbers.
+        let changes = [
+            of(ParameterName::AuditBlocks, self.audit_blocks, 30),
+            of(ParameterName::EpochBlocks, self.epoch_blocks, 600),
+        ];
+        changes.into_iter().flatten().collect()
+    }
+
     fn run(&self) -> Result<Outcome> {
         let testnet = Testnet {
             validators: self.validators,
+            storage: self.storage,
+            capacity_bytes: self.capacity,
+            parameters: self.parameters(),
             hosts: self.hosts.clone(),
             first_port: self.first_port,
             interval_ms: self.interval,
@@ -73,6 +106,7 @@ impl InitCommand {
             "chain": chain,
             "directory": self.directory,
             "validators": self.validators,
+            "storage": self.storage,
             "key": self.directory.join("wallet").join(format!("{ACCOUNT}.key")),
         });
         print_fields(self.json, &shown)?;

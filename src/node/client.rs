@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use chronolith_net::exchange::{Question, Reply, ask};
+use chronolith_chain::encoding::List;
+use chronolith_chain::hash::TransactionId;
+use chronolith_chain::ledger::Receipt;
+use chronolith_chain::transaction::Transaction;
+use chronolith_net::exchange::{NodeStatus, Question, Reply, Submitted, ask};
 use chronolith_net::network::{
-    KnownPeer, Network, NetworkKey, NetworkSettings, PeerId, Service, Unanswerable,
+    KnownPeer, Network, NetworkHandle, NetworkKey, NetworkSettings, PeerId, Service, Unanswerable,
 };
 use futures::executor::block_on;
 
@@ -35,11 +39,7 @@ impl Client {
     pub fn new(settings: &NodeSettings, address: Option<&str>) -> Result<Self, NodeError> {
         let node = match address {
             Some(address) => address.parse()?,
-            None => {
-                let deaf = || NodeError::Deaf { place: settings.place.clone() };
-                let listen = settings.network.listen.first().ok_or_else(deaf)?;
-                format!("{listen}/p2p/{}", network_key(settings)?.peer()).parse()?
-            }
+            None => Self::own_address(settings)?.parse()?,
         };
         let key = NetworkKey::from_seed(wallet::random()?);
         let mut own = NetworkSettings::new(key, genesis(settings)?.chain_id());
@@ -47,10 +47,73 @@ impl Client {
         Ok(Self { network: Network::start(own, Arc::new(Silent), |_| {})?, node })
     }
 
+    /// The first address that a node listens on, with its identity.
+    ///
+    /// # Errors
+    /// [`NodeError::Deaf`] where it listens nowhere; a key that cannot be read.
+    pub fn own_address(settings: &NodeSettings) -> Result<String, NodeError> {
+        let deaf = || NodeError::Deaf { place: settings.place.clone() };
+        let listen = settings.network.listen.first().ok_or_else(deaf)?;
+        Ok(format!("{listen}/p2p/{}", network_key(settings)?.peer()))
+    }
+
     /// The node that is asked.
     #[must_use]
     pub fn node(&self) -> &KnownPeer {
         &self.node
+    }
+
+    /// The network that the client is a passing peer of.
+    #[must_use]
+    pub fn network(&self) -> NetworkHandle {
+        self.network.handle()
+    }
+
+    /// Where the node is.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn status(&self) -> Result<NodeStatus, NodeError> {
+        self.ask(&Question::Status, |reply| match reply {
+            Reply::Status(status) => Some(status),
+            _ => None,
+        })
+    }
+
+    /// Hands in transactions; the id of each that waits for a block now, or why it does not.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn submit(
+        &self,
+        transactions: Vec<Transaction>,
+    ) -> Result<Vec<Result<TransactionId, String>>, NodeError> {
+        let transactions = List::new(transactions).map_err(NodeError::TooMany)?;
+        let told = self.ask(&Question::Submit(transactions), |reply| match reply {
+            Reply::Submitted(told) => Some(told),
+            _ => None,
+        })?;
+        let became = told.iter().map(|one| match one {
+            Submitted::Waits(id) => Ok(*id),
+            Submitted::Refused(reason) => Err(reason.to_string()),
+        });
+        Ok(became.collect())
+    }
+
+    /// What became of a transaction, where it is in a block from a height on; and the first height
+    /// that was not looked at.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn receipt(
+        &self,
+        transaction: TransactionId,
+        since: u64,
+    ) -> Result<(Option<(u64, Receipt)>, u64), NodeError> {
+        self.ask(&Question::Receipt { transaction, since }, |reply| match reply {
+            Reply::Receipt { found, next } => Some((found, next)),
+            _ => None,
+        })
     }
 
     /// Asks.

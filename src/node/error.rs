@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use chronolith_chain::consensus::ConsensusError;
-use chronolith_chain::encoding::DecodeError;
+use chronolith_chain::encoding::{DecodeError, TooLong};
 use chronolith_net::exchange::AskError;
 use chronolith_net::network::{AddressError, NetworkError};
+use chronolith_net::store::StoreError;
 
 use crate::chain::ChainError;
 use crate::wallet::WalletError;
@@ -66,6 +67,18 @@ pub enum NodeError {
     /// A peer's address is none.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// The configuration has no storage role.
+    #[error("{} has no [storage] section: the node keeps nothing for others", place.display())]
+    NoStorage {
+        /// Its file.
+        place: PathBuf,
+    },
+    /// The fragments that the node keeps cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// More is handed in than fits into one message.
+    #[error("too many transactions at once: {0}")]
+    TooMany(TooLong),
     /// The node listens nowhere, so that it cannot be asked.
     #[error("the node of {} listens nowhere; give the address of a peer", place.display())]
     Deaf {

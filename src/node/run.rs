@@ -4,24 +4,43 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chronolith_chain::consensus::Output;
 use chronolith_chain::consensus::{Config, ConsensusError, Files, Validator};
 use chronolith_chain::genesis::Genesis;
+use chronolith_chain::transaction::Transaction;
 use chronolith_disk::{Disk, DiskLock, RealDisk};
-use chronolith_net::network::{KnownPeer, NetworkKey, NetworkLimits, NetworkSettings};
-use chronolith_net::validator::{ChainInbox, ChainNode, Told};
+use chronolith_net::audit::KeptAnswers;
+use chronolith_net::network::{
+    KnownPeer, NetworkHandle, NetworkKey, NetworkLimits, NetworkSettings,
+};
+use chronolith_net::store::FragmentStore;
+use chronolith_net::validator::{ChainHandle, ChainInbox, ChainNode, Told};
 
+use super::account::Account;
+use super::auditor::Auditor;
+use super::duties::{Duties, DutiesInbox, Roles};
+use super::event::{Listener, NodeEvent};
+use super::intake::Intake;
+use super::keeper::Keeper;
+use super::lease_lists::LeaseLists;
+use super::repairer::Repairer;
 use super::service::NodeService;
+use super::settings::StorageSettings;
 use super::{NodeError, NodeSettings};
 use crate::chain::Secrets;
 use crate::wallet::secret_of;
 
 /// The file that keeps other processes away.
 const LOCK: &str = "lock";
+/// The folder of the answers to audits, in that of the chain's data.
+const ANSWERS: &str = "answers";
 /// The largest genesis that is read: bytes.
 const GENESIS_MOST: u64 = 64 << 20;
 
 /// A node that runs; it stops when this is dropped.
 pub struct RunningNode {
+    /// Before the chain, which it asks.
+    _duties: Duties,
     chain: ChainNode,
     _lock: Box<dyn DiskLock>,
 }
@@ -53,13 +72,22 @@ pub(super) fn genesis(settings: &NodeSettings) -> Result<Genesis, NodeError> {
     Ok(Genesis::decode(&fs::read(&place).map_err(NodeError::disk("read", &place))?)?)
 }
 
+fn seed(place: PathBuf) -> Result<[u8; 32], NodeError> {
+    let text = fs::read_to_string(&place).map_err(NodeError::disk("read", &place))?;
+    secret_of(&text).map_err(|error| NodeError::Key { place, reason: error.to_string() })
+}
+
 /// Reads a network's key.
 pub(super) fn network_key(settings: &NodeSettings) -> Result<NetworkKey, NodeError> {
-    let place = settings.path(&settings.network.key);
-    let text = fs::read_to_string(&place).map_err(NodeError::disk("read", &place))?;
-    let seed =
-        secret_of(&text).map_err(|error| NodeError::Key { place, reason: error.to_string() })?;
-    Ok(NetworkKey::from_seed(seed))
+    Ok(NetworkKey::from_seed(seed(settings.path(&settings.network.key))?))
+}
+
+/// Reads the account of a storage role.
+pub(super) fn storage_account(
+    settings: &NodeSettings,
+    storage: &StorageSettings,
+) -> Result<Account, NodeError> {
+    Ok(Account::new(seed(settings.path(&storage.key))?))
 }
 
 fn validator_secrets(place: &Path) -> Result<Secrets, NodeError> {
@@ -72,14 +100,15 @@ fn folder(place: &PathBuf) -> Result<Arc<RealDisk>, NodeError> {
     RealDisk::create(place).map(Arc::new).map_err(NodeError::disk("create", place))
 }
 
-/// Starts a node. `told` hears what happens, on the chain's thread.
+/// Starts a node. `tell` hears what happens, on whichever thread it happens.
 ///
 /// # Errors
 /// What is missing or wrong.
 pub fn start(
     settings: &NodeSettings,
-    told: impl FnMut(Told) + Send + 'static,
+    tell: impl Fn(NodeEvent) + Send + Sync + 'static,
 ) -> Result<RunningNode, NodeError> {
+    let tell: Listener = Arc::new(tell);
     let genesis = genesis(settings)?;
     let network = network(settings, &genesis)?;
     let data = settings.path(&settings.chain.data);
@@ -88,11 +117,11 @@ pub fn start(
         std::io::ErrorKind::WouldBlock => NodeError::InUse { place: data.clone() },
         _ => NodeError::disk("lock", &data)(error),
     })?;
-    let (guard, identity) = match &settings.validator {
+    let (guard, secrets) = match &settings.validator {
         None => (Arc::clone(&disk), None),
         Some(validator) => {
             let secrets = validator_secrets(&settings.path(&validator.key))?;
-            (folder(&settings.path(&validator.guard))?, Some(secrets.identity()))
+            (folder(&settings.path(&validator.guard))?, Some(secrets))
         }
     };
     let files = Files { data: disk, guard, guard_path: "signed".to_owned() };
@@ -101,12 +130,82 @@ pub fn start(
         heartbeat_ms: Some(settings.chain.heartbeat_ms),
         ..Config::default()
     };
+    let identity = secrets.as_ref().map(Secrets::identity);
     let validator = Validator::create(&genesis, &files, identity, config)?;
-    let inbox = ChainInbox::default();
-    let service = Arc::new(NodeService::new(inbox.handle()));
+    let (inbox, duties) = (ChainInbox::default(), DutiesInbox::default());
+    let answers = Arc::new(KeptAnswers::new(folder(&data.join(ANSWERS))?));
+    let service = Arc::new(NodeService::new(inbox.handle(), Arc::clone(&answers)));
+    let storage = settings.storage.as_ref().map(|storage| open_storage(settings, storage));
+    let storage = storage.transpose()?;
+    let told = {
+        let (tell, duties) = (Arc::clone(&tell), duties.handle());
+        let learner = storage.as_ref().map(|storage| storage.learner(&tell));
+        move |told: Told| match told {
+            Told::Answer(answer) => duties.answer(answer),
+            told => {
+                if let Told::Output(Output::Committed { decided, .. }) = &told {
+                    if let Some(learn) = &learner {
+                        decided.block.transactions.iter().for_each(learn);
+                    }
+                    duties.committed(decided.block.header.height);
+                }
+                tell(NodeEvent::Chain(told));
+            }
+        }
+    };
     let chain = ChainNode::start(inbox, validator, network, Arc::clone(&service) as Arc<_>, told)?;
-    service.connect(chain.network());
-    Ok(RunningNode { chain, _lock: lock })
+    let (handle, network) = (chain.handle(), chain.network());
+    let intake = storage.map(|storage| storage.intake(&handle, &network, &tell));
+    let roles = Roles {
+        auditor: Auditor::new(
+            handle,
+            network.clone(),
+            secrets.map(|secrets| Account::new(secrets.account_seed())),
+            answers,
+            tell,
+        ),
+        keeper: intake.clone().map(Keeper::new),
+        repairer: intake.clone().map(Repairer::new),
+    };
+    service.connect(network, intake);
+    let duties =
+        Duties::start(duties, roles).map_err(NodeError::disk("start a thread for", &data))?;
+    Ok(RunningNode { _duties: duties, chain, _lock: lock })
+}
+
+/// What a storage role has on disk.
+struct Storage {
+    account: Account,
+    store: Arc<FragmentStore>,
+    lists: LeaseLists,
+}
+
+fn open_storage(settings: &NodeSettings, storage: &StorageSettings) -> Result<Storage, NodeError> {
+    let account = storage_account(settings, storage)?;
+    let place = settings.path(&storage.fragments);
+    let store = Arc::new(FragmentStore::open(folder(&place)?, storage.capacity_bytes)?);
+    let place = place.with_extension("leases");
+    let lists = LeaseLists::open(folder(&place)?).map_err(NodeError::disk("read", &place))?;
+    Ok(Storage { account, store, lists })
+}
+
+impl Storage {
+    /// What keeps the lists of the leases that a repairer may have to repair, as they are made.
+    fn learner(&self, tell: &Listener) -> impl Fn(&Transaction) + Send + use<> {
+        let (own, lists, tell) = (self.account.address, self.lists.clone(), Arc::clone(tell));
+        move |transaction| {
+            if let Err(error) = lists.learn(transaction, own) {
+                let (what, reason) = ("keeping the list of a lease", error.to_string());
+                tell(NodeEvent::Failed { what, reason });
+            }
+        }
+    }
+
+    fn intake(self, chain: &ChainHandle, network: &NetworkHandle, tell: &Listener) -> Intake {
+        let Self { account, store, lists } = self;
+        let (chain, network, tell) = (chain.clone(), network.clone(), Arc::clone(tell));
+        Intake { account, chain, network, store, lists, tell }
+    }
 }
 
 fn network(settings: &NodeSettings, genesis: &Genesis) -> Result<NetworkSettings, NodeError> {

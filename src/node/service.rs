@@ -1,32 +1,63 @@
 //! What a node answers to others.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use chronolith_chain::encoding::{List, Text};
+use chronolith_chain::address::Address;
+use chronolith_chain::consensus::ConsensusError;
+use chronolith_chain::encoding::{Bytes, List, Text};
+use chronolith_chain::hash::TransactionId;
+use chronolith_chain::state::{StateError, View as _};
+use chronolith_net::audit::KeptAnswers;
 use chronolith_net::exchange::{
-    MAX_NEIGHBOURS, NodeStatus, Question, Reply, Submitted, ToldNeighbour,
+    MAX_NEIGHBOURS, MAX_ROWS, NodeStatus, Question, ROWS_BYTES, Reply, Rows, Submitted,
+    ToldNeighbour,
 };
 use chronolith_net::network::{NetworkHandle, PeerId, Service, Unanswerable};
+use chronolith_net::store::serve;
 use chronolith_net::validator::ChainHandle;
 use futures::executor::block_on;
+
+use super::intake::Intake;
 
 /// Answers questions from the chain and the network.
 pub(super) struct NodeService {
     chain: ChainHandle,
+    answers: Arc<KeptAnswers>,
     network: OnceLock<NetworkHandle>,
+    intake: OnceLock<Option<Intake>>,
 }
+
+/// How many blocks are looked through for a transaction at once.
+const RECEIPT_BLOCKS: u64 = 64;
 
 const ENDING: &str = "the node is beginning or ending";
 
 impl NodeService {
-    pub(super) fn new(chain: ChainHandle) -> Self {
-        Self { chain, network: OnceLock::new() }
+    pub(super) fn new(chain: ChainHandle, answers: Arc<KeptAnswers>) -> Self {
+        Self { chain, answers, network: OnceLock::new(), intake: OnceLock::new() }
     }
 
-    /// Tells it the network, which exists only once there is a service.
-    pub(super) fn connect(&self, network: NetworkHandle) {
-        // It is told once.
+    /// Tells it the network, which exists only once there is a service, and the storage role.
+    pub(super) fn connect(&self, network: NetworkHandle, intake: Option<Intake>) {
+        // Both are told once.
         drop(self.network.set(network));
+        drop(self.intake.set(intake));
+    }
+
+    /// What the storage role answers; a node without one says so.
+    fn storage(&self, answer: impl FnOnce(&Intake) -> Reply) -> Option<Reply> {
+        Some(match self.intake.get()? {
+            Some(intake) => answer(intake),
+            None => Reply::refused("this node keeps nothing for others"),
+        })
+    }
+
+    fn audit_answer(&self, epoch: u64, peer: &Address) -> Reply {
+        match self.answers.answer(epoch, peer) {
+            Ok(Some(bytes)) => Bytes::new(bytes).map_or(Reply::Absent, Reply::Answer),
+            Ok(None) => Reply::Absent,
+            Err(error) => Reply::refused(&error.to_string()),
+        }
     }
 
     fn status(&self) -> Option<Reply> {
@@ -41,6 +72,51 @@ impl NodeService {
                 round: position.round,
                 is_voting: position.is_voting,
             })
+        })
+    }
+
+    fn rows(&self, from: Vec<u8>, until: Option<Vec<u8>>, most: usize) -> Option<Reply> {
+        let read = self.chain.look(move |validator| {
+            let state = validator.state();
+            let (mut rows, mut bytes, mut is_end) = (Vec::new(), 0, true);
+            state.scan_bytes(&from, until.as_deref(), &mut |key, value| {
+                bytes += key.len() + value.len();
+                if rows.len() >= most || (bytes > ROWS_BYTES / 2 && !rows.is_empty()) {
+                    is_end = false;
+                    return false;
+                }
+                rows.push((key.to_vec(), value.to_vec()));
+                true
+            })?;
+            Ok::<_, StateError>((state.head().version, rows, is_end))
+        })?;
+        let told = read.ok().and_then(|(height, rows, is_end)| {
+            let rows = rows
+                .into_iter()
+                .map(|(key, value)| Some((Bytes::new(key).ok()?, Bytes::new(value).ok()?)));
+            let rows = List::new(rows.collect::<Option<Vec<_>>>()?).ok()?;
+            Some(Reply::Rows(Rows { height, rows, is_end }))
+        });
+        Some(told.unwrap_or_else(|| Reply::refused("these rows cannot be read")))
+    }
+
+    fn receipt(&self, wanted: TransactionId, since: u64) -> Option<Reply> {
+        let looked = self.chain.look(move |validator| {
+            let blocks = validator.blocks();
+            let since = since.max(blocks.oldest());
+            let last = blocks.tip().height.min(since.saturating_add(RECEIPT_BLOCKS - 1));
+            for height in since..=last {
+                let receipts = blocks.receipts(height)?.unwrap_or_default();
+                let found = receipts.iter().find(|receipt| receipt.transaction == wanted);
+                if let Some(receipt) = found {
+                    return Ok((Some((height, receipt.clone())), height));
+                }
+            }
+            Ok::<_, ConsensusError>((None, last.saturating_add(1).max(since)))
+        })?;
+        Some(match looked {
+            Ok((found, next)) => Reply::Receipt { found, next },
+            Err(error) => Reply::refused(&error.to_string()),
         })
     }
 
@@ -89,14 +165,27 @@ impl Service for NodeService {
             }
             Question::Neighbours => self.neighbours(),
             Question::Find(key) => self.find(key.to_vec()),
-            Question::Header(_)
+            Question::Rows { from, until, most } => {
+                let most = usize::from(most).clamp(1, MAX_ROWS);
+                self.rows(from.to_vec(), until.map(|key| key.to_vec()), most)
+            }
+            Question::Receipt { transaction, since } => self.receipt(transaction, since),
+            question @ (Question::Header(_)
             | Question::Held(_)
             | Question::Fragment { .. }
-            | Question::Blocks { .. }
-            | Question::Keep { .. }
-            | Question::Consent { .. }
-            | Question::Entrust { .. }
-            | Question::Answer { .. } => Some(Reply::refused("this node keeps nothing for others")),
+            | Question::Blocks { .. }) => {
+                self.storage(|intake| serve(&intake.store, &question).unwrap_or(Reply::Absent))
+            }
+            Question::Keep { owner, header, fragment } => {
+                self.storage(|intake| intake.keep(owner, &header, &fragment))
+            }
+            Question::Consent { owner, fragments, valid_until } => {
+                self.storage(|intake| intake.consent(owner, &fragments, valid_until))
+            }
+            Question::Entrust { owner, pack, secret } => {
+                self.storage(|intake| intake.entrust(owner, pack, &secret))
+            }
+            Question::Answer { epoch, peer } => Some(self.audit_answer(epoch, &peer)),
         };
         Ok(reply.unwrap_or_else(|| Reply::refused(ENDING)).to_bytes())
     }

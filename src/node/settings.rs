@@ -23,6 +23,8 @@ pub struct NodeSettings {
     pub network: PeerSettings,
     /// Where it validates; a node without only follows.
     pub validator: Option<ValidatorSettings>,
+    /// Where it keeps fragments for others.
+    pub storage: Option<StorageSettings>,
 }
 
 /// The chain that the node follows.
@@ -75,6 +77,40 @@ pub struct ValidatorSettings {
     /// The folder of what it signed last: best one that is not restored together with the data.
     #[serde(default = "default_guard")]
     pub guard: PathBuf,
+}
+
+/// How the node keeps fragments for others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSettings {
+    /// The file of the secret of the account that is paid.
+    #[serde(default = "default_storage_key")]
+    pub key: PathBuf,
+    /// The folder of the fragments.
+    #[serde(default = "default_fragments")]
+    pub fragments: PathBuf,
+    /// How many bytes are offered.
+    pub capacity_bytes: u64,
+    /// What is asked for a GiB and an epoch: coin as 12 or 0.5, or the smallest unit as 250motes.
+    #[serde(default = "default_price")]
+    pub price_per_gib: String,
+    /// Where others reach the node, where that is not the first address it listens on.
+    pub address: Option<String>,
+    /// Where it is: a country, a data centre; at most 16 characters.
+    #[serde(default)]
+    pub region: String,
+}
+
+fn default_storage_key() -> PathBuf {
+    "storage.key".into()
+}
+
+fn default_price() -> String {
+    "0".to_owned()
+}
+
+fn default_fragments() -> PathBuf {
+    "fragments".into()
 }
 
 fn default_data() -> PathBuf {

@@ -15,25 +15,44 @@ use chronolith_chain::coin::Amount;
 use chronolith_chain::encoding::encode;
 use chronolith_chain::genesis::GenesisAccount;
 use chronolith_chain::hash::{ChainId, Hash};
+use chronolith_chain::keys::SecretKey;
+use chronolith_chain::ledger::ParameterChange;
 use chronolith_chain::validator_set::MAX_VALIDATORS;
 use chronolith_disk::{Disk, RealDisk};
 use chronolith_net::network::NetworkKey;
 
-use super::settings::{ChainSettings, PeerSettings, ValidatorSettings};
+use super::settings::{ChainSettings, PeerSettings, StorageSettings, ValidatorSettings};
 use super::{NodeError, NodeSettings};
 use crate::chain::{Beginning, Secrets};
-use crate::wallet::{self, Wallet};
+use crate::wallet::{self, Wallet, WalletError};
 
 /// The name of the account that begins with coin.
 pub const ACCOUNT: &str = "main";
 /// What it begins with.
 const FUNDS: Amount = Amount::coins(1_000_000);
+/// What the account of a validator begins with, beside its bond: fees for what it attests.
+const VALIDATOR_FUNDS: Amount = Amount::coins(100);
+/// What the account of a storage peer begins with: its bond and fees.
+const STORAGE_FUNDS: Amount = Amount::coins(1_000);
+/// The most storage peers of one network.
+const STORAGE_MOST: usize = 256;
+
+/// What storage peers ask for a GiB and an epoch.
+const PRICE_PER_GIB: &str = "0.01";
+/// In how many regions they say they are.
+const REGIONS: usize = 4;
 
 /// What a network is made of.
 #[derive(Debug, Clone)]
 pub struct Testnet {
     /// How many validators it has.
     pub validators: usize,
+    /// How many storage peers it has, which are further nodes.
+    pub storage: usize,
+    /// How many bytes each storage peer offers.
+    pub capacity_bytes: u64,
+    /// Parameters of the chain that are not what they are by default.
+    pub parameters: Vec<ParameterChange>,
     /// IP addresses of nodes in their order; the last is that of all further ones.
     pub hosts: Vec<std::net::IpAddr>,
     /// The port of the first node; each further node of the same host has the next.
@@ -53,6 +72,9 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
     if !(1..=MAX_VALIDATORS).contains(&count) || testnet.hosts.is_empty() {
         return Err(NodeError::Count { most: MAX_VALIDATORS, found: count });
     }
+    if testnet.storage > STORAGE_MOST {
+        return Err(NodeError::Count { most: STORAGE_MOST, found: testnet.storage });
+    }
     let disk = RealDisk::create(directory).map_err(NodeError::disk("create", directory))?;
     if !disk.list("").map_err(NodeError::disk("list", directory))?.is_empty() {
         return Err(NodeError::Exists { place: directory.to_owned() });
@@ -60,31 +82,48 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
     let account = Wallet::at(directory.join("wallet")).create(ACCOUNT)?;
     let secrets = (0..count).map(|_| Secrets::random()).collect::<Result<Vec<_>, _>>()?;
     let identities: Vec<_> = secrets.iter().map(Secrets::identity).collect();
-    let accounts = vec![GenesisAccount { address: account.address, balance: FUNDS }];
+    let storage_seeds = random_seeds(testnet.storage)?;
+    let mut accounts = vec![GenesisAccount { address: account.address, balance: FUNDS }];
+    let validators = secrets.iter().map(Secrets::address);
+    accounts.extend(validators.map(|address| GenesisAccount { address, balance: VALIDATOR_FUNDS }));
+    accounts.extend(storage_seeds.iter().map(|seed| GenesisAccount {
+        address: SecretKey::from_seed(seed).public().into(),
+        balance: STORAGE_FUNDS,
+    }));
     let beginning = Beginning {
         name: "testnet".to_owned(),
         validators: count,
         accounts,
-        parameters: Vec::new(),
+        parameters: testnet.parameters.clone(),
     };
     let genesis = crate::chain::genesis(beginning, &secrets, &identities)?;
-    let network_seeds = (0..count).map(|_| wallet::random()).collect::<Result<Vec<_>, _>>()?;
+    let network_seeds = random_seeds(count + testnet.storage)?;
     let addresses = addresses(testnet);
     let known: Vec<String> = addresses
         .iter()
         .zip(&network_seeds)
         .map(|(address, seed)| format!("{address}/p2p/{}", NetworkKey::from_seed(*seed).peer()))
         .collect();
-    for (number, (secrets, seed)) in secrets.iter().zip(&network_seeds).enumerate() {
+    for (number, seed) in network_seeds.iter().enumerate() {
+        let secrets = secrets.get(number);
+        let storage_seed = number.checked_sub(count).and_then(|at| storage_seeds.get(at));
         let place = directory.join("nodes").join(number.to_string());
         let folder = RealDisk::create(&place).map_err(NodeError::disk("create", &place))?;
         let private = |name: &str, content: &str| {
             wallet::write_private(&folder, &format!("{name}.new"), name, content.as_bytes())
                 .map_err(NodeError::disk("write a key to", &place))
         };
-        private("validator.key", &secrets.to_text())?;
+        if let Some(secrets) = secrets {
+            private("validator.key", &secrets.to_text())?;
+        }
+        if let Some(seed) = storage_seed {
+            private("storage.key", &format!("{}\n", Hash(*seed)))?;
+        }
         private("network.key", &format!("{}\n", Hash(*seed)))?;
-        let others = known.iter().enumerate().filter(|(other, _)| *other != number);
+        // Validators are known to all; of storage peers, each knows the one before.
+        let is_known = |other: usize| other < count || other + 1 == number;
+        let others = known.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != number && is_known(*other));
         let settings = NodeSettings {
             place: place.join("node.toml"),
             chain: ChainSettings {
@@ -99,11 +138,17 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 known: others.map(|(_, address)| address.clone()).collect(),
                 private_addresses: true,
                 announcements: "announcements".into(),
-                connections_per_source: 2 * MAX_VALIDATORS as u32,
+                connections_per_source: 2 * (MAX_VALIDATORS + STORAGE_MOST) as u32,
             },
-            validator: Some(ValidatorSettings {
-                key: "validator.key".into(),
-                guard: "guard".into(),
+            validator: secrets
+                .map(|_| ValidatorSettings { key: "validator.key".into(), guard: "guard".into() }),
+            storage: storage_seed.map(|_| StorageSettings {
+                key: "storage.key".into(),
+                fragments: "fragments".into(),
+                capacity_bytes: testnet.capacity_bytes,
+                price_per_gib: PRICE_PER_GIB.to_owned(),
+                address: None,
+                region: format!("region-{}", number % REGIONS),
             }),
         };
         fs::write(&settings.place, settings.to_text())
@@ -114,10 +159,14 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
     Ok(genesis.chain_id())
 }
 
+fn random_seeds(count: usize) -> Result<Vec<[u8; 32]>, WalletError> {
+    (0..count).map(|_| wallet::random()).collect()
+}
+
 /// Where each node listens.
 fn addresses(testnet: &Testnet) -> Vec<String> {
     let host_of = |number: usize| testnet.hosts.get(number).or(testnet.hosts.last());
-    (0..testnet.validators)
+    (0..testnet.validators + testnet.storage)
         .filter_map(|number| {
             let host = host_of(number)?;
             let before = (0..number).filter(|other| host_of(*other) == Some(host)).count();

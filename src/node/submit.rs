@@ -1,0 +1,181 @@
+//! Handing in actions through a node, and waiting until they are in blocks.
+
+use std::time::{Duration, Instant};
+
+use chronolith_chain::address::Address;
+use chronolith_chain::encoding::encode;
+use chronolith_chain::hash::ChainId;
+use chronolith_chain::keys::SecretKey;
+use chronolith_chain::ledger::{Action, Receipt, Refusal};
+use chronolith_chain::state::StateError;
+use chronolith_chain::transaction::Transaction;
+
+use super::{Client, NodeError, NodeState};
+use crate::chain::{ChainError, Composer};
+
+/// How often the chain is asked for what is waited for.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How many bytes of transactions are handed in at once: one of the largest at least, and all fit into
+/// one message.
+const BYTES_AT_ONCE: usize = 512 << 10;
+
+/// Why something handed in has no effect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitError {
+    /// The node does not answer.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A transaction cannot be made.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The node refuses a transaction.
+    #[error("the node does not take the transaction: {0}")]
+    NotTaken(String),
+    /// The ledger refuses an action.
+    #[error("the ledger refuses to {what}, and the fee is paid: {refusal}")]
+    Refused {
+        /// What was to be done.
+        what: &'static str,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// Something did not happen in time.
+    #[error("{what} did not come within {seconds} s; run it again to go on")]
+    Late {
+        /// What.
+        what: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+}
+
+/// A transaction that is in a block.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The height of its block.
+    pub height: u64,
+    /// Its receipt.
+    pub receipt: Receipt,
+}
+
+/// Hands in actions of one account.
+pub struct Submitter<'a> {
+    client: &'a Client,
+    key: SecretKey,
+    chain: ChainId,
+    deadline: Duration,
+}
+
+impl<'a> Submitter<'a> {
+    /// Hands in what `key` signs, through the node that a client asks, and waits for each thing until
+    /// a deadline.
+    ///
+    /// # Errors
+    /// Where the node does not answer.
+    pub fn new(client: &'a Client, key: SecretKey, deadline: Duration) -> Result<Self, NodeError> {
+        let chain = client.status()?.chain;
+        Ok(Self { client, key, chain, deadline })
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.key.public().into()
+    }
+
+    /// The chain.
+    #[must_use]
+    pub const fn chain(&self) -> ChainId {
+        self.chain
+    }
+
+    /// The client.
+    #[must_use]
+    pub const fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Hands in actions, in their order, and waits until all are in blocks.
+    ///
+    /// # Errors
+    /// The first that is not taken or refused; those before it are done.
+    pub fn commit(
+        &self,
+        what: &'static str,
+        actions: Vec<Action>,
+    ) -> Result<Vec<Done>, SubmitError> {
+        if actions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let state = NodeState::new(self.client);
+        let height = state.height()?;
+        let mut composer = Composer::new(self.chain, &state, height, self.address())?;
+        let signed = actions.into_iter().map(|action| composer.sign(action, &self.key));
+        let done = self.hand_in(signed.collect(), height)?;
+        for Done { receipt, .. } in &done {
+            if let Some(refusal) = receipt.refusal.clone() {
+                return Err(SubmitError::Refused { what, refusal });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Hands in transactions that were made by the state after the block of `height`, and waits until
+    /// all are in blocks; whether their actions are refused is for the caller to see.
+    ///
+    /// # Errors
+    /// The first that is not taken; those before it are done.
+    pub fn hand_in(
+        &self,
+        transactions: Vec<Transaction>,
+        height: u64,
+    ) -> Result<Vec<Done>, SubmitError> {
+        let mut done = Vec::new();
+        let mut transactions = transactions.into_iter().peekable();
+        while transactions.peek().is_some() {
+            let mut bytes = 0;
+            let some = std::iter::from_fn(|| {
+                bytes += encode(transactions.peek()?).len();
+                transactions.next_if(|_| bytes <= BYTES_AT_ONCE)
+            });
+            for id in self.client.submit(some.collect())? {
+                let id = id.map_err(SubmitError::NotTaken)?;
+                let mut since = height;
+                let (height, receipt) = self.until("a block with the transaction", || {
+                    let (found, next) = self.client.receipt(id, since)?;
+                    since = next;
+                    Ok::<_, SubmitError>(found)
+                })?;
+                done.push(Done { height, receipt });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Looks again and again until there is something.
+    ///
+    /// # Errors
+    /// What `look` says, or [`SubmitError::Late`].
+    pub fn until<T, E: From<SubmitError>>(
+        &self,
+        what: &'static str,
+        mut look: impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<T, E> {
+        let begin = Instant::now();
+        loop {
+            if let Some(found) = look()? {
+                return Ok(found);
+            }
+            if begin.elapsed() > self.deadline {
+                let seconds = self.deadline.as_secs();
+                return Err(SubmitError::Late { what, seconds }.into());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+}
