@@ -13,6 +13,7 @@ use chronolith_chain::hash::Hash;
 use chronolith_disk::{Disk, RealDisk};
 use chronolith_fragment::{Fragment, MaskSecret};
 use chronolith_net::car::{CarError, read_pack, write_pack};
+use chronolith_net::fetch::{fragment_name, header_name};
 use chronolith_net::join::Collector;
 use chronolith_net::pack::{HEADER_BYTES_MAX, Pack, PackError, PackHeader};
 use chronolith_net::stored::StoredFragment;
@@ -154,7 +155,7 @@ fn read_bounded(place: &Path, most: u64) -> Result<Vec<u8>, PackFileError> {
 /// # Errors
 /// Where the disk fails.
 pub fn store_header(folder: &Path, header: &PackHeader) -> Result<(), PackFileError> {
-    let name = format!("{}.header", header.content_id());
+    let name = header_name(&header.content_id());
     write(&open_folder(folder)?, folder, &name, &header.to_bytes())
 }
 
@@ -168,7 +169,7 @@ pub fn store_fragment(
     fragment: Fragment,
 ) -> Result<PathBuf, PackFileError> {
     let (pack, shape) = (header.content_id(), header.shape);
-    let name = format!("{pack}.{}.fragment", fragment.index);
+    let name = fragment_name(&pack, fragment.index);
     let bytes = StoredFragment { pack, shape, fragment }.to_bytes();
     write(&open_folder(folder)?, folder, &name, &bytes)?;
     Ok(folder.join(name))
@@ -204,6 +205,18 @@ pub fn collect(folder: &Path, header: PackHeader) -> Result<Collector<PathBuf>, 
         }
     }
     Ok(collector)
+}
+
+/// The packs in a folder, by their names; there are none where there is no folder.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn list_packs(folder: &Path) -> Result<Vec<(ContentId, PathBuf)>, PackFileError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let named = |place: PathBuf| Some((place.file_stem()?.to_str()?.parse().ok()?, place));
+    Ok(list(folder, ".car")?.into_iter().filter_map(named).collect())
 }
 
 /// The files of a folder whose names end so, in order.

@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use chronolith_engine::Every;
 use chronolith_query::{Answer, Canceller, Limits, QueryError, Sql};
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
 use super::database::DatabaseArgs;
+use super::usage::duration;
 use format::RowWriter;
 
 /// Answer SQL; without any, a prompt with history and completion.
@@ -73,13 +73,6 @@ enum Format {
     Parquet,
     /// A stream of Arrow IPC
     Arrow,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match text.parse::<Every>() {
-        Ok(Every::Nanoseconds(length)) => Ok(Duration::from_nanos(length.unsigned_abs())),
-        _ => Err("write a time like 500ms, 30s or 5m".to_owned()),
-    }
 }
 
 fn size(text: &str) -> Result<usize, String> {

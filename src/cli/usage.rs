@@ -1,5 +1,9 @@
 //! Commands that were called wrongly: exit code 2, as clap's own.
 
+use std::time::Duration;
+
+use chronolith_engine::Every;
+
 use crate::ingest::{ArgsError, IngestError};
 
 /// An argument that cannot be used; the message says what would be right.
@@ -14,4 +18,12 @@ pub(super) fn is_usage(error: &anyhow::Error) -> bool {
             || cause.is::<ArgsError>()
             || matches!(cause.downcast_ref(), Some(IngestError::Option { .. }))
     })
+}
+
+/// Reads how long something may take.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match text.parse::<Every>() {
+        Ok(Every::Nanoseconds(length)) => Ok(Duration::from_nanos(length.unsigned_abs())),
+        _ => Err("write a time like 500ms, 30s or 5m".to_owned()),
+    }
 }
