@@ -10,5 +10,6 @@ pub mod node;
 pub mod packs;
 #[cfg(feature = "plot")]
 pub mod plot;
+pub mod producer;
 mod random;
 pub mod wallet;

@@ -3,6 +3,8 @@
 //! Everything is done by the commands that a person would type, run as processes of their own, so
 //! that the demo shows what a person would see, and the killed writer is really killed.
 
+mod peers;
+
 #[cfg(feature = "continuous")]
 use std::collections::BTreeMap;
 #[cfg(feature = "search")]
@@ -151,7 +153,7 @@ impl Demo<'_> {
         self.gaps()?;
         let chain = self.anchor()?;
         self.prove(&chain)?;
-        Ok(())
+        self.peers()
     }
 
     fn ingest(&mut self) -> Result<()> {

@@ -1,15 +1,20 @@
 //! `chronolith pack`: packs of sealed chunks, and the fragments that peers keep of them.
 
+mod place;
+
+pub(super) use place::TermsArgs;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_engine::ChunkBlocks;
-use chronolith_fragment::{MaskSecret, Profile};
+use chronolith_fragment::{Fragment, MaskSecret, Profile};
 use chronolith_net::car;
-use chronolith_net::join::JoinError;
+use chronolith_net::join::{Collector, JoinError};
 use chronolith_net::pack::{Item, Pack, PackBody, PackHeader, Packer};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -41,6 +46,8 @@ pub(super) enum PackCommand {
     Fragments(FragmentsCommand),
     /// Join fragments to the pack, name those that do not hold, and rebuild what is missing
     Join(JoinCommand),
+    /// Have packs kept by storage peers: place them on the ledger, and lease their fragments
+    Place(place::PlaceCommand),
     /// Write the items of a pack as a CAR file of their blocks, for IPLD tools
     Car(CarCommand),
 }
@@ -52,6 +59,7 @@ impl PackCommand {
             Self::Inspect(command) => command.run(),
             Self::Fragments(command) => command.run(),
             Self::Join(command) => command.run(),
+            Self::Place(command) => command.run(),
             Self::Car(command) => command.run(),
         }
     }
@@ -309,6 +317,10 @@ pub(super) struct JoinCommand {
     #[arg(long)]
     rebuild: bool,
 
+    /// Who placed the pack: where it was encoded wrongly, the action that reports it is printed
+    #[arg(long, value_name = "ADDRESS")]
+    owner: Option<Address>,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -326,15 +338,8 @@ impl JoinCommand {
         for liar in collector.liars() {
             eprintln!("chronolith: {}: {}", liar.peer.display(), liar.lie);
         }
-        let (pack, fragments) = match collector.rebuild(&secret) {
-            Ok(joined) => joined,
-            Err(JoinError::WrongEncoding(row)) => {
-                let report = serde_json::to_string(&row.report())?;
-                let error = JoinError::WrongEncoding(row);
-                eprintln!("chronolith: {error}; the action that reports it: {report}");
-                return Ok(Outcome::Faults);
-            }
-            Err(error) => return Err(error.into()),
+        let Some((pack, fragments)) = rebuild(&collector, &secret, self.owner)? else {
+            return Ok(Outcome::Faults);
         };
         let missing: Vec<u8> = collector.missing().collect();
         if self.rebuild {
@@ -361,6 +366,32 @@ impl JoinCommand {
         });
         print_fields(self.json, &shown)?;
         Ok(if has_liars { Outcome::Rejected } else { Outcome::Done })
+    }
+}
+
+/// Joins fragments and makes all of them anew; nothing where the owner encoded wrongly, which is told.
+pub(super) fn rebuild<P>(
+    collector: &Collector<P>,
+    secret: &MaskSecret,
+    owner: Option<Address>,
+) -> Result<Option<(Pack, Vec<Fragment>)>> {
+    match collector.rebuild(secret) {
+        Ok(joined) => Ok(Some(joined)),
+        Err(JoinError::WrongEncoding(row)) => {
+            let report = owner.map(|owner| serde_json::to_string(&row.report(owner)));
+            let error = JoinError::WrongEncoding(row);
+            match report.transpose()? {
+                Some(report) => {
+                    eprintln!("chronolith: {error}; the action that reports it: {report}");
+                }
+                None => eprintln!(
+                    "chronolith: {error}; give --owner ACCOUNT, who placed it, for the action that \
+                     reports it"
+                ),
+            }
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
