@@ -28,7 +28,9 @@ mod hostile_sql_stays_within_memory;
 mod inputs_are_accounted_for;
 mod interrupted_ingests_keep_what_was_read;
 mod killed_writers_lose_nothing;
+mod lab;
 mod metrics_are_told_apart;
+mod node;
 mod nodes_run_as_processes;
 #[cfg(feature = "search")]
 mod others_are_searched;
@@ -36,6 +38,7 @@ mod packs_are_made_and_joined;
 mod partitions_heal;
 #[cfg(feature = "plot")]
 mod plots_show_the_data;
+mod producers_are_followed;
 #[cfg(all(feature = "sql", feature = "continuous"))]
 mod prompt_on_a_terminal;
 #[cfg(feature = "promql")]
@@ -49,6 +52,10 @@ mod run;
 #[cfg(feature = "search")]
 mod searches_are_answered;
 mod storage_is_simulated;
+mod storage_peers_keep_packs;
+#[cfg(target_os = "linux")]
+mod strangers_open_many_connections;
+mod twenty_nodes_lose_nothing;
 mod validators_agree_as_processes;
 mod wallets_keep_their_secrets;
 mod wrong_usage_is_explained;

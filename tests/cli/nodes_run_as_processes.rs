@@ -1,82 +1,11 @@
 //! `testnet`, `serve` and `net`: a network of nodes as processes, over libp2p on loopback.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::node::{Node, ports};
 use crate::run::{expect, program};
-
-/// So long something is waited for before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-struct Node {
-    child: Child,
-    told: Receiver<Value>,
-}
-
-impl Node {
-    fn start(directory: &Path, number: usize) -> Self {
-        let config = format!("net/nodes/{number}/node.toml");
-        let mut child = Command::new(program())
-            .args(["serve", "--config", &config, "--json"])
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, told) = channel();
-        let output = child.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, told }
-    }
-
-    /// Waits until the node has committed a height; the block of it.
-    fn reach(&self, height: u64) -> Value {
-        loop {
-            let told = self.told.recv_timeout(PATIENCE).expect("the height is never committed");
-            if told["height"].as_u64().is_some_and(|found| found >= height) {
-                return told;
-            }
-        }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A port from which on four are free, as far as one can know.
-fn ports() -> u16 {
-    loop {
-        let first = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = first.local_addr().unwrap().port();
-        let others: Vec<_> = (1..4)
-            .filter_map(|more| TcpListener::bind(("127.0.0.1", port.checked_add(more)?)).ok())
-            .collect();
-        if others.len() == 3 {
-            return port;
-        }
-    }
-}
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -86,7 +15,7 @@ fn json(text: &str) -> Value {
 fn four_nodes_agree_survive_a_kill_and_tell_of_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let port = ports().to_string();
+    let port = ports(4).to_string();
     let made = expect(
         directory,
         0,

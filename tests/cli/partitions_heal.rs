@@ -6,93 +6,20 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::run::{expect, program};
+use crate::lab::Lab;
+use crate::run::expect;
 
 /// So long something is waited for before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn count(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
-
-fn ip(arguments: &[&str]) -> bool {
-    let output = Command::new("ip").args(arguments).output();
-    output.is_ok_and(|output| output.status.success())
-}
-
-/// Namespaces and bridges with names of this process; they go when it is dropped.
-struct Lab {
-    name: String,
-    nodes: usize,
-}
-
-impl Lab {
-    fn build(nodes: usize) -> Option<Self> {
-        let lab = Self { name: format!("cl{}", std::process::id() % 100_000), nodes };
-        let made = (0..2).all(|side| {
-            let bridge = lab.bridge(side);
-            ip(&["link", "add", &bridge, "type", "bridge"]) && ip(&["link", "set", &bridge, "up"])
-        }) && (0..nodes).all(|node| lab.cable(node));
-        if !made {
-            eprintln!("skipped: no right to make network namespaces, or no `ip`");
-            return None;
-        }
-        Some(lab)
-    }
-
-    fn bridge(&self, side: usize) -> String {
-        format!("{}b{side}", self.name)
-    }
-
-    fn namespace(&self, node: usize) -> String {
-        format!("{}n{node}", self.name)
-    }
-
-    fn host_end(&self, node: usize) -> String {
-        format!("{}v{node}", self.name)
-    }
-
-    fn address(node: usize) -> String {
-        format!("10.213.77.{}", node + 1)
-    }
-
-    /// A namespace with a cable to the first bridge.
-    fn cable(&self, node: usize) -> bool {
-        let (namespace, end) = (self.namespace(node), self.host_end(node));
-        let address = format!("{}/24", Self::address(node));
-        ip(&["netns", "add", &namespace])
-            && ip(&[
-                "link", "add", &end, "type", "veth", "peer", "name", "eth0", "netns", &namespace,
-            ])
-            && ip(&["-n", &namespace, "addr", "add", &address, "dev", "eth0"])
-            && ip(&["-n", &namespace, "link", "set", "eth0", "up"])
-            && ip(&["-n", &namespace, "link", "set", "lo", "up"])
-            && ip(&["link", "set", &end, "master", &self.bridge(0)])
-            && ip(&["link", "set", &end, "up"])
-    }
-
-    /// Moves the cable of a node to a bridge.
-    fn plug(&self, node: usize, side: usize) {
-        assert!(ip(&["link", "set", &self.host_end(node), "master", &self.bridge(side)]));
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        for node in 0..self.nodes {
-            ip(&["netns", "del", &self.namespace(node)]);
-            ip(&["link", "del", &self.host_end(node)]);
-        }
-        (0..2).for_each(|side| {
-            ip(&["link", "del", &self.bridge(side)]);
-        });
-    }
 }
 
 struct Nodes {
@@ -108,8 +35,8 @@ impl Nodes {
         let (sender, told) = channel();
         let start = |node: usize| {
             let config = format!("net/nodes/{node}/node.toml");
-            let mut child = Command::new("ip")
-                .args(["netns", "exec", &lab.namespace(node), program()])
+            let mut child = lab
+                .program(node)
                 .args(["serve", "--config", &config, "--json"])
                 .current_dir(directory)
                 .stdout(Stdio::piped())
@@ -130,8 +57,8 @@ impl Nodes {
             });
             child
         };
-        let children: Vec<Child> = (0..lab.nodes).map(start).collect();
-        let heights = vec![(0, String::new()); lab.nodes];
+        let children: Vec<Child> = (0..lab.nodes()).map(start).collect();
+        let heights = vec![(0, String::new()); lab.nodes()];
         Self { children, told, heights }
     }
 
@@ -176,8 +103,8 @@ impl Drop for Nodes {
 fn a_split_network_stops_and_goes_on_when_it_is_one_again() {
     let nodes = count("CHRONOLITH_NODES", 4);
     let directory = tempfile::tempdir().unwrap();
-    let Some(lab) = Lab::build(nodes) else { return };
-    let hosts: Vec<String> = (0..nodes).flat_map(|n| ["--host".into(), Lab::address(n)]).collect();
+    let Some(lab) = Lab::build('p', 77, nodes) else { return };
+    let hosts: Vec<String> = (0..nodes).flat_map(|n| ["--host".into(), lab.address(n)]).collect();
     let validators = nodes.to_string();
     let mut arguments = vec!["testnet", "init", "net", "--validators", &validators];
     arguments.extend(["--interval", "100", "--heartbeat", "100"]);
