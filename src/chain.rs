@@ -15,6 +15,7 @@
 //! | `directory.rs` | making and opening the directory |
 //! | `drive.rs` | the driver: clock, messages between the validators, transactions in, receipts out |
 //! | `compose.rs` | transactions with the next nonce and a fee that is enough |
+//! | `money.rs` | amounts as people write them |
 //! | `replay.rs` | executing blocks once more, from the genesis |
 //! | `prove.rs` | proofs for light clients |
 //! | `anchor.rs` | seal batches of a database onto the chain |
@@ -29,6 +30,7 @@ mod directory;
 mod drive;
 mod error;
 pub mod export;
+mod money;
 #[cfg(feature = "search")]
 pub mod offers;
 pub mod prove;
@@ -39,4 +41,5 @@ pub use directory::{Beginning, create, read_genesis};
 pub(crate) use directory::{Secrets, genesis};
 pub use drive::{Chain, Settled};
 pub use error::ChainError;
+pub(crate) use money::{amount, coins};
 pub use replay::Replay;

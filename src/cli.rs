@@ -13,6 +13,7 @@ mod copies;
 mod database;
 mod demo;
 mod export;
+mod fetch;
 mod ingest;
 mod interrupt;
 mod listing;
@@ -21,6 +22,7 @@ mod output;
 mod pack;
 #[cfg(feature = "plot")]
 mod plot;
+mod produce;
 #[cfg(feature = "promql")]
 mod promql;
 #[cfg(feature = "promql")]
@@ -135,6 +137,10 @@ enum Command {
     /// Packs of sealed chunks, and the fragments that peers keep of them
     #[command(subcommand)]
     Pack(pack::PackCommand),
+    /// Fetch a pack, or one item of it, from the peers that keep it
+    Fetch(fetch::FetchCommand),
+    /// Anchor what a database seals, and have it kept by storage peers
+    Produce(produce::ProduceCommand),
     /// Peer storage
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -184,6 +190,8 @@ impl Command {
             Self::Testnet(command) => command.run(),
             Self::Net(command) => command.run(),
             Self::Pack(command) => command.run(),
+            Self::Fetch(command) => command.run(),
+            Self::Produce(command) => command.run(),
             Self::Storage(command) => command.run(),
             Self::Bench(command) => command.run(),
             Self::Demo(command) => command.run(),
