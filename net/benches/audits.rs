@@ -38,7 +38,8 @@ fn audits(criterion: &mut Criterion) {
     for lease in 0..LEASES {
         let fragment = Named { pack: ContentId::of_raw(&lease.to_le_bytes()), index: 3 };
         let root = Hash(tree.root());
-        assigned.add(vec![AssignedFragment { fragment, root, blocks: BLOCKS }]).unwrap();
+        let of_lease = vec![AssignedFragment { fragment, root, blocks: BLOCKS }];
+        assigned.set(lease, of_lease).unwrap();
     }
     let key = SecretKey::from_seed(&[1; 32]);
     let question = Question::new(

@@ -8,7 +8,7 @@ use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::Hash;
-use chronolith_chain::ledger::{AssignedFragment, Fragments, fragments_hash};
+use chronolith_chain::ledger::{Fragments, fragments_hash};
 use chronolith_chain::simulate::Random;
 use chronolith_disk::{Disk as _, RealDisk, SimDisk};
 use chronolith_fragment::{BLOCK_BYTES, FragmentFault, MaskSecret, Profile, Shown};
@@ -258,12 +258,7 @@ fn one_store_at_a_time_has_a_folder() {
 
 fn consent(random: &mut Random, owner: Address, valid_until: u64) -> Consent {
     let kit = Kit::small(random, Profile::Lab);
-    let assigned = |index: u8| AssignedFragment {
-        fragment: kit.named(index),
-        root: Hash(kit.stored(index).fragment.tree().root()),
-        blocks: kit.header().shape.blocks(),
-    };
-    let fragments = List::new([assigned(0), assigned(3)]).unwrap();
+    let fragments = List::new([kit.assigned(0), kit.assigned(3)]).unwrap();
     let consent = Consent { owner, fragments, valid_until };
     let named = Fragments::new([kit.named(0), kit.named(3)]).unwrap();
     assert_eq!(consent.fragments_hash(), fragments_hash(&named), "as the ledger hashes them");

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::List;
 use chronolith_chain::hash::Hash;
-use chronolith_chain::ledger::Fragments;
+use chronolith_chain::ledger::AssignedFragment;
 use chronolith_chain::simulate::Random;
 use chronolith_disk::{CrashMode, Disk, Failure, FailureKind, FaultyDisk, Lie, SimDisk};
 use chronolith_fragment::{MaskSecret, Profile};
@@ -94,7 +95,7 @@ impl Holds {
 
 struct Campaign {
     kits: [Kit; 2],
-    fragments: Fragments,
+    fragments: List<AssignedFragment, 256>,
 }
 
 impl Campaign {
@@ -102,7 +103,7 @@ impl Campaign {
         let mut random = Random::new(1);
         let kits =
             [Kit::small(&mut random, Profile::Lab), Kit::small(&mut random, Profile::Standard)];
-        let fragments = Fragments::new([kits[0].named(0), kits[0].named(1)]).unwrap();
+        let fragments = List::new([kits[0].assigned(0), kits[0].assigned(1)]).unwrap();
         Self { kits, fragments }
     }
 

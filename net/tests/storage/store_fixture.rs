@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::ledger::Fragment as Named;
+use chronolith_chain::hash::Hash;
+use chronolith_chain::ledger::{AssignedFragment, Fragment as Named};
 use chronolith_chain::simulate::Random;
 use chronolith_disk::Disk;
 use chronolith_fragment::Profile;
@@ -51,6 +52,15 @@ impl Kit {
 
     pub(crate) const fn named(&self, index: u8) -> Named {
         Named { pack: self.id, index }
+    }
+
+    /// A fragment as the tree over a lease has it.
+    pub(crate) fn assigned(&self, index: u8) -> AssignedFragment {
+        AssignedFragment {
+            fragment: self.named(index),
+            root: Hash(self.stored(index).fragment.tree().root()),
+            blocks: self.header().shape.blocks(),
+        }
     }
 
     pub(crate) fn keep(
