@@ -61,6 +61,8 @@ pub enum Domain {
     AuditAnswer,
     /// Where the fragments of a pack go.
     Placement,
+    /// That somebody asks a storage peer to keep fragments.
+    AskStorage,
 }
 
 impl Domain {
@@ -92,6 +94,7 @@ impl Domain {
             Self::Audit => "chronolith/audit/1",
             Self::AuditAnswer => "chronolith/audit-answer/1",
             Self::Placement => "chronolith/placement/1",
+            Self::AskStorage => "chronolith/ask-storage/1",
         }
     }
 

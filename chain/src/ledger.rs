@@ -56,11 +56,11 @@ pub use storage::{
     ANSWER_BYTES_MAX, AUDIT_SAMPLES, Abstention, Answer, AnswerFault, AssignBatch, Assigned,
     AssignedError, AssignedFragment, AssignedRoot, Assignment, AttestAudits, Attestation,
     AttestationKey, BEACONS_KEPT, BLOCK_BYTES, BeaconKey, Beside, CloseStorage, Fragment,
-    Fragments, Lease, LeaseKey, LeaseStatus, Located, NewLease, OpenStorage, Peak, Peer,
-    PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongAnswer,
+    Fragments, Lease, LeaseKey, LeaseStatus, LeaseTerms, Located, NewLease, OpenStorage, Peak,
+    Peer, PeerIndexKey, PeerKey, Question, Reassign, Renew, Repair, ReportWrongAnswer,
     ReportWrongEncoding, SLOTS_MAX, Sample, SampleFault, Settlement, SettlementKey, ShownBlock,
-    SlotNode, SlotNodeKey, SumPath, audit_seed, audited_blocks, batch_root, epoch, epoch_end,
-    fragments_hash, leases_of,
+    SlotNode, SlotNodeKey, SumPath, UsedConsentKey, audit_seed, audited_blocks, batch_root, epoch,
+    epoch_end, fragments_hash, leases_of,
 };
 pub use supply::{CoinSum, Imbalance, audit};
 pub use validators::{

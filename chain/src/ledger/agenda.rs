@@ -4,10 +4,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::anchors::PackKey;
 use super::call::{Halt, Ledger};
+use super::storage::UsedConsentKey;
 use super::tables::tables;
 use crate::address::Address;
 use crate::content::ContentId;
-use crate::hash::{LeaseId, RequestId};
+use crate::hash::{Hash, LeaseId, RequestId};
 
 /// How many tasks are done at the end of one block; the rest is done after the next.
 const TASKS_PER_BLOCK: usize = 1_000;
@@ -65,6 +66,13 @@ pub enum Task {
         peer: Address,
         /// The lease that comes next, or the first one after that.
         from: LeaseId,
+    },
+    /// Forget a consent to a lease, which counts no more.
+    ForgetConsent {
+        /// The peer that consented.
+        peer: Address,
+        /// The hash that it signed.
+        consent: Hash,
     },
 }
 
@@ -124,5 +132,9 @@ fn apply(ledger: &mut Ledger<'_>, task: Task) -> Result<(), Halt> {
         }
         Task::ClosePeer(peer) => super::storage::close_peer(ledger, peer),
         Task::LoseLeases { peer, from } => super::storage::lose_leases(ledger, peer, from),
+        Task::ForgetConsent { peer, consent: Hash(consent) } => {
+            ledger.remove(&UsedConsentKey { peer, consent });
+            Ok(())
+        }
     }
 }

@@ -35,7 +35,8 @@ pub use audit::{AUDIT_SAMPLES, audit_seed, audited_blocks};
 pub use beacons::{BEACONS_KEPT, BeaconKey};
 pub use close_storage::CloseStorage;
 pub use lease::{
-    Fragment, Fragments, Lease, LeaseKey, LeaseStatus, NewLease, fragments_hash, leases_of,
+    Fragment, Fragments, Lease, LeaseKey, LeaseStatus, LeaseTerms, NewLease, UsedConsentKey,
+    fragments_hash, leases_of,
 };
 pub use open_storage::OpenStorage;
 pub use reassign::Reassign;

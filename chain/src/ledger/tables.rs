@@ -70,6 +70,7 @@ mod tests {
             PeerKey::KIND,
             PeerIndexKey::KIND,
             LeaseKey::KIND,
+            UsedConsentKey::KIND,
             AttestationKey::KIND,
             SettlementKey::KIND,
             BeaconKey::KIND,

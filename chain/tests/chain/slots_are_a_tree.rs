@@ -17,8 +17,8 @@ use chronolith_chain::ledger::{
 use chronolith_chain::state::{Key, State};
 use proptest::prelude::*;
 
-use crate::storage_rules::{open, place};
-use crate::world::{VALIDATOR, World, account, key};
+use crate::storage_rules::{consent_to, open, place};
+use crate::world::{VALIDATOR, World, account};
 
 const OWNER: u8 = 1;
 const PEERS: [u8; 2] = [2, 3];
@@ -44,9 +44,8 @@ fn assigned_of(of: &Fragments) -> Vec<AssignedFragment> {
 
 /// A lease of fragments to a person, with the root that they have.
 fn lease_to(world: &World, person: u8, of: &Fragments) -> NewLease {
-    let (root, valid_until) = (batch_root(&assigned_of(of)).unwrap().unwrap().hash, world.next());
-    let message = NewLease::consent(world.chain, account(OWNER), of, root, valid_until);
-    NewLease { peer: account(person), root, valid_until, consent: key(person).sign(&message) }
+    let root = batch_root(&assigned_of(of)).unwrap().unwrap().hash;
+    consent_to(world, person, OWNER, of, root, world.next())
 }
 
 fn peer(world: &World, person: u8) -> Peer {

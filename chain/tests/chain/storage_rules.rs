@@ -6,8 +6,8 @@ use chronolith_chain::encoding::{Bytes, List, Rising, Text};
 use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{
     AssignBatch, AttestAudits, BEACONS_KEPT, BeaconKey, CloseStorage, Discard, Fragment, Fragments,
-    Lease, LeaseKey, LeaseStatus, NewLease, OpenStorage, Pack, PackKey, ParameterName, Peer,
-    PeerKey, PlacePack, Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding,
+    Lease, LeaseKey, LeaseStatus, LeaseTerms, NewLease, OpenStorage, Pack, PackKey, ParameterName,
+    Peer, PeerKey, PlacePack, Reassign, Refusal, Renew, Repair, Repairer, ReportWrongEncoding,
     ScheduleKey, ShownBlock, SupplyKey, Thing,
 };
 use chronolith_fragment::{Encoded, Encoder, MaskSecret, Shape, Shown};
@@ -57,8 +57,28 @@ pub(crate) fn fragments(all: &[(u8, u8)]) -> Fragments {
 }
 
 pub(crate) fn lease_with(world: &World, peer: u8, owner: u8, of: &Fragments) -> NewLease {
-    let (root, valid_until) = (Hash([9; 32]), world.next() + 5);
-    let message = NewLease::consent(world.chain, account(owner), of, root, valid_until);
+    consent_to(world, peer, owner, of, Hash([9; 32]), world.next() + 5)
+}
+
+/// A person's consent to keep fragments at the price and until the end that their packs are placed with.
+pub(crate) fn consent_to(
+    world: &World,
+    peer: u8,
+    owner: u8,
+    of: &Fragments,
+    root: Hash,
+    valid_until: u64,
+) -> NewLease {
+    let (mut price, mut until_epoch) = (Amount::ZERO, 0);
+    for fragment in of.iter() {
+        let key = PackKey { pack: fragment.pack, owner: account(owner) };
+        if let Some(pack) = world.get::<PackKey>(&key) {
+            price = Amount(price.0.saturating_add(pack.price.0));
+            until_epoch = pack.until_epoch;
+        }
+    }
+    let terms = LeaseTerms { root, price, until_epoch, valid_until };
+    let message = NewLease::consent(world.chain, account(owner), of, &terms);
     NewLease { peer: account(peer), root, valid_until, consent: key(peer).sign(&message) }
 }
 
@@ -95,14 +115,58 @@ fn leased_in(mut world: World) -> (World, LeaseId) {
 }
 
 /// Runs to the end of an epoch's audits; the validator attests that the peers of these numbers
-/// passed. Then the epoch is settled.
+/// passed, or nobody. Then the epoch is settled.
 fn audit(world: &mut World, epoch: u64, passed: Option<u8>) {
     world.run_to(epoch_end(epoch + 1));
-    if let Some(passed) = passed {
-        let passed = Bytes::new([passed]).unwrap();
-        world.done(VALIDATOR, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
-    }
+    let passed = Bytes::new(passed.into_iter().collect::<Vec<u8>>()).unwrap();
+    world.done(VALIDATOR, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
     world.run_to(epoch_end(epoch + 1) + 30);
+}
+
+/// An epoch that no validator says anything of, because the chain was crowded, say.
+#[test]
+fn nobody_misses_what_nobody_attests() {
+    let (mut world, id) = leased();
+    world.run_to(epoch_end(1));
+    let (owner, of_peer) = (world.balance(OWNER, Coin::Native), world.balance(PEER, Coin::Native));
+    world.run_to(epoch_end(4) + 30);
+    let found = lease(&world, PEER, id).unwrap();
+    assert_eq!((found.status, found.next_epoch), (LeaseStatus::Running, 4));
+    assert_eq!(world.balance(OWNER, Coin::Native), owner.plus(Amount(3 * 2 * PRICE)).unwrap());
+    assert_eq!(world.balance(PEER, Coin::Native), of_peer);
+    let row = peer(&world, PEER);
+    assert_eq!((row.audits_passed, row.audits_missed, row.earned), (0, 0, Amount::ZERO));
+}
+
+/// What a peer signed is one lease, at its price and until its end.
+#[test]
+fn a_consent_counts_once_and_for_what_it_says() {
+    let mut world = World::new();
+    world.done(PEER, open(100));
+    world.done(OWNER, place(1, 5));
+    let of = fragments(&[(1, 0)]);
+    let lease = consent_to(&world, PEER, OWNER, &of, Hash([9; 32]), world.next() + 50);
+    let batch = AssignBatch { lease, fragments: of };
+    world.done(OWNER, batch.clone());
+    // The pack is given up and placed again, at the same price or another, for as long or longer.
+    for (price, until_epoch, expected) in [
+        (PRICE, 5, Refusal::Exists(Thing::Lease)),
+        (0, 5, Refusal::Consent(Thing::Lease)),
+        (PRICE, 90, Refusal::Consent(Thing::Lease)),
+    ] {
+        world.done(OWNER, Discard { pack: pack_id(1) });
+        world.done(OWNER, PlacePack { price: Amount(price), ..place(1, until_epoch) });
+        assert_eq!(world.refused(OWNER, batch.clone()), expected);
+    }
+    let valid_until = batch.lease.valid_until;
+    world.run_to(valid_until + 1);
+    assert_eq!(world.refused(OWNER, batch), Refusal::Late { until: valid_until + 1 });
+    // Who may repair a pack knows its masks, and keeps none of it.
+    world.done(REPAIRER, open(100));
+    let of = fragments(&[(1, 1)]);
+    let lease = lease_with(&world, REPAIRER, OWNER, &of);
+    let refused = world.refused(OWNER, AssignBatch { lease, fragments: of });
+    assert_eq!(refused, Refusal::NotAllowed(Thing::Peer));
 }
 
 /// What audits and placements were drawn by can be recomputed from the head alone.
@@ -358,6 +422,7 @@ fn a_named_repairer_gives_a_lost_lease_to_another_peer() {
     let to = lease_with(&world, OTHER, OWNER, &of);
     let repair = |to| Repair { peer: account(PEER), lease: id, fragments: of.clone(), to };
     assert_eq!(world.refused(REPAIRER, repair(to)), Refusal::Status(Thing::Lease));
+    audit(&mut world, 0, None);
     audit(&mut world, 1, None);
     assert_eq!(lease(&world, PEER, id).unwrap().status, LeaseStatus::Lost);
     let to = lease_with(&world, OTHER, OWNER, &of);
@@ -396,7 +461,7 @@ fn leases_are_prolonged_at_their_price() {
     world.run_to(epoch_end(5));
     assert_eq!(pack(&world, 1).until_epoch, 7, "it does not expire when it would have");
     world.done(PEER, CloseStorage);
-    assert_eq!(world.refused(OWNER, renew(9)), Refusal::Status(Thing::Lease));
+    assert_eq!(world.refused(OWNER, renew(9)), Refusal::Status(Thing::Peer));
 }
 
 #[test]

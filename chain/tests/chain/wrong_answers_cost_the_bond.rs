@@ -11,7 +11,7 @@ use chronolith_chain::ledger::{
 };
 use chronolith_fragment::{BLOCK_BYTES, FragmentTree};
 
-use crate::storage_rules::{fragments, open, place};
+use crate::storage_rules::{consent_to, fragments, open, place};
 use crate::world::{EPOCH_BLOCKS, VALIDATOR, World, account, epoch, epoch_end, key};
 
 const OWNER: u8 = 1;
@@ -35,9 +35,7 @@ fn assigned_of(of: &Fragments) -> Vec<AssignedFragment> {
 
 fn lease_to(world: &World, person: u8, of: &Fragments) -> NewLease {
     let root = batch_root(&assigned_of(of)).unwrap().unwrap().hash;
-    let valid_until = world.next() + 5;
-    let message = NewLease::consent(world.chain, account(OWNER), of, root, valid_until);
-    NewLease { peer: account(person), root, valid_until, consent: key(person).sign(&message) }
+    consent_to(world, person, OWNER, of, root, world.next() + 5)
 }
 
 /// Leases fragments of a placed pack to a person, who keeps them.

@@ -16,8 +16,10 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - Each fragment exists and is not leased.
 /// - For each fragment and epoch to come the price of its pack moves from what is set aside for the
 ///   pack to what is set aside for the lease.
-/// - The peer signed the fragments, their root, the sender's address and a height up to which that
-///   counts; it is not closing, has room, and a bond of at least `storage_bond`.
+/// - The peer signed the fragments, their root, the sender's address, the price of an epoch, the end, and
+///   a height up to which that counts, at most `valid_longest` ahead. It counts once.
+/// - The peer is not closing, has room, and a bond of at least `storage_bond`; it may repair none of the
+///   packs.
 /// - The lease takes the peer's lowest empty slot, in the tree that audits draw from, until it is lost or
 ///   over.
 /// - One to 256 fragments, strictly rising by pack and index.
@@ -53,6 +55,8 @@ impl Rules for AssignBatch {
             let until_height = ledger.epoch_end(first);
             ensure(pack.until_epoch > first, Refusal::Late { until: until_height })?;
             ensure(*until.get_or_insert(pack.until_epoch) == pack.until_epoch, Refusal::Range)?;
+            let is_repairer = pack.repairers.iter().any(|one| one.0 == self.lease.peer);
+            ensure(!is_repairer, Refusal::NotAllowed(Thing::Peer))?;
             for fragment in fragments {
                 ensure(fragment.index < pack.fragments, Refusal::Missing(Thing::Fragment))?;
                 let bit = 1_u128 << fragment.index;

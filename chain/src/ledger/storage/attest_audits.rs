@@ -16,7 +16,8 @@ use crate::ledger::validators::SeatsKey;
 /// - The epoch is over, for less than `audit_blocks` blocks, and not settled yet.
 /// - Once for each epoch and validator.
 /// - The bitmap has a bit for each peer's number, the lowest bit first, and no zero byte at its end.
-/// - A peer passes when more than a third of the power says so.
+/// - A peer passes when more than a third of the power says so. Where a third of the power or less
+///   attested anything, nobody missed: the epoch is not paid and not counted.
 #[derive(
     Debug,
     Clone,

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_peer_with_little_is_asked_for_all_of_it() {
         let peer = SecretKey::from_seed(&[1; 32]).public().into();
-        assert_eq!(audited_blocks(&Hash([1; 32]), peer, 0, 20), []);
+        assert!(audited_blocks(&Hash([1; 32]), peer, 0, 20).is_empty());
         assert_eq!(audited_blocks(&Hash([1; 32]), peer, 20, 20), (0..20).collect::<Vec<_>>());
         assert_eq!(audited_blocks(&Hash([1; 32]), peer, 21, 20).len(), 20);
         assert_eq!(audited_blocks(&Hash([1; 32]), peer, u64::MAX, 20).len(), 20);

@@ -10,6 +10,7 @@ use crate::content::ContentId;
 use crate::encoding::{Keyed, Rising};
 use crate::hash::{ChainId, Domain, Hash, LeaseId};
 use crate::keys::{Signature, verify};
+use crate::ledger::agenda::Task;
 use crate::ledger::anchors::{Pack, PackKey};
 use crate::ledger::call::{Halt, Ledger, ensure, ensure_within};
 use crate::ledger::parameters::ParameterName;
@@ -20,6 +21,9 @@ use crate::state::{Overlay, StateError, View};
 tables! {
     /// A lease, by the peer that keeps it.
     0x42 LeaseKey { peer: Address, lease: LeaseId } => Lease;
+    /// A consent that a lease was made by, with the last height at which it counts: until then it is
+    /// remembered, so that it makes no other.
+    0x47 UsedConsentKey { peer: Address, consent: [u8; 32] } => u64;
 }
 
 /// A batch of fragments that a peer keeps.
@@ -132,6 +136,19 @@ pub struct NewLease {
     pub consent: Signature,
 }
 
+/// What a peer consents to, beside who pays for which fragments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct LeaseTerms {
+    /// The root of the sum tree over the blocks of the fragments.
+    pub root: Hash,
+    /// What it gets for an epoch, all fragments together.
+    pub price: Amount,
+    /// The first epoch in which they need not be kept any more.
+    pub until_epoch: u64,
+    /// The last height at which the consent counts; it counts once.
+    pub valid_until: u64,
+}
+
 impl NewLease {
     /// What the peer signs.
     #[must_use]
@@ -139,24 +156,36 @@ impl NewLease {
         chain: ChainId,
         owner: Address,
         fragments: &Fragments,
-        root: Hash,
-        valid_until: u64,
+        terms: &LeaseTerms,
     ) -> Hash {
-        Domain::Lease.hash_of(&(chain, owner, fragments_hash(fragments), root, valid_until))
+        Domain::Lease.hash_of(&(chain, owner, fragments_hash(fragments), terms))
     }
 
-    /// Refuses where the peer did not consent, or cannot take that much.
+    /// Refuses where the peer did not consent to this lease, did so for another one already, or cannot
+    /// take that much.
     fn check(
         &self,
-        ledger: &Ledger<'_>,
-        owner: Address,
+        ledger: &mut Ledger<'_>,
         fragments: &Fragments,
-        bytes: u64,
+        lease: &Lease,
     ) -> Result<(), Halt> {
-        let until = self.valid_until;
+        let (until, bytes) = (self.valid_until, lease.bytes);
         ensure(ledger.height <= until, Refusal::Late { until: until.saturating_add(1) })?;
-        let message = Self::consent(ledger.chain, owner, fragments, self.root, until);
+        let longest = ledger.parameters.count(ParameterName::ValidLongest);
+        ensure_within(until, ledger.height, ledger.height.saturating_add(longest))?;
+        let terms = LeaseTerms {
+            root: self.root,
+            price: lease.price,
+            until_epoch: lease.until_epoch,
+            valid_until: until,
+        };
+        let message = Self::consent(ledger.chain, lease.owner, fragments, &terms);
         ensure(verify(&self.peer.key(), &message, &self.consent), Refusal::Consent(Thing::Lease))?;
+        let used = UsedConsentKey { peer: self.peer, consent: message.0 };
+        ensure(ledger.get(&used)?.is_none(), Refusal::Exists(Thing::Lease))?;
+        ledger.put(&used, &until);
+        let forget = Task::ForgetConsent { peer: self.peer, consent: message };
+        ledger.schedule(until.saturating_add(1), forget)?;
         let peer = ledger.find(&PeerKey { peer: self.peer }, Thing::Peer)?;
         let is_open = peer.closing_since.is_none() && !peer.is_losing;
         ensure(is_open, Refusal::Status(Thing::Peer))?;
@@ -174,7 +203,7 @@ impl NewLease {
         fragments: &Fragments,
         lease: Lease,
     ) -> Result<(), Halt> {
-        self.check(ledger, lease.owner, fragments, lease.bytes)?;
+        self.check(ledger, fragments, &lease)?;
         let key = PeerKey { peer: self.peer };
         let mut peer = ledger.find(&key, Thing::Peer)?;
         peer.leased_bytes = peer.leased_bytes.saturating_add(lease.bytes);

@@ -16,7 +16,7 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - The sender is the lease's owner, and the fragments are those of the lease.
 /// - At least one epoch is left. What is set aside for the epochs to come moves along; what is not
 ///   settled yet stays with the old peer.
-/// - The new peer consents, and has room.
+/// - The new peer consents to the lease's price and end, and has room.
 #[derive(
     Debug,
     Clone,

@@ -19,7 +19,8 @@ use crate::ledger::refusal::{Refusal, Thing};
 /// - A peer that is leaving keeps the fragments, and is paid, until the running epoch ends.
 /// - Every pack in it is still placed, and names the sender as a repairer. The new peer is not the
 ///   sender: he knows the masks, and could make up what he should keep.
-/// - The new peer consents for the owner of the lease, and has room.
+/// - The new peer consents for the owner of the lease, to its price and end, has room, and may repair none
+///   of the packs.
 /// - The sender gets the fee of each fragment out of what is set aside for repairs of its pack.
 #[derive(
     Debug,
@@ -59,6 +60,8 @@ impl Rules for Repair {
         for_each_pack(ledger, lease.owner, &self.fragments, |_, pack, fragments| {
             let is_named = pack.repairers.iter().any(|repairer| repairer.0 == call.sender);
             ensure(is_named, Refusal::NotAllowed(Thing::Pack))?;
+            let is_repairer = pack.repairers.iter().any(|one| one.0 == self.to.peer);
+            ensure(!is_repairer, Refusal::NotAllowed(Thing::Peer))?;
             let of_pack = pack.repair_fee.times(fragments.len() as u64)?;
             pack.repair_escrow = pack.repair_escrow.minus(of_pack)?;
             fee = fee.plus(of_pack)?;

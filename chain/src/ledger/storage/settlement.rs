@@ -64,7 +64,9 @@ pub(crate) fn settle_some(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
             None => {
                 let peer = ledger.find(&PeerKey { peer: key.peer }, Thing::Peer)?;
                 let verdict = passed(&attestations, power, &peer);
-                count(ledger, key.peer, peer, settlement.epoch, verdict);
+                if let Some(has_passed) = verdict {
+                    count(ledger, key.peer, peer, settlement.epoch, has_passed);
+                }
                 verdicts.insert(key.peer, verdict);
                 verdict
             }
@@ -82,15 +84,24 @@ pub(crate) fn settle_some(ledger: &mut Ledger<'_>) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Whether more than a third of the power says that a peer passed.
-fn passed(attestations: &[(AttestationKey, Attestation)], power: u128, peer: &Peer) -> bool {
+/// Whether more than a third of the power says that a peer passed; none where so little power attested
+/// anything that nobody could: that says nothing of the peers.
+fn passed(
+    attestations: &[(AttestationKey, Attestation)],
+    power: u128,
+    peer: &Peer,
+) -> Option<bool> {
+    let attested: u128 = attestations.iter().map(|(_, told)| u128::from(told.power)).sum();
+    if attested * 3 <= power {
+        return None;
+    }
     let (byte, bit) = (peer.number as usize / 8, peer.number % 8);
     let for_it: u128 = attestations
         .iter()
         .filter(|(_, told)| told.passed.get(byte).is_some_and(|byte| byte >> bit & 1 == 1))
         .map(|(_, told)| u128::from(told.power))
         .sum();
-    for_it * 3 > power
+    Some(for_it * 3 > power)
 }
 
 /// Counts a peer's audit of an epoch, once, if it was asked for anything.
@@ -119,7 +130,7 @@ fn settle(
     key: LeaseKey,
     mut lease: Lease,
     of: u64,
-    has_passed: bool,
+    has_passed: Option<bool>,
 ) -> Result<(), Halt> {
     if lease.next_epoch > of || lease.next_epoch >= lease.until_epoch {
         return Ok(());
@@ -127,7 +138,7 @@ fn settle(
     lease.escrow = lease.escrow.minus(lease.price)?;
     lease.next_epoch += 1;
     let mut peer = ledger.find(&PeerKey { peer: key.peer }, Thing::Peer)?;
-    if has_passed && lease.status == LeaseStatus::Running {
+    if has_passed == Some(true) && lease.status == LeaseStatus::Running {
         let burnt = lease.price.basis_points(ledger.parameters.share(ParameterName::LeaseBurn))?;
         let paid = lease.price.minus(burnt)?;
         ledger.burn(burnt)?;
