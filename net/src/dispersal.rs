@@ -4,16 +4,18 @@
 //! checked here: it names the root over the very fragments that were handed over.
 
 use chronolith_chain::address::Address;
-use chronolith_chain::coin::CoinError;
+use chronolith_chain::coin::{Amount, CoinError};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, Text};
 use chronolith_chain::hash::{ChainId, Hash};
-use chronolith_chain::keys::verify;
-use chronolith_chain::ledger::{AssignedFragment, Fragment, Fragments, NewLease, batch_root};
+use chronolith_chain::keys::{SecretKey, verify};
+use chronolith_chain::ledger::{
+    AssignedFragment, Fragment, Fragments, LeaseTerms, NewLease, batch_root,
+};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use libp2p::Multiaddr;
 
-use crate::exchange::{AskError, Question, Reply, ask};
+use crate::exchange::{AskError, Asked, Asker, Question, Reply, ask};
 use crate::network::{AddressError, KnownPeer, NetworkHandle};
 use crate::pack::PackHeader;
 use crate::stored::StoredFragment;
@@ -39,6 +41,22 @@ pub struct Recipient {
     pub account: Address,
     /// Where it is reached.
     pub known: KnownPeer,
+}
+
+/// In whose name fragments are handed over, and on which terms they are to be leased.
+pub struct Offer<'a> {
+    /// The chain.
+    pub chain: ChainId,
+    /// Who placed the packs and pays.
+    pub owner: Address,
+    /// The key of who asks: the owner, or a repairer.
+    pub asker: &'a SecretKey,
+    /// What is paid for an epoch, all fragments together.
+    pub price: Amount,
+    /// The first epoch in which they need not be kept any more.
+    pub until_epoch: u64,
+    /// The last height at which the consent is to count.
+    pub valid_until: u64,
 }
 
 /// Why a peer has no lease.
@@ -68,6 +86,14 @@ pub enum HandOverError {
     Batch {
         /// How many.
         fragments: usize,
+    },
+    /// It keeps another fragment of the same pack: the two would be lost together.
+    #[error("{peer} keeps another fragment of pack {pack} already")]
+    HasOther {
+        /// Who.
+        peer: Address,
+        /// Of which pack.
+        pack: ContentId,
     },
     /// What it signed is not a consent to this lease.
     #[error("{peer} consented to something else than the lease of what it was handed")]
@@ -111,21 +137,20 @@ pub fn batch(handed: &[Handed]) -> Result<(Fragments, Hash), HandOverError> {
     Ok((fragments, root.hash))
 }
 
-/// Hands a peer fragments of `owner`'s packs and has it consent to a lease of them.
+/// Hands a peer fragments and has it consent to a lease of them.
 ///
 /// # Errors
 /// Why there is no lease. What the peer has on disk already it drops by itself when no lease follows.
 pub async fn hand_over(
     network: &NetworkHandle,
-    chain: ChainId,
-    owner: Address,
+    offer: &Offer<'_>,
     to: &Recipient,
     handed: &[Handed],
-    valid_until: u64,
 ) -> Result<(Fragments, NewLease), HandOverError> {
     let (fragments, root) = batch(handed)?;
     let addresses: Vec<Multiaddr> = vec![to.known.address.clone()];
-    let keeps = handed.iter().map(|one| keep(owner, one));
+    has_no_other(network, to, &fragments).await?;
+    let keeps = handed.iter().map(|one| keep(offer, to, one));
     stream::iter(keeps)
         .map(|question| {
             let addresses = addresses.clone();
@@ -140,13 +165,24 @@ pub async fn hand_over(
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
-    let question = Question::Consent { owner, fragments: fragments.clone(), valid_until };
+    let Offer { chain, owner, price, until_epoch, valid_until, .. } = *offer;
+    let asked = Asked { chain, peer: to.account, owner, fragments: &fragments, valid_until };
+    let by = Asker::sign(offer.asker, &asked);
+    let question = Question::Consent {
+        owner,
+        by,
+        fragments: fragments.clone(),
+        price,
+        until_epoch,
+        valid_until,
+    };
     let lease = ask(network, to.known.peer, addresses, &question, |reply| match reply {
         Reply::Consent(lease) => Some(lease),
         _ => None,
     })
     .await?;
-    let message = NewLease::consent(chain, owner, &fragments, root, valid_until);
+    let terms = LeaseTerms { root, price, until_epoch, valid_until };
+    let message = NewLease::consent(chain, owner, &fragments, &terms);
     let is_it = lease.peer == to.account
         && lease.root == root
         && lease.valid_until == valid_until
@@ -157,9 +193,38 @@ pub async fn hand_over(
     }
 }
 
+/// Refuses a peer that keeps another fragment of one of the packs.
+async fn has_no_other(
+    network: &NetworkHandle,
+    to: &Recipient,
+    fragments: &Fragments,
+) -> Result<(), HandOverError> {
+    for of_pack in fragments.chunk_by(|a, b| a.pack == b.pack) {
+        let Some(Fragment { pack, .. }) = of_pack.first().copied() else { continue };
+        let addresses = vec![to.known.address.clone()];
+        let held =
+            ask(network, to.known.peer, addresses, &Question::Held(pack), |reply| match reply {
+                Reply::Held(held) => Some(held.to_vec()),
+                Reply::Absent => Some(Vec::new()),
+                _ => None,
+            })
+            .await?;
+        let is_new = |index: &u8| of_pack.iter().any(|fragment| fragment.index == *index);
+        if !held.iter().all(is_new) {
+            return Err(HandOverError::HasOther { peer: to.account, pack });
+        }
+    }
+    Ok(())
+}
+
 /// The question that hands over a fragment.
-fn keep(owner: Address, handed: &Handed) -> Result<Question, HandOverError> {
+fn keep(offer: &Offer<'_>, to: &Recipient, handed: &Handed) -> Result<Question, HandOverError> {
     let Handed { header, fragment } = handed;
+    let Offer { chain, owner, .. } = *offer;
+    let named = Fragment { pack: fragment.pack, index: fragment.fragment.index };
+    let fragments = &[named][..];
+    let asked = Asked { chain, peer: to.account, owner, fragments, valid_until: 0 };
+    let by = Asker::sign(offer.asker, &asked);
     let bytes = fragment.to_bytes();
     let too_large = HandOverError::TooLarge {
         pack: fragment.pack,
@@ -169,5 +234,5 @@ fn keep(owner: Address, handed: &Handed) -> Result<Question, HandOverError> {
     let (Ok(header), Ok(fragment)) = (Bytes::new(header.to_bytes()), Bytes::new(bytes)) else {
         return Err(too_large);
     };
-    Ok(Question::Keep { owner, header, fragment })
+    Ok(Question::Keep { owner, by, header, fragment })
 }

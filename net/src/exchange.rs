@@ -6,11 +6,13 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
+use chronolith_chain::coin::Amount;
 use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
-use chronolith_chain::hash::{BlockId, ChainId, Hash, TransactionId};
-use chronolith_chain::ledger::{Fragments, NewLease, Receipt};
+use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash, TransactionId};
+use chronolith_chain::keys::{SecretKey, Signature, verify};
+use chronolith_chain::ledger::{Fragment, Fragments, NewLease, Receipt};
 use chronolith_chain::transaction::Transaction;
 use libp2p::{Multiaddr, PeerId};
 
@@ -92,6 +94,8 @@ pub enum Question {
     Keep {
         /// Who placed the pack.
         owner: Address,
+        /// Who asks, and that he does.
+        by: Asker,
         /// The pack's header.
         header: Bytes<HEADER_BYTES_MAX>,
         /// The fragment, as [`StoredFragment`](crate::stored::StoredFragment) is written.
@@ -101,8 +105,14 @@ pub enum Question {
     Consent {
         /// Who placed their packs.
         owner: Address,
+        /// Who asks, and that he does.
+        by: Asker,
         /// Which.
         fragments: Fragments,
+        /// What the peer is to get for an epoch, all fragments together.
+        price: Amount,
+        /// The first epoch in which they need not be kept any more.
+        until_epoch: u64,
         /// The last height at which the consent is to count.
         valid_until: u64,
     },
@@ -123,6 +133,51 @@ pub enum Question {
         /// Whose.
         peer: Address,
     },
+}
+
+/// Who asks for something to be kept: the owner of packs, or somebody who may repair them.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Asker {
+    /// His account.
+    pub account: Address,
+    /// His signature of what he asks, of whom.
+    pub signature: Signature,
+}
+
+impl Asker {
+    /// Signs what is asked of a peer.
+    #[must_use]
+    pub fn sign(key: &SecretKey, asked: &Asked<'_>) -> Self {
+        Self { account: key.public().into(), signature: key.sign(&asked.hash()) }
+    }
+
+    /// Whether he asks this.
+    #[must_use]
+    pub fn asks(&self, asked: &Asked<'_>) -> bool {
+        verify(&self.account.key(), &asked.hash(), &self.signature)
+    }
+}
+
+/// What is asked of a storage peer in an owner's name.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of whom.
+    pub peer: Address,
+    /// Whose packs.
+    pub owner: Address,
+    /// Which fragments.
+    pub fragments: &'a [Fragment],
+    /// The last height at which a consent is to count; 0 where they are only to be kept.
+    pub valid_until: u64,
+}
+
+impl Asked<'_> {
+    fn hash(&self) -> Hash {
+        let Self { chain, peer, owner, fragments, valid_until } = self;
+        Domain::AskStorage.hash_of(&(chain, peer, owner, fragments, valid_until))
+    }
 }
 
 /// A mask's secret on its way; it is not printed.
@@ -328,8 +383,6 @@ pub async fn ask<T>(
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
-    use chronolith_chain::keys::SecretKey;
 
     use super::*;
 

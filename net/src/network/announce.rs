@@ -35,9 +35,11 @@ impl Announcements {
         self.left = A_SECOND;
     }
 
-    /// Announces a key from now on.
+    /// Announces a key from now on; one that is announced already keeps its time.
     pub(super) fn add(&mut self, key: Vec<u8>, now: Instant) {
-        self.set(key, now);
+        if !self.keys.contains_key(&key) {
+            self.set(key, now);
+        }
     }
 
     pub(super) fn remove(&mut self, key: &[u8]) {

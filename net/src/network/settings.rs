@@ -35,6 +35,19 @@ impl std::str::FromStr for KnownPeer {
     }
 }
 
+impl KnownPeer {
+    /// Whether the address is that of every machine for itself (`0.0.0.0`, `::`), which nobody else can
+    /// dial.
+    #[must_use]
+    pub fn is_unspecified(&self) -> bool {
+        self.address.iter().any(|part| match part {
+            Protocol::Ip4(address) => address.is_unspecified(),
+            Protocol::Ip6(address) => address.is_unspecified(),
+            _ => false,
+        })
+    }
+}
+
 impl std::fmt::Display for KnownPeer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/p2p/{}", self.address, self.peer)
@@ -139,5 +152,8 @@ mod tests {
             let error = text.parse::<KnownPeer>().unwrap_err().to_string();
             assert!(error.contains("/ip4/"), "{error}");
         }
+        assert!(!known.is_unspecified());
+        let everywhere: KnownPeer = format!("/ip4/0.0.0.0/tcp/1/p2p/{PEER}").parse().unwrap();
+        assert!(everywhere.is_unspecified());
     }
 }

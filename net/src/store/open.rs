@@ -1,5 +1,6 @@
 //! Finding what is there: by names alone, whatever their number.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronolith_chain::address::Address;
@@ -62,11 +63,12 @@ impl Survey {
             let name = Name::parse(&listed).filter(|name| shard(&name.fragment().pack) == number);
             match name {
                 Some(Name::Fragment(Fragment { pack, index }, bytes)) => {
-                    if files.contains_key(&(pack, index)) {
+                    match files.entry((pack, index)) {
                         // Of one length there is one; the other is not the store's.
-                        self.found.foreign += 1;
-                    } else {
-                        files.insert((pack, index), bytes);
+                        Entry::Occupied(_) => self.found.foreign += 1,
+                        Entry::Vacant(entry) => {
+                            entry.insert(bytes);
+                        }
                     }
                 }
                 Some(name @ Name::Owner(fragment, owner, height)) => {

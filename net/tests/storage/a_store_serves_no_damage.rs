@@ -7,6 +7,9 @@ use chronolith_net::store::{ASIDE_FILES_MAX, DamageKind, FragmentStore, Keeping,
 
 use crate::store_fixture::{ALICE, BOB, Kit, open};
 
+/// Reads a fragment, one way or another; whether damage was found.
+type Way = fn(&FragmentStore, &Kit) -> bool;
+
 fn path_of(disk: &SimDisk, kit: &Kit, index: u8) -> String {
     let begins = format!("{}.{index}.", kit.id);
     let is_it = |path: &String| {
@@ -23,7 +26,7 @@ fn every_flipped_byte_is_found_by_every_way_to_read_it() {
     let store = open(&disk);
     kit.keep(&store, ALICE, 5, 2).unwrap();
     let length = disk.len(&path_of(&disk, &kit, 2)).unwrap();
-    let ways: [(&str, fn(&FragmentStore, &Kit) -> bool); 5] = [
+    let ways: [(&str, Way); 5] = [
         ("fragment", |store, kit| is_damaged(&store.fragment(kit.id, 2))),
         ("blocks", |store, kit| is_damaged(&store.blocks(kit.id, 2, 0, 1))),
         ("sample", |store, kit| is_damaged(&store.sample(kit.id, 2, 0))),
