@@ -24,6 +24,7 @@ pub struct Composer {
     nonce: u64,
     valid_until: u64,
     parameters: Parameters,
+    times: u32,
 }
 
 impl Composer {
@@ -40,7 +41,12 @@ impl Composer {
         let longest = parameters.get(ParameterName::ValidLongest);
         let blocks = u64::try_from(longest).unwrap_or(u64::MAX).min(VALID_BLOCKS);
         let valid_until = height.saturating_add(blocks);
-        Ok(Self { chain, sender, nonce: account.nonce, valid_until, parameters })
+        Ok(Self { chain, sender, nonce: account.nonce, valid_until, parameters, times: 1 })
+    }
+
+    /// Pays so many times the least fee from now on: more than others, or than what is to be replaced.
+    pub fn pay_times(&mut self, times: u32) {
+        self.times = times.max(1);
     }
 
     /// The body of the next transaction, with the least fee that is enough.
@@ -58,7 +64,8 @@ impl Composer {
         let unsigned = Transaction { body, signature: Signature([0; 64]) };
         let size = encode(&unsigned).len();
         body = unsigned.body;
-        body.fee = least_fee(&self.parameters, size, body.action.weight());
+        let least = least_fee(&self.parameters, size, body.action.weight());
+        body.fee = Amount(least.0.saturating_mul(self.times.into()));
         self.nonce = self.nonce.saturating_add(1);
         body
     }

@@ -55,17 +55,20 @@ impl Account {
         SecretKey::from_seed(&self.seed)
     }
 
-    /// Signs an action and hands it in; whether it has an effect is seen in the state. The error says
-    /// why it is not even waiting.
+    /// Signs an action and hands it in; whether it has an effect is seen in the state. What was handed in
+    /// before in vain, `tries` times, is replaced: each time twice as much is paid, up to a thousand times
+    /// the least fee. The error says why it is not even waiting.
     pub(super) fn hand_in(
         &self,
         chain: &ChainHandle,
         action: impl Into<Action>,
+        tries: u32,
     ) -> Result<TransactionId, String> {
         let (action, account) = (action.into(), self.clone());
         let signed = chain.look(move |validator| {
             let (state, height) = (validator.state(), validator.blocks().tip().height);
             let mut composer = Composer::new(validator.chain(), state, height, account.address)?;
+            composer.pay_times(1 << tries.min(10));
             Ok::<_, crate::chain::ChainError>(composer.sign(action, &account.key()))
         });
         let stopped = || "the chain has stopped".to_owned();

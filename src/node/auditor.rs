@@ -33,6 +33,8 @@ pub(super) struct Auditor {
     epoch: u64,
     verdicts: Verdicts,
     handed_in: Option<u64>,
+    /// How often something was handed in and had no effect.
+    tries: u32,
 }
 
 /// What is to be done at a height.
@@ -54,8 +56,8 @@ impl Auditor {
         tell: Listener,
     ) -> Self {
         let verdicts = Verdicts::default();
-        let (asked, epoch, handed_in) = (None, u64::MAX, None);
-        Self { chain, network, account, kept, tell, asked, epoch, verdicts, handed_in }
+        let (asked, epoch, handed_in, tries) = (None, u64::MAX, None, 0);
+        Self { chain, network, account, kept, tell, asked, epoch, verdicts, handed_in, tries }
     }
 
     fn failed(&self, what: &'static str, reason: impl ToString) {
@@ -145,24 +147,30 @@ impl Auditor {
             Some(Err(error)) => return self.failed("looking what is to be attested", error),
             Some(Ok(None)) | None => return,
         };
-        self.begin(due.epoch);
+        if due.attests {
+            self.begin(due.epoch);
+        }
         if self.handed_in.is_some_and(|at| height < at.saturating_add(PATIENCE_BLOCKS)) {
             return;
         }
-        // One at a time: each is signed with the account's next number.
-        if let Some(answer) = due.lies.into_iter().next() {
-            self.handed_in = Some(height);
-            self.report(&account, answer);
-        } else if due.attests {
-            self.handed_in = Some(height);
+        // One at a time: each is signed with the account's next number, and takes the place of one that
+        // found none in a block. Reports have more time than attestations.
+        if due.attests {
             self.attest(&account);
+        } else if let Some(answer) = due.lies.into_iter().next() {
+            self.report(&account, answer);
+        } else {
+            self.tries = 0;
+            return;
         }
+        self.handed_in = Some(height);
+        self.tries = self.tries.saturating_add(1);
     }
 
     fn attest(&self, account: &Account) {
         let (passed, answers) = (self.verdicts.bitmap(), self.verdicts.root());
         let action = AttestAudits { epoch: self.epoch, passed, answers };
-        match account.hand_in(&self.chain, action) {
+        match account.hand_in(&self.chain, action, self.tries) {
             Ok(_) => {
                 let (epoch, passed) = (self.epoch, self.verdicts.count());
                 (self.tell)(NodeEvent::Attested { epoch, passed });
@@ -173,7 +181,7 @@ impl Auditor {
 
     fn report(&self, account: &Account, answer: Answer) {
         let (peer, epoch) = (answer.peer, answer.epoch);
-        match account.hand_in(&self.chain, ReportWrongAnswer { answer }) {
+        match account.hand_in(&self.chain, ReportWrongAnswer { answer }, self.tries) {
             Ok(_) => {
                 let lie = "it signed blocks that are not what it was assigned".to_owned();
                 (self.tell)(NodeEvent::Reported { peer, epoch, lie });
@@ -205,7 +213,8 @@ fn due(
     lies: Vec<Answer>,
 ) -> Result<Option<Due>, StateError> {
     let parameters = parameters(state)?;
-    let Some(epoch) = audited(&parameters, height) else { return Ok(None) };
+    let Some(epoch) = parameters.epoch(height).checked_sub(1) else { return Ok(None) };
+    let is_asked = audited(&parameters, height) == Some(epoch);
     let overlay = Overlay::new(state);
     let seats = overlay.get(&SeatsKey {})?.unwrap_or_default();
     let Some(seat) = seats.iter().position(|seat| seat.validator == account) else {
@@ -214,7 +223,7 @@ fn due(
     let since = height - parameters.epoch_end(epoch.saturating_add(1));
     let half = parameters.get(ParameterName::AuditBlocks) / 2;
     let attested = overlay.get(&AttestationKey { epoch, validator: account })?;
-    let attests = u128::from(since) >= half && attested.is_none();
+    let attests = is_asked && u128::from(since) >= half && attested.is_none();
     let mut reported = Vec::new();
     if since / PATIENCE_BLOCKS >= seat as u64 {
         for answer in lies {
