@@ -1,30 +1,33 @@
 //! What the storage role takes in: fragments of packs that are placed, and consents to lease them. It
 //! is asked on many threads.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
+use chronolith_chain::consensus::Validator;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::List;
-use chronolith_chain::hash::Hash;
+use chronolith_chain::hash::{ChainId, Hash};
 use chronolith_chain::ledger::{
-    AssignedFragment, BLOCK_BYTES, Fragment, Fragments, NewLease, Pack, PackKey, Peer, PeerKey,
-    batch_root,
+    AssignedFragment, BLOCK_BYTES, Fragment, Fragments, LeaseTerms, NewLease, Pack, PackKey, Peer,
+    PeerKey, batch_root, fragments_hash,
 };
-use chronolith_chain::state::{Overlay, StateError, View};
+use chronolith_chain::state::{Overlay, StateError};
 use chronolith_fragment::MaskSecret;
-use chronolith_net::exchange::{Reply, SentSecret};
+use chronolith_net::exchange::{Asked, Asker, Reply, SentSecret};
 use chronolith_net::network::NetworkHandle;
 use chronolith_net::pack::PackHeader;
-use chronolith_net::store::{Consent, FragmentStore, Keeping};
+use chronolith_net::store::{Consent, FragmentStore, Keeping, StoreError};
 use chronolith_net::stored::StoredFragment;
 use chronolith_net::validator::ChainHandle;
 
 use super::account::Account;
 use super::event::{Listener, NodeEvent};
-use super::lease_lists::LeaseLists;
 
+/// The most leases and consents of one owner.
+const CONSENTS_MOST: usize = 1 << 16;
 /// How far ahead a consent may count: blocks.
 const CONSENT_BLOCKS: u64 = 2_000;
 
@@ -35,12 +38,29 @@ pub(super) struct Intake {
     pub(super) chain: ChainHandle,
     pub(super) network: NetworkHandle,
     pub(super) store: Arc<FragmentStore>,
-    pub(super) lists: LeaseLists,
     pub(super) tell: Listener,
+    /// Held while a consent is made.
+    pub(super) consenting: Arc<Mutex<()>>,
+    /// Held to write while it is decided what is dropped, to read while something is taken in.
+    pub(super) upkeep: Arc<RwLock<()>>,
+    /// When fragments were handed over lately.
+    pub(super) touched: Arc<Mutex<BTreeMap<(ContentId, u8), u64>>>,
+}
+
+/// A lease that somebody wants to make.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) owner: Address,
+    pub(super) by: &'a Asker,
+    pub(super) fragments: &'a Fragments,
+    pub(super) price: Amount,
+    pub(super) until_epoch: u64,
+    pub(super) valid_until: u64,
 }
 
 /// What the ledger says of a pack and of this peer.
 struct Facts {
+    chain: ChainId,
     height: u64,
     peer: Option<Peer>,
     packs: Vec<Option<Pack>>,
@@ -55,16 +75,16 @@ impl Facts {
 }
 
 fn facts(
-    state: &dyn View,
-    height: u64,
+    validator: &Validator,
     account: Address,
     owner: Address,
     packs: &[ContentId],
 ) -> Result<Facts, StateError> {
-    let state = Overlay::new(state);
+    let state = Overlay::new(validator.state());
     let rows = packs.iter().map(|pack| state.get(&PackKey { pack: *pack, owner }));
     Ok(Facts {
-        height,
+        chain: validator.chain(),
+        height: validator.blocks().tip().height,
         peer: state.get(&PeerKey { peer: account })?,
         packs: rows.collect::<Result<_, _>>()?,
     })
@@ -73,23 +93,26 @@ fn facts(
 impl Intake {
     fn facts(&self, owner: Address, packs: Vec<ContentId>) -> Result<Facts, String> {
         let account = self.account.address;
-        let looked = self.chain.look(move |validator| {
-            let height = validator.blocks().tip().height;
-            facts(validator.state(), height, account, owner, &packs)
-        });
+        let looked = self.chain.look(move |validator| facts(validator, account, owner, &packs));
         let looked = looked.ok_or("the node is beginning or ending")?;
         looked.map_err(|error| error.to_string())
     }
 
     /// Takes a fragment in, or says why not.
-    pub(super) fn keep(&self, owner: Address, header: &[u8], fragment: &[u8]) -> Reply {
-        match self.try_keep(owner, header, fragment) {
+    pub(super) fn keep(&self, owner: Address, by: &Asker, header: &[u8], fragment: &[u8]) -> Reply {
+        match self.try_keep(owner, by, header, fragment) {
             Ok(()) => Reply::Kept,
             Err(reason) => Reply::refused(&reason),
         }
     }
 
-    fn try_keep(&self, owner: Address, header: &[u8], fragment: &[u8]) -> Result<(), String> {
+    fn try_keep(
+        &self,
+        owner: Address,
+        by: &Asker,
+        header: &[u8],
+        fragment: &[u8],
+    ) -> Result<(), String> {
         let header = PackHeader::from_bytes(header).map_err(|error| error.to_string())?;
         let stored = StoredFragment::from_bytes(fragment).map_err(|error| error.to_string())?;
         let (pack, index) = (header.content_id(), stored.fragment.index);
@@ -98,6 +121,8 @@ impl Intake {
         }
         let facts = self.facts(owner, vec![pack])?;
         let placed = facts.placed(owner, pack)?;
+        let named = [Fragment { pack, index }];
+        self.ensure_asked(&facts, owner, by, &named, 0)?;
         ensure_placed(&header, placed)?;
         let peer = open_peer(facts.peer.as_ref())?;
         let bytes = u64::from(placed.blocks) * BLOCK_BYTES;
@@ -105,51 +130,129 @@ impl Intake {
         if peer.capacity_bytes.saturating_sub(peer.leased_bytes) < bytes {
             return Err("no room is left of what this peer offers".to_owned());
         }
+        // Upkeep does not take away what comes again.
+        let _kept_up = self.upkeep.read().unwrap_or_else(PoisonError::into_inner);
+        self.touch(named, facts.height);
         let kept = self.store.keep(owner, facts.height, &header, &stored);
-        match kept.map_err(|error| error.to_string())? {
+        match kept.map_err(|error| self.own_fault("keeping a fragment", &error))? {
             Keeping::Already => {}
             Keeping::New | Keeping::Shared => (self.tell)(NodeEvent::Kept { owner, pack, index }),
         }
         Ok(())
     }
 
+    /// Remembers that a fragment was handed over at a height, although it was here before.
+    fn touch(&self, [fragment]: [Fragment; 1], height: u64) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.insert((fragment.pack, fragment.index), height);
+    }
+
+    /// Whether a fragment was handed over at or after a height; what was before is forgotten.
+    pub(super) fn touched_since(&self, height: u64) -> BTreeSet<(ContentId, u8)> {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.retain(|_, at| *at >= height);
+        touched.keys().copied().collect()
+    }
+
+    /// What is told of an error of this machine: nothing of it to others, all to whoever runs it.
+    fn own_fault(&self, what: &'static str, error: &StoreError) -> String {
+        match error {
+            StoreError::Quota { .. }
+            | StoreError::Refused { .. }
+            | StoreError::OtherPack { .. } => error.to_string(),
+            _ => {
+                (self.tell)(NodeEvent::Failed { what, reason: error.to_string() });
+                "this peer cannot do it now".to_owned()
+            }
+        }
+    }
+
+    /// Refuses what neither the owner nor somebody who may repair the packs asks.
+    fn ensure_asked(
+        &self,
+        facts: &Facts,
+        owner: Address,
+        by: &Asker,
+        fragments: &[Fragment],
+        valid_until: u64,
+    ) -> Result<(), String> {
+        let (chain, peer) = (facts.chain, self.account.address);
+        let may_repair = |pack: &Option<Pack>| {
+            pack.as_ref().is_some_and(|pack| pack.repairers.iter().any(|one| one.0 == by.account))
+        };
+        let may_ask = by.account == owner || facts.packs.iter().all(may_repair);
+        let asked = Asked { chain, peer, owner, fragments, valid_until };
+        match may_ask && by.asks(&asked) {
+            true => Ok(()),
+            false => Err(format!("{owner}, or who may repair the packs, did not sign this")),
+        }
+    }
+
+    /// The fragments as leaves of the tree that audits draw from. Each is read and checked.
+    fn assigned(&self, fragments: &Fragments) -> Result<Vec<AssignedFragment>, String> {
+        let assigned = fragments.iter().map(|fragment| {
+            let Fragment { pack, index } = *fragment;
+            let found = self.store.assigned(pack, index);
+            let found = found.map_err(|error| self.own_fault("reading a fragment", &error))?;
+            found.ok_or_else(|| format!("fragment {index} of pack {pack} is not here"))
+        });
+        assigned.collect()
+    }
+
     /// Consents to a lease of fragments that are here, or says why not.
-    pub(super) fn consent(&self, owner: Address, fragments: &Fragments, valid_until: u64) -> Reply {
-        match self.try_consent(owner, fragments, valid_until) {
+    pub(super) fn consent(&self, wanted: &Wanted<'_>) -> Reply {
+        match self.try_consent(wanted) {
             Ok(lease) => Reply::Consent(lease),
             Err(reason) => Reply::refused(&reason),
         }
     }
 
-    fn try_consent(
-        &self,
-        owner: Address,
-        fragments: &Fragments,
-        valid_until: u64,
-    ) -> Result<NewLease, String> {
+    fn try_consent(&self, wanted: &Wanted<'_>) -> Result<NewLease, String> {
+        let Wanted { owner, by, fragments, price, until_epoch, valid_until } = *wanted;
         let mut packs: Vec<ContentId> = fragments.iter().map(|fragment| fragment.pack).collect();
         packs.dedup();
         let facts = self.facts(owner, packs.clone())?;
-        let most = facts.height.saturating_add(CONSENT_BLOCKS);
-        if valid_until > most {
-            return Err(format!("a consent counts up to height {most}, not {valid_until}"));
+        self.ensure_asked(&facts, owner, by, fragments, valid_until)?;
+        let (least, most) = (facts.height, facts.height.saturating_add(CONSENT_BLOCKS));
+        if valid_until <= least || valid_until > most {
+            return Err(format!(
+                "a consent counts up to a height above {least} and up to {most}, not {valid_until}"
+            ));
         }
         let peer = open_peer(facts.peer.as_ref())?;
-        for (pack, placed) in packs.iter().zip(&facts.packs) {
-            let placed = placed.as_ref().ok_or_else(|| format!("{owner} has not placed {pack}"))?;
-            ensure_price(peer, u64::from(placed.blocks) * BLOCK_BYTES, placed.price)?;
+        let mut blocks = 0_u64;
+        for fragment in fragments.iter() {
+            let at = packs.iter().position(|pack| *pack == fragment.pack);
+            let placed = at.and_then(|at| facts.packs.get(at)).and_then(Option::as_ref);
+            let missing = || format!("{owner} has not placed {}", fragment.pack);
+            blocks = blocks.saturating_add(placed.ok_or_else(missing)?.blocks.into());
         }
-        let assigned = assigned(&self.store, fragments)?;
+        ensure_price(peer, blocks.saturating_mul(BLOCK_BYTES), price)?;
+        // One at a time: each reads all that it is about.
+        let _alone = self.consenting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _kept_up = self.upkeep.read().unwrap_or_else(PoisonError::into_inner);
+        let records = self.store.records();
+        let before = records.consent(owner, fragments_hash(fragments));
+        let before = before.map_err(|error| self.own_fault("reading a consent", &error))?;
+        let unused = records.consents().into_iter().filter(|(of, _)| *of == owner).count();
+        if before.is_none() && unused >= CONSENTS_MOST {
+            return Err(format!("{owner} has {unused} leases and consents here, which is enough"));
+        }
+        let assigned = match &before {
+            Some(consent) => consent.fragments.to_vec(),
+            None => self.assigned(fragments)?,
+        };
         let root = batch_root(&assigned).map_err(|error| error.to_string())?;
         let root = root.ok_or("a lease has at least one fragment")?.hash;
         // What was consented to is on disk before anybody can hold the peer to it.
         let assigned = List::new(assigned).map_err(|error| error.to_string())?;
-        let consent = Consent { owner, fragments: assigned, valid_until };
-        let recorded = self.store.records().put_consent(&consent);
-        recorded.map_err(|error| error.to_string())?;
-        let chain = self.chain.look(|validator| validator.chain());
-        let chain = chain.ok_or("the node is beginning or ending")?;
-        let message = NewLease::consent(chain, owner, fragments, root, valid_until);
+        // One that was given before may still be used, as long as it counts.
+        let kept_until = before.map_or(valid_until, |before| before.valid_until.max(valid_until));
+        let consent = Consent { owner, fragments: assigned, valid_until: kept_until };
+        let recorded = records.put_consent(&consent);
+        recorded.map_err(|error| self.own_fault("recording a consent", &error))?;
+        let terms = LeaseTerms { root, price, until_epoch, valid_until };
+        let message = NewLease::consent(facts.chain, owner, fragments, &terms);
         let consent = self.account.key().sign(&message);
         for pack in packs {
             self.network.announce(key_of(&pack));
@@ -184,7 +287,7 @@ impl Intake {
             return Err(format!("pack {pack} is masked by another secret"));
         }
         let put = self.store.records().put_secret(owner, pack, &secret);
-        put.map_err(|error| error.to_string())
+        put.map_err(|error| self.own_fault("keeping a secret", &error))
     }
 }
 
@@ -193,24 +296,17 @@ pub(super) fn key_of(pack: &ContentId) -> Vec<u8> {
     [&[0x12, 32][..], pack.digest()].concat()
 }
 
-/// The fragments as leaves of the tree that audits draw from. Each is read and checked.
-fn assigned(store: &FragmentStore, fragments: &Fragments) -> Result<Vec<AssignedFragment>, String> {
-    let assigned = fragments.iter().map(|fragment| {
-        let Fragment { pack, index } = *fragment;
-        let found = store.assigned(pack, index).map_err(|error| error.to_string())?;
-        found.ok_or_else(|| format!("fragment {index} of pack {pack} is not here"))
-    });
-    assigned.collect()
-}
-
 fn ensure_placed(header: &PackHeader, placed: &Pack) -> Result<(), String> {
     let shape = header.shape;
     let is_it = placed.fragments_root == Hash(header.fragments_root)
         && (placed.needed, placed.fragments) == (shape.needed(), shape.fragments())
-        && placed.blocks == shape.blocks();
+        && placed.blocks == shape.blocks()
+        && placed.mask == Hash(header.mask);
     match is_it {
         true => Ok(()),
-        false => Err("the pack is placed with another root or shape than its header has".into()),
+        false => {
+            Err("the pack is placed with another root, shape or mask than its header has".into())
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The storage role after each block: answering audits, and dropping what nobody leases any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::Hash;
+use chronolith_chain::hash::{Hash, LeaseId};
 use chronolith_chain::ledger::{AssignedFragment, BLOCK_BYTES, Fragment, Lease, LeaseKey, Peak};
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_net::audit::{Answer, Assigned, Question};
@@ -15,8 +16,8 @@ use super::auditor::{audited, parameters};
 use super::event::NodeEvent;
 use super::intake::{Intake, key_of};
 
-/// How many leases of this node are read at most.
-const LEASES_MOST: usize = 1 << 16;
+/// How many leases are read at once.
+const PAGE: usize = 4_096;
 /// How often an answer is said again, while it may still be attested: blocks.
 const AGAIN_BLOCKS: u64 = 4;
 /// How often some of what is kept is checked: blocks.
@@ -35,6 +36,8 @@ pub(super) struct Keeper {
     kept_up: Option<u64>,
     /// Up to which fragment all was checked lately.
     scrubbed: Option<Fragment>,
+    /// The packs that others are told of.
+    announced: BTreeSet<ContentId>,
 }
 
 /// What was said to the audit of an epoch: nothing, where that is better.
@@ -52,7 +55,8 @@ struct Audit {
 
 impl Keeper {
     pub(super) fn new(at: Intake) -> Self {
-        Self { at, said: None, kept_up: None, scrubbed: None }
+        let announced = BTreeSet::new();
+        Self { at, said: None, kept_up: None, scrubbed: None, announced }
     }
 
     fn failed(&self, what: &'static str, reason: impl ToString) {
@@ -92,7 +96,11 @@ impl Keeper {
 
     /// Checks some of what is kept; all of it, round and round.
     fn scrub(&mut self) {
-        self.scrubbed = self.at.store.scrub(self.scrubbed, SCRUB_BYTES).next;
+        let scrubbed = self.at.store.scrub(self.scrubbed, SCRUB_BYTES);
+        self.scrubbed = scrubbed.next;
+        for (_, error) in scrubbed.unreadable {
+            self.failed("checking what is kept", error);
+        }
         for damage in self.at.store.take_damaged() {
             (self.at.tell)(NodeEvent::Damaged { damage: damage.to_string() });
         }
@@ -162,12 +170,17 @@ impl Keeper {
                 consent.ok_or_else(|| format!("the list of lease {} is lost", key.lease))?;
             all.set(slot, consent.fragments.to_vec()).map_err(|error| error.to_string())?;
         }
+        let mut fault = None;
         let block = |fragment: &AssignedFragment, row| {
             let fragment = fragment.fragment;
-            self.at.store.sample(fragment.pack, fragment.index, row).ok().flatten()
+            let sample = self.at.store.sample(fragment.pack, fragment.index, row);
+            sample.map_err(|error| fault = Some(error)).ok().flatten()
         };
         let answer = Answer::make(&audit.question, &all, &self.at.account.key(), block);
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer = answer.map_err(|error| match fault {
+            Some(fault) => fault.to_string(),
+            None => error.to_string(),
+        })?;
         let (epoch, samples) = (answer.epoch, answer.samples.len());
         (self.at.tell)(NodeEvent::Answered { epoch, samples });
         Ok(answer.to_bytes())
@@ -180,49 +193,70 @@ impl Keeper {
     }
 
     /// Drops the fragments that are in no lease, nor in a consent that may become one, and came before
-    /// a height; says again which packs are here.
-    fn upkeep(&self, height: u64, came_before: u64) -> Result<(), String> {
-        let account = self.at.account.address;
+    /// a height; says which packs are here.
+    fn upkeep(&mut self, height: u64, came_before: u64) -> Result<(), String> {
+        // Nothing is taken in meanwhile.
+        let at = self.at.clone();
+        let _alone = at.upkeep.write().unwrap_or_else(PoisonError::into_inner);
+        let account = at.account.address;
         let looked =
-            self.at.chain.look(move |validator| leases(&Overlay::new(validator.state()), account));
+            at.chain.look(move |validator| leases(&Overlay::new(validator.state()), account));
         let Some(leases) = looked else { return Ok(()) };
-        let leases = leases.map_err(|error| error.to_string())?;
-        let leases: BTreeSet<(Address, Hash)> =
-            leases.into_iter().map(|(_, lease)| (lease.owner, lease.fragments)).collect();
-        let mut leased: BTreeSet<(ContentId, u8)> = BTreeSet::new();
-        let records = self.at.store.records();
+        // Lost leases are not paid for, and their fragments are for others to rebuild.
+        let leases = leases.map_err(|error| error.to_string())?.into_iter();
+        let leases: BTreeSet<(Address, Hash)> = leases
+            .filter(|(_, lease)| lease.slot.is_some())
+            .map(|(_, lease)| (lease.owner, lease.fragments))
+            .collect();
+        let records = at.store.records();
+        let (mut leased, mut unknown) = (at.touched_since(came_before), BTreeSet::new());
         for (owner, hash) in records.consents() {
-            // Whatever a damaged consent was to is kept.
-            let consent = records.consent(owner, hash).map_err(|error| error.to_string())?;
-            let Some(consent) = consent else { continue };
-            if leases.contains(&(owner, hash)) || consent.valid_until >= height {
-                let fragments = consent.fragments.iter().map(|assigned| assigned.fragment);
-                leased.extend(fragments.map(|fragment| (fragment.pack, fragment.index)));
-            } else {
-                records.remove_consent(owner, hash).map_err(|error| error.to_string())?;
+            let is_lease = leases.contains(&(owner, hash));
+            match records.consent(owner, hash) {
+                Ok(None) => {}
+                Ok(Some(consent)) if is_lease || consent.valid_until >= height => {
+                    let fragments = consent.fragments.iter().map(|assigned| assigned.fragment);
+                    leased.extend(fragments.map(|fragment| (fragment.pack, fragment.index)));
+                }
+                // Whatever a damaged consent of a lease was to is kept.
+                Err(error) if is_lease => {
+                    self.failed("reading a consent to a lease", error);
+                    unknown.insert(owner);
+                }
+                Ok(Some(_)) | Err(_) => {
+                    let removed = records.remove_consent(owner, hash);
+                    removed.map_err(|error| error.to_string())?;
+                }
             }
         }
-        let mut dropped = 0;
-        let mut announced = None;
-        for KeptFragment { fragment, owner, height, .. } in self.at.store.kept() {
+        let (mut packs, mut dropped) = (BTreeSet::new(), 0);
+        for KeptFragment { fragment, owner, height, .. } in at.store.kept() {
             let Fragment { pack, index } = fragment;
-            if leased.contains(&(pack, index)) || height >= came_before {
-                if announced.replace(pack) != Some(pack) {
-                    self.at.network.announce(key_of(&pack));
-                }
+            let is_kept = leased.contains(&(pack, index)) || unknown.contains(&owner);
+            if is_kept || height >= came_before {
+                packs.insert(pack);
                 continue;
             }
-            let removed = self.at.store.remove(owner, pack, index);
+            let removed = at.store.remove(owner, pack, index);
             removed.map_err(|error| error.to_string())?;
             dropped += 1;
-            if self.at.store.held(pack).is_empty() {
-                self.at.network.retract(key_of(&pack));
-            }
         }
+        self.announce(packs);
         if dropped > 0 {
-            (self.at.tell)(NodeEvent::Dropped { fragments: dropped });
+            (at.tell)(NodeEvent::Dropped { fragments: dropped });
         }
         Ok(())
+    }
+
+    /// Says which packs are here, and no longer which were and are not.
+    fn announce(&mut self, packs: BTreeSet<ContentId>) {
+        for pack in packs.difference(&self.announced) {
+            self.at.network.announce(key_of(pack));
+        }
+        for pack in self.announced.difference(&packs) {
+            self.at.network.retract(key_of(pack));
+        }
+        self.announced = packs;
     }
 }
 
@@ -231,5 +265,17 @@ pub(super) fn leases(
     state: &Overlay<'_>,
     peer: Address,
 ) -> Result<Vec<(LeaseKey, Lease)>, StateError> {
-    state.scan::<LeaseKey>(&peer.0, LEASES_MOST)
+    let mut from = LeaseKey { peer, lease: LeaseId([0; 32]) };
+    let mut all: Vec<(LeaseKey, Lease)> = Vec::new();
+    loop {
+        let page = state.scan_from(&from, PAGE)?;
+        let is_last = page.len() < PAGE || page.last().is_none_or(|(key, _)| key.peer != peer);
+        // The last of a page begins the next one.
+        all.pop();
+        all.extend(page.into_iter().filter(|(key, _)| key.peer == peer));
+        match all.last() {
+            Some((key, _)) if !is_last => from = *key,
+            _ => return Ok(all),
+        }
+    }
 }

@@ -16,7 +16,7 @@ use chronolith_chain::ledger::{
 };
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_fragment::{Fragment, MaskSecret};
-use chronolith_net::dispersal::{HandOverError, Handed, LEASE_FRAGMENTS, Recipient, hand_over};
+use chronolith_net::dispersal::{Handed, LEASE_FRAGMENTS, Offer, Recipient, hand_over};
 use chronolith_net::exchange::{Question, Reply, SentSecret, ask};
 use chronolith_net::pack::Pack;
 use chronolith_net::placement::{Candidate, NotEnough, Request, place};
@@ -31,6 +31,8 @@ use super::{NodeError, NodeState};
 const PEERS_AT_ONCE: usize = 8;
 /// For how many blocks a consent is to count.
 const CONSENT_BLOCKS: u64 = 1_000;
+/// How many peers more than there are fragments should take a usual price.
+const SPARE: usize = 2;
 /// How often peers are drawn anew for fragments that nobody took.
 const DRAWS: usize = 4;
 /// The most peers that are looked at.
@@ -49,8 +51,8 @@ pub struct ToPlace {
 pub struct Terms {
     /// For how many epochs.
     pub epochs: u64,
-    /// What is paid for a fragment and an epoch; none for as much as twice as many peers as there are
-    /// fragments ask, or all peers.
+    /// What is paid for a fragment and an epoch; none for what as many peers ask as there are
+    /// fragments, and two more.
     pub price: Option<Amount>,
     /// Who may repair it.
     pub repairers: Vec<Address>,
@@ -74,10 +76,12 @@ pub enum PlacingError {
     #[error(transparent)]
     State(#[from] StateError),
     /// Too few peers.
-    #[error("pack {pack}: {source}")]
+    #[error("pack {pack}: {source}; {failed} peers failed meanwhile")]
     NotEnough {
         /// Which pack.
         pack: ContentId,
+        /// How many that were drawn did not take what they were drawn for.
+        failed: usize,
         /// How many there are.
         source: NotEnough,
     },
@@ -143,7 +147,7 @@ pub enum Progress {
         /// Who.
         peer: Address,
         /// Why.
-        error: HandOverError,
+        reason: String,
     },
     /// A repairer has a pack's secret, or why it has not.
     Entrusted {
@@ -165,7 +169,7 @@ impl std::fmt::Display for Progress {
             Self::Leased { peer, fragments, bytes } => {
                 write!(f, "{peer} leased {fragments} fragments of {bytes} bytes")
             }
-            Self::Failed { peer, error } => write!(f, "{peer} takes nothing: {error}"),
+            Self::Failed { peer, reason } => write!(f, "{peer} takes nothing: {reason}"),
             Self::Entrusted { repairer, pack, error: None } => {
                 write!(f, "{repairer} may repair {pack}")
             }
@@ -186,6 +190,8 @@ pub struct Placer<'a> {
 struct Open {
     place: usize,
     fragment: Fragment,
+    /// What its pack pays for it and an epoch.
+    price: Amount,
 }
 
 impl<'a> Placer<'a> {
@@ -194,25 +200,26 @@ impl<'a> Placer<'a> {
         Self { submitter, tell }
     }
 
-    /// Places packs and has all their fragments leased.
+    /// Places packs and has all their fragments leased. A pack that is placed already keeps its terms.
     ///
     /// # Errors
     /// Why not; what was done stays done, and placing again goes on from there.
     pub fn place(&mut self, packs: &[ToPlace], terms: &Terms) -> Result<(), PlacingError> {
         self.register(packs, terms)?;
+        // Whoever repairs is entrusted first: what is leased can then be repaired, whatever comes.
+        self.entrust(packs)?;
         let mut failed = BTreeSet::new();
-        for draw in 1..=DRAWS {
+        for _ in 0..DRAWS {
             let groups = self.draw(packs, &failed)?;
             if groups.is_empty() {
-                break;
+                return Ok(());
             }
             let before = failed.len();
             self.disperse(packs, groups, &mut failed)?;
-            if failed.len() == before || draw == DRAWS {
+            if failed.len() == before {
                 break;
             }
         }
-        self.entrust(packs, terms);
         match self.draw(packs, &failed)?.values().map(Vec::len).sum() {
             0 => Ok(()),
             left => Err(PlacingError::Unleased { left }),
@@ -246,7 +253,7 @@ impl<'a> Placer<'a> {
             let bytes = u64::from(shape.blocks()) * BLOCK_BYTES;
             let price = match terms.price {
                 Some(price) => price,
-                None => usual_price(&peers, bytes, shape.fragments().into())?,
+                None => usual_price(&peers, &parameters, bytes, shape.fragments().into())?,
             };
             // It may be in the block of the next epoch.
             let until_epoch =
@@ -277,20 +284,18 @@ impl<'a> Placer<'a> {
         })
     }
 
-    /// The fragments without a lease, by the peer that is drawn for each.
-    fn draw(
-        &self,
-        packs: &[ToPlace],
-        failed: &BTreeSet<Address>,
-    ) -> Result<BTreeMap<Address, Vec<Open>>, PlacingError> {
+    /// The fragments without a lease, by the peer that is drawn for each and the end of its lease. Those
+    /// who failed are drawn as all others, and others behind the draw take their places, so that nobody
+    /// else's fragment moves.
+    fn draw(&self, packs: &[ToPlace], failed: &BTreeSet<Address>) -> Result<Groups, PlacingError> {
         let state = NodeState::new(self.submitter.client());
         let overlay = Overlay::new(&state);
-        let peers = peers(&overlay)?;
         let parameters: Parameters = overlay.get(&ParametersKey {})?.unwrap_or_default();
+        let peers = peers(&overlay)?;
         let candidate =
             |(address, peer): &(Address, Peer)| Candidate::of(*address, peer, &parameters);
-        let candidates: Vec<Candidate> = peers.iter().filter_map(candidate).collect();
-        let mut groups: BTreeMap<Address, Vec<Open>> = BTreeMap::new();
+        let mut candidates: Vec<Candidate> = peers.iter().filter_map(candidate).collect();
+        let mut groups = Groups::new();
         for (number, one) in packs.iter().enumerate() {
             let pack = one.pack.content_id();
             let Some(placed) = overlay.get(&PackKey { pack, owner: self.submitter.address() })?
@@ -305,10 +310,9 @@ impl<'a> Placer<'a> {
             let epoch = placed.placed_epoch;
             let beacon = overlay.get(&BeaconKey { epoch })?;
             let beacon = beacon.ok_or(PlacingError::NoBeacon { pack, epoch })?;
-            let mut request = Request::of(self.submitter.chain(), pack, &placed, beacon);
-            request.excluded.extend(failed);
-            let chosen = place(&candidates, &request)
-                .map_err(|source| PlacingError::NotEnough { pack, source })?;
+            let request = Request::of(self.submitter.chain(), pack, &placed, beacon);
+            let chosen = chosen(&candidates, &request, failed)
+                .map_err(|source| PlacingError::NotEnough { pack, failed: failed.len(), source })?;
             let encoded = one
                 .pack
                 .fragments(&one.secret)
@@ -316,7 +320,13 @@ impl<'a> Placer<'a> {
             for fragment in encoded.into_fragments() {
                 let peer = chosen.get(usize::from(fragment.index));
                 if let Some(peer) = peer.filter(|_| open.contains(&fragment.index)) {
-                    groups.entry(*peer).or_default().push(Open { place: number, fragment });
+                    // What is drawn for one pack is no room for the next.
+                    if let Some(candidate) = candidates.iter_mut().find(|one| one.peer == *peer) {
+                        let left = candidate.free_bytes.saturating_sub(request.fragment_bytes);
+                        candidate.free_bytes = left;
+                    }
+                    let group = groups.entry((*peer, placed.until_epoch)).or_default();
+                    group.push(Open { place: number, fragment, price: placed.price });
                 }
             }
         }
@@ -327,68 +337,81 @@ impl<'a> Placer<'a> {
     fn disperse(
         &mut self,
         packs: &[ToPlace],
-        groups: BTreeMap<Address, Vec<Open>>,
+        groups: Groups,
         failed: &mut BTreeSet<Address>,
     ) -> Result<(), PlacingError> {
         let state = NodeState::new(self.submitter.client());
         let overlay = Overlay::new(&state);
         let valid_until = state.height()?.saturating_add(CONSENT_BLOCKS);
         let mut batches = Vec::new();
-        for (peer, open) in groups {
+        for ((peer, until_epoch), open) in groups {
             let row: Option<Peer> = overlay.get(&PeerKey { peer })?;
             let address = row.map(|row| row.address).unwrap_or_default();
             for batch in open.chunks(LEASE_FRAGMENTS) {
                 let handed = batch.iter().filter_map(|one| handed(packs, one)).collect();
-                batches.push((peer, address.clone(), handed));
+                let price = batch.iter().try_fold(Amount::ZERO, |sum, one| sum.plus(one.price))?;
+                batches.push(Drawn { peer, address: address.clone(), until_epoch, price, handed });
             }
         }
-        let network = self.submitter.client().network();
         let (chain, owner) = (self.submitter.chain(), self.submitter.address());
+        let (network, asker) = (self.submitter.client().network(), self.submitter.key());
         let taken = stream::iter(batches)
-            .map(|(peer, address, handed): (Address, Text<256>, Vec<Handed>)| {
-                let network = &network;
+            .map(|drawn| {
+                let (network, asker) = (&network, asker);
                 async move {
+                    let Drawn { price, until_epoch, .. } = drawn;
+                    let offer = Offer { chain, owner, asker, price, until_epoch, valid_until };
                     let leased = async {
-                        let to = Recipient::of(peer, &address)?;
-                        hand_over(network, chain, owner, &to, &handed, valid_until).await
+                        let to = Recipient::of(drawn.peer, &drawn.address)?;
+                        hand_over(network, &offer, &to, &drawn.handed).await
                     };
-                    (peer, leased.await, handed)
+                    (leased.await, drawn)
                 }
             })
             .buffer_unordered(PEERS_AT_ONCE)
             .collect::<Vec<_>>();
         let (mut actions, mut leased): (Vec<Action>, _) = (Vec::new(), Vec::new());
-        for (peer, outcome, handed) in block_on(taken) {
+        for (outcome, Drawn { peer, handed, .. }) in block_on(taken) {
             match outcome {
                 Ok((fragments, lease)) => {
                     let bytes = handed.iter().map(|one| one.fragment.fragment.bytes.len() as u64);
-                    leased.push(Progress::Leased {
-                        peer,
-                        fragments: fragments.len(),
-                        bytes: bytes.sum(),
-                    });
+                    leased.push((peer, fragments.len(), bytes.sum::<u64>()));
                     actions.push(AssignBatch { fragments, lease }.into());
                 }
                 Err(error) => {
                     failed.insert(peer);
-                    (self.tell)(Progress::Failed { peer, error });
+                    let reason = error.to_string();
+                    (self.tell)(Progress::Failed { peer, reason });
                 }
             }
         }
-        self.submitter.commit("lease fragments", actions)?;
-        leased.into_iter().for_each(|progress| (self.tell)(progress));
+        let done = self.submitter.settle(actions)?;
+        for ((peer, fragments, bytes), done) in leased.into_iter().zip(done) {
+            match done.receipt.refusal {
+                None => (self.tell)(Progress::Leased { peer, fragments, bytes }),
+                Some(refusal) => {
+                    failed.insert(peer);
+                    let reason = format!("the ledger refuses the lease: {refusal}");
+                    (self.tell)(Progress::Failed { peer, reason });
+                }
+            }
+        }
         Ok(())
     }
 
-    /// Gives the repairers the secrets of the packs.
-    fn entrust(&mut self, packs: &[ToPlace], terms: &Terms) {
-        for repairer in &terms.repairers {
-            for one in packs {
-                let pack = one.pack.content_id();
-                let error = self.entrust_one(*repairer, one).err();
-                (self.tell)(Progress::Entrusted { repairer: *repairer, pack, error });
+    /// Gives the repairers that the packs name their secrets.
+    fn entrust(&mut self, packs: &[ToPlace]) -> Result<(), PlacingError> {
+        let state = NodeState::new(self.submitter.client());
+        for one in packs {
+            let pack = one.pack.content_id();
+            let key = PackKey { pack, owner: self.submitter.address() };
+            let Some(placed) = Overlay::new(&state).get(&key)? else { continue };
+            for Repairer(repairer) in placed.repairers.iter().copied() {
+                let error = self.entrust_one(repairer, one).err();
+                (self.tell)(Progress::Entrusted { repairer, pack, error });
             }
         }
+        Ok(())
     }
 
     fn entrust_one(&self, repairer: Address, one: &ToPlace) -> Result<(), String> {
@@ -398,16 +421,50 @@ impl<'a> Placer<'a> {
         let row = row.ok_or("it is no storage peer, so that nobody knows where it is reached")?;
         let to = Recipient::of(repairer, &row.address).map_err(|error| error.to_string())?;
         let secret = SentSecret(*one.secret.as_bytes());
-        let question = Question::Entrust {
-            owner: self.submitter.address(),
-            pack: one.pack.content_id(),
-            secret,
-        };
+        let (owner, pack) = (self.submitter.address(), one.pack.content_id());
+        let question = Question::Entrust { owner, pack, secret };
         let (network, addresses) = (self.submitter.client().network(), vec![to.known.address]);
         let wanted = |reply| matches!(reply, Reply::Kept).then_some(());
         let asked = ask(&network, to.known.peer, addresses, &question, wanted);
         block_on(asked).map_err(|error| error.to_string())
     }
+}
+
+/// Fragments by the peer that is drawn for them and the end of its lease.
+type Groups = BTreeMap<(Address, u64), Vec<Open>>;
+
+/// What a peer is drawn for.
+struct Drawn {
+    peer: Address,
+    address: Text<256>,
+    until_epoch: u64,
+    price: Amount,
+    handed: Vec<Handed>,
+}
+
+/// The peers of a pack's fragments, in their order: the drawn ones, and in the places of those who failed
+/// the next of a longer draw.
+fn chosen(
+    candidates: &[Candidate],
+    request: &Request,
+    failed: &BTreeSet<Address>,
+) -> Result<Vec<Address>, NotEnough> {
+    let (mut drawn, mut spare) = (place(candidates, request)?, Vec::new());
+    let missing = drawn.iter().filter(|peer| failed.contains(peer)).count();
+    if missing > 0 {
+        let mut longer = request.clone();
+        longer.excluded.extend(&drawn);
+        longer.excluded.extend(failed);
+        (longer.fragments, longer.spare) = (missing, request.spare);
+        spare = place(candidates, &longer)?;
+    }
+    let mut spare = spare.into_iter();
+    for peer in drawn.iter_mut().filter(|peer| failed.contains(peer)) {
+        if let Some(next) = spare.next() {
+            *peer = next;
+        }
+    }
+    Ok(drawn)
 }
 
 fn handed(packs: &[ToPlace], open: &Open) -> Option<Handed> {
@@ -428,16 +485,71 @@ pub(super) fn peers(state: &Overlay<'_>) -> Result<Vec<(Address, Peer)>, StateEr
     Ok(rows.into_iter().map(|(key, peer)| (key.peer, peer)).collect())
 }
 
-/// What twice as many peers as there are fragments ask, or all of them.
+/// What as many peers ask as there are fragments, and two more: the cheapest of those that would take
+/// one.
 fn usual_price(
     peers: &[(Address, Peer)],
+    parameters: &Parameters,
     bytes: u64,
     fragments: usize,
 ) -> Result<Amount, CoinError> {
-    let open = peers.iter().filter(|(_, peer)| peer.closing_since.is_none());
-    let asked = open.map(|(_, peer)| peer.price_per_gib.share(bytes.into(), 1 << 30));
+    let candidates =
+        peers.iter().filter_map(|(address, peer)| Candidate::of(*address, peer, parameters));
+    let open = candidates.filter(|candidate| candidate.free_bytes >= bytes);
+    let asked = open.map(|candidate| candidate.price_per_gib.share(bytes.into(), 1 << 30));
     let mut asked: Vec<Amount> = asked.collect::<Result<_, _>>()?;
     asked.sort_unstable();
-    let at = (2 * fragments).min(asked.len()).saturating_sub(1);
+    let at = (fragments + SPARE).min(asked.len()).saturating_sub(1);
     Ok(asked.get(at).copied().unwrap_or(Amount::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_chain::hash::ChainId;
+    use chronolith_chain::keys::SecretKey;
+
+    use super::*;
+
+    fn candidates(count: u8) -> Vec<Candidate> {
+        let candidate = |number: u8| Candidate {
+            peer: SecretKey::from_seed(&[number; 32]).public().into(),
+            free_bytes: 1 << 20,
+            price_per_gib: Amount::ZERO,
+            tickets: 1,
+            network: number.to_string(),
+            region: number.to_string(),
+        };
+        (0..count).map(candidate).collect()
+    }
+
+    #[test]
+    fn who_fails_is_replaced_and_nobody_else_moves() {
+        let candidates = candidates(12);
+        let request = Request {
+            seed: Hash(ChainId([7; 32]).0),
+            fragments: 6,
+            spare: 2,
+            fragment_bytes: 1,
+            price: Amount::ZERO,
+            excluded: Vec::new(),
+        };
+        let mut failed = BTreeSet::new();
+        let first = chosen(&candidates, &request, &failed).unwrap();
+        let mut before = first.clone();
+        for dead in [2, 4, 2] {
+            failed.insert(before[dead]);
+            let now = chosen(&candidates, &request, &failed).unwrap();
+            let different: BTreeSet<&Address> = now.iter().collect();
+            assert_eq!(different.len(), 6, "nobody gets two fragments");
+            assert!(now.iter().all(|peer| !failed.contains(peer)));
+            for (index, (old, new)) in first.iter().zip(&now).enumerate() {
+                assert_eq!(old == new, !failed.contains(old), "fragment {index}");
+            }
+            before = now;
+        }
+        failed.extend(candidates.iter().map(|candidate| candidate.peer));
+        assert!(chosen(&candidates, &request, &failed).is_err());
+    }
 }

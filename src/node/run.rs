@@ -7,7 +7,6 @@ use std::sync::Arc;
 use chronolith_chain::consensus::Output;
 use chronolith_chain::consensus::{Config, ConsensusError, Files, Validator};
 use chronolith_chain::genesis::Genesis;
-use chronolith_chain::transaction::Transaction;
 use chronolith_disk::{Disk, DiskLock, RealDisk};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::network::{
@@ -32,6 +31,8 @@ use crate::wallet::secret_of;
 
 /// The file that keeps other processes away.
 const LOCK: &str = "lock";
+/// What is allowed on disk beyond what is offered and an eighth of it: bytes.
+const QUOTA_MORE_BYTES: u64 = 64 << 20;
 /// The folder of the answers to audits, in that of the chain's data.
 const ANSWERS: &str = "answers";
 /// The largest genesis that is read: bytes.
@@ -139,14 +140,10 @@ pub fn start(
     let storage = storage.transpose()?;
     let told = {
         let (tell, duties) = (Arc::clone(&tell), duties.handle());
-        let learner = storage.as_ref().map(|storage| storage.learner(&tell));
         move |told: Told| match told {
             Told::Answer(answer) => duties.answer(answer),
             told => {
                 if let Told::Output(Output::Committed { decided, .. }) = &told {
-                    if let Some(learn) = &learner {
-                        decided.block.transactions.iter().for_each(learn);
-                    }
                     duties.committed(decided.block.header.height);
                 }
                 tell(NodeEvent::Chain(told));
@@ -155,7 +152,13 @@ pub fn start(
     };
     let chain = ChainNode::start(inbox, validator, network, Arc::clone(&service) as Arc<_>, told)?;
     let (handle, network) = (chain.handle(), chain.network());
-    let intake = storage.map(|storage| storage.intake(&handle, &network, &tell));
+    let (intake, lists) = match storage {
+        Some(storage) => {
+            let (intake, lists) = storage.intake(&handle, &network, &tell);
+            (Some(intake), Some(lists))
+        }
+        None => (None, None),
+    };
     let roles = Roles {
         auditor: Auditor::new(
             handle,
@@ -165,7 +168,7 @@ pub fn start(
             tell,
         ),
         keeper: intake.clone().map(Keeper::new),
-        repairer: intake.clone().map(Repairer::new),
+        repairer: intake.clone().zip(lists).map(|(intake, lists)| Repairer::new(intake, lists)),
     };
     service.connect(network, intake);
     let duties =
@@ -183,28 +186,26 @@ struct Storage {
 fn open_storage(settings: &NodeSettings, storage: &StorageSettings) -> Result<Storage, NodeError> {
     let account = storage_account(settings, storage)?;
     let place = settings.path(&storage.fragments);
-    let store = Arc::new(FragmentStore::open(folder(&place)?, storage.capacity_bytes)?);
+    // Files take more room than the blocks in them, by which the ledger counts.
+    let quota =
+        storage.capacity_bytes.saturating_add(storage.capacity_bytes / 8 + QUOTA_MORE_BYTES);
+    let store = Arc::new(FragmentStore::open(folder(&place)?, quota)?);
     let place = place.with_extension("leases");
     let lists = LeaseLists::open(folder(&place)?).map_err(NodeError::disk("read", &place))?;
     Ok(Storage { account, store, lists })
 }
 
 impl Storage {
-    /// What keeps the lists of the leases that a repairer may have to repair, as they are made.
-    fn learner(&self, tell: &Listener) -> impl Fn(&Transaction) + Send + use<> {
-        let (own, lists, tell) = (self.account.address, self.lists.clone(), Arc::clone(tell));
-        move |transaction| {
-            if let Err(error) = lists.learn(transaction, own) {
-                let (what, reason) = ("keeping the list of a lease", error.to_string());
-                tell(NodeEvent::Failed { what, reason });
-            }
-        }
-    }
-
-    fn intake(self, chain: &ChainHandle, network: &NetworkHandle, tell: &Listener) -> Intake {
+    fn intake(
+        self,
+        chain: &ChainHandle,
+        network: &NetworkHandle,
+        tell: &Listener,
+    ) -> (Intake, LeaseLists) {
         let Self { account, store, lists } = self;
         let (chain, network, tell) = (chain.clone(), network.clone(), Arc::clone(tell));
-        Intake { account, chain, network, store, lists, tell }
+        let (consenting, upkeep, touched) = Default::default();
+        (Intake { account, chain, network, store, tell, consenting, upkeep, touched }, lists)
     }
 }
 

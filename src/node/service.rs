@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use chronolith_chain::address::Address;
-use chronolith_chain::consensus::ConsensusError;
+use chronolith_chain::consensus::StoreError;
 use chronolith_chain::encoding::{Bytes, List, Text};
 use chronolith_chain::hash::TransactionId;
+use chronolith_chain::ledger::Receipt;
 use chronolith_chain::state::{StateError, View as _};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::exchange::{
@@ -17,7 +18,7 @@ use chronolith_net::store::serve;
 use chronolith_net::validator::ChainHandle;
 use futures::executor::block_on;
 
-use super::intake::Intake;
+use super::intake::{Intake, Wanted};
 
 /// Answers questions from the chain and the network.
 pub(super) struct NodeService {
@@ -28,7 +29,7 @@ pub(super) struct NodeService {
 }
 
 /// How many blocks are looked through for a transaction at once.
-const RECEIPT_BLOCKS: u64 = 64;
+const RECEIPT_BLOCKS: u64 = 16;
 
 const ENDING: &str = "the node is beginning or ending";
 
@@ -101,23 +102,27 @@ impl NodeService {
     }
 
     fn receipt(&self, wanted: TransactionId, since: u64) -> Option<Reply> {
-        let looked = self.chain.look(move |validator| {
-            let blocks = validator.blocks();
-            let since = since.max(blocks.oldest());
-            let last = blocks.tip().height.min(since.saturating_add(RECEIPT_BLOCKS - 1));
-            for height in since..=last {
-                let receipts = blocks.receipts(height)?.unwrap_or_default();
-                let found = receipts.iter().find(|receipt| receipt.transaction == wanted);
-                if let Some(receipt) = found {
-                    return Ok((Some((height, receipt.clone())), height));
+        let (oldest, tip) = self
+            .chain
+            .look(|validator| (validator.blocks().oldest(), validator.blocks().tip().height))?;
+        let mut next = since.max(oldest);
+        let end = next.saturating_add(RECEIPT_BLOCKS).min(tip.saturating_add(1));
+        // One block at a time, so that consensus does not wait for all of them.
+        while next < end {
+            let receipts = self.chain.look(move |validator| {
+                let receipts = validator.blocks().receipts(next)?.unwrap_or_default();
+                let is_it = |receipt: &Receipt| receipt.transaction == wanted;
+                Ok::<_, StoreError>(receipts.into_iter().find(is_it))
+            })?;
+            match receipts {
+                Ok(Some(found)) => {
+                    return Some(Reply::Receipt { found: Some((next, found)), next });
                 }
+                Ok(None) => next += 1,
+                Err(error) => return Some(Reply::refused(&error.to_string())),
             }
-            Ok::<_, ConsensusError>((None, last.saturating_add(1).max(since)))
-        })?;
-        Some(match looked {
-            Ok((found, next)) => Reply::Receipt { found, next },
-            Err(error) => Reply::refused(&error.to_string()),
-        })
+        }
+        Some(Reply::Receipt { found: None, next })
     }
 
     fn neighbours(&self) -> Option<Reply> {
@@ -176,11 +181,13 @@ impl Service for NodeService {
             | Question::Blocks { .. }) => {
                 self.storage(|intake| serve(&intake.store, &question).unwrap_or(Reply::Absent))
             }
-            Question::Keep { owner, header, fragment } => {
-                self.storage(|intake| intake.keep(owner, &header, &fragment))
+            Question::Keep { owner, by, header, fragment } => {
+                self.storage(|intake| intake.keep(owner, &by, &header, &fragment))
             }
-            Question::Consent { owner, fragments, valid_until } => {
-                self.storage(|intake| intake.consent(owner, &fragments, valid_until))
+            Question::Consent { owner, by, fragments, price, until_epoch, valid_until } => {
+                let (by, fragments) = (&by, &fragments);
+                let wanted = Wanted { owner, by, fragments, price, until_epoch, valid_until };
+                self.storage(|intake| intake.consent(&wanted))
             }
             Question::Entrust { owner, pack, secret } => {
                 self.storage(|intake| intake.entrust(owner, pack, &secret))

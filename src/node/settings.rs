@@ -92,7 +92,6 @@ pub struct StorageSettings {
     /// How many bytes are offered.
     pub capacity_bytes: u64,
     /// What is asked for a GiB and an epoch: coin as 12 or 0.5, or the smallest unit as 250motes.
-    #[serde(default = "default_price")]
     pub price_per_gib: String,
     /// Where others reach the node, where that is not the first address it listens on.
     pub address: Option<String>,
@@ -103,10 +102,6 @@ pub struct StorageSettings {
 
 fn default_storage_key() -> PathBuf {
     "storage.key".into()
-}
-
-fn default_price() -> String {
-    "0".to_owned()
 }
 
 fn default_fragments() -> PathBuf {

@@ -88,6 +88,12 @@ impl<'a> Submitter<'a> {
         self.key.public().into()
     }
 
+    /// The key that signs.
+    #[must_use]
+    pub const fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
     /// The chain.
     #[must_use]
     pub const fn chain(&self) -> ChainId {
@@ -109,6 +115,21 @@ impl<'a> Submitter<'a> {
         what: &'static str,
         actions: Vec<Action>,
     ) -> Result<Vec<Done>, SubmitError> {
+        let done = self.settle(actions)?;
+        for Done { receipt, .. } in &done {
+            if let Some(refusal) = receipt.refusal.clone() {
+                return Err(SubmitError::Refused { what, refusal });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Hands in actions, in their order, and waits until all are in blocks; whether they are refused is
+    /// for the caller to see.
+    ///
+    /// # Errors
+    /// The first that is not taken; those before it are done.
+    pub fn settle(&self, actions: Vec<Action>) -> Result<Vec<Done>, SubmitError> {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
@@ -116,13 +137,7 @@ impl<'a> Submitter<'a> {
         let height = state.height()?;
         let mut composer = Composer::new(self.chain, &state, height, self.address())?;
         let signed = actions.into_iter().map(|action| composer.sign(action, &self.key));
-        let done = self.hand_in(signed.collect(), height)?;
-        for Done { receipt, .. } in &done {
-            if let Some(refusal) = receipt.refusal.clone() {
-                return Err(SubmitError::Refused { what, refusal });
-            }
-        }
-        Ok(done)
+        self.hand_in(signed.collect(), height)
     }
 
     /// Hands in transactions that were made by the state after the block of `height`, and waits until
