@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::ledger::PackKey;
 use chronolith_chain::state::{Overlay, StateError};
+use chronolith_disk::{Disk as _, DiskLock};
 use chronolith_engine::{ChunkBlocks, Db, OpenError, Options, ReadError};
 use chronolith_fragment::{MaskSecret, Profile};
 use chronolith_net::pack::{Item, Pack, PackBody, PackError, Packer};
@@ -21,9 +22,13 @@ use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground};
 use crate::node::placing::{Placer, PlacingError, Progress, Terms, ToPlace};
 use crate::node::submit::{SubmitError, Submitter};
 use crate::node::{Client, NodeError, NodeState};
-use crate::packs::{PackFileError, list_packs, load_pack, load_secret, secret_beside, store_pack};
+use crate::packs::{
+    PackFileError, list_packs, load_pack, load_secret, open_folder, secret_beside, store_pack,
+};
 use crate::wallet::{AccountKey, WalletError, random};
 
+/// The file that keeps other producers away.
+const LOCK: &str = "lock";
 /// How many packs are placed at once: their fragments are in memory.
 const PACKS_AT_ONCE: usize = 16;
 
@@ -75,6 +80,14 @@ pub enum ProducerError {
     /// Packs cannot be read or written.
     #[error(transparent)]
     File(#[from] PackFileError),
+    /// Another producer has the folder of packs.
+    #[error("{} cannot be locked; is another producer using it? {source}", place.display())]
+    InUse {
+        /// The folder.
+        place: PathBuf,
+        /// What the disk said.
+        source: std::io::Error,
+    },
     /// There are no random bytes for a secret.
     #[error(transparent)]
     Random(#[from] WalletError),
@@ -107,25 +120,30 @@ pub struct Producer {
     packed: BTreeSet<ContentId>,
     /// Since when chunks wait for a pack to be full.
     waiting_since: Option<Instant>,
+    /// Keeps other producers from the folder of packs.
+    _lock: Box<dyn DiskLock>,
 }
 
 impl Producer {
     /// A producer with the packs that it made before.
     ///
     /// # Errors
-    /// A pack that cannot be read.
+    /// A pack that cannot be read, or another producer with the same folder.
     pub fn open(settings: ProducerSettings, account: AccountKey) -> Result<Self, ProducerError> {
+        let lock = open_folder(&settings.packs)?
+            .lock(LOCK)
+            .map_err(|source| ProducerError::InUse { place: settings.packs.clone(), source })?;
         let mut packed = BTreeSet::new();
         for (_, place) in list_packs(&settings.packs)? {
             packed.extend(load_pack(&place)?.body().entries().iter().map(|entry| entry.cid));
         }
-        Ok(Self { settings, account, packed, waiting_since: None })
+        Ok(Self { settings, account, packed, waiting_since: None, _lock: lock })
     }
 
     /// Does what is missing now. `is_last` packs what waits for others, too.
     ///
     /// # Errors
-    /// The first thing that does not work; what was done before is done.
+    /// The first thing that does not work; all else is done.
     pub fn round(
         &mut self,
         client: &Client,
@@ -133,11 +151,13 @@ impl Producer {
         tell: &mut dyn FnMut(Progress),
     ) -> Result<Round, ProducerError> {
         let db = Db::open(&self.settings.database, Options::read_only())?;
-        let mut round = Round { anchored: self.anchor(client, &db)?, ..Round::default() };
-        self.pack(&db, is_last, &mut round)?;
+        let mut round = Round::default();
+        // What fails keeps nothing else from being done.
+        let anchored = self.anchor(client, &db).map(|anchored| round.anchored = anchored);
+        let packed = self.pack(&db, is_last, &mut round);
         drop(db);
-        self.place(client, tell, &mut round)?;
-        Ok(round)
+        let placed = self.place(client, tell, &mut round);
+        anchored.and(packed).and(placed).map(|()| round)
     }
 
     fn submitter<'a>(&self, client: &'a Client) -> Result<Submitter<'a>, NodeError> {
@@ -214,15 +234,20 @@ impl Producer {
                 open.push((pack, place));
             }
         }
+        let mut first = Ok(());
         for some in open.chunks(PACKS_AT_ONCE) {
             let mut packs = Vec::new();
             for (id, place) in some {
                 let secret = load_secret(&secret_beside(place, *id))?;
                 packs.push(ToPlace { pack: load_pack(place)?, secret });
             }
-            Placer::new(self.submitter(client)?, tell).place(&packs, &self.settings.terms)?;
-            round.placed.extend(some.iter().map(|(pack, _)| *pack));
+            let mut placer = Placer::new(self.submitter(client)?, tell);
+            match placer.place(&packs, &self.settings.terms) {
+                Ok(()) => round.placed.extend(some.iter().map(|(pack, _)| *pack)),
+                // The others are not held up.
+                Err(error) => first = first.and(Err(error.into())),
+            }
         }
-        Ok(())
+        first
     }
 }

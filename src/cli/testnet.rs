@@ -67,9 +67,10 @@ pub(super) struct InitCommand {
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     interval: u64,
 
-    /// After how long a block is made although there is nothing to commit, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 60_000)]
-    heartbeat: u64,
+    /// After how long a block is made although there is nothing to commit, in milliseconds [default: 60000,
+    /// and 1000 where there are storage peers, whose epochs are counted in blocks]
+    #[arg(long, value_name = "MS")]
+    heartbeat: Option<u64>,
 
     /// Print one JSON object
     #[arg(long)]
@@ -99,7 +100,10 @@ impl InitCommand {
             hosts: self.hosts.clone(),
             first_port: self.first_port,
             interval_ms: self.interval,
-            heartbeat_ms: self.heartbeat,
+            heartbeat_ms: self.heartbeat.unwrap_or(match self.storage {
+                0 => 60_000,
+                _ => 1_000,
+            }),
         };
         let chain = create(&self.directory, &testnet)?;
         let shown = json!({

@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result, bail};
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
 use chronolith_chain::encoding::Text;
+use chronolith_chain::hash::LeaseId;
 use chronolith_chain::ledger::{
-    AccountKey, Action, AttestationKey, CloseStorage, Lease, LeaseKey, LeaseStatus, OpenStorage,
-    ParameterName, Parameters, ParametersKey, Peer, PeerKey, SeatsKey,
+    AccountKey, Action, AttestationKey, CloseStorage, Lease, LeaseStatus, OpenStorage,
+    ParameterName, Parameters, ParametersKey, Peer, PeerKey, SeatsKey, leases_of,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_disk::RealDisk;
@@ -28,8 +29,8 @@ use crate::cli::usage::Usage;
 use crate::node::submit::Submitter;
 use crate::node::{Client, NodeState, StorageRole};
 
-/// The most leases that are listed.
-const LEASES_MOST: usize = 1 << 16;
+/// How many leases are asked for at once.
+const PAGE: usize = 1_024;
 /// How much is read between two looks at the damages that were found: bytes.
 const SCRUB_BYTES: u64 = 64 << 20;
 
@@ -110,6 +111,12 @@ impl OpenCommand {
             None => Client::own_address(&settings)?,
         };
         let reached: KnownPeer = address.parse()?;
+        if reached.is_unspecified() {
+            bail!(
+                "nobody can reach {address}: write where the node is reached to [storage] address in {}",
+                settings.place.display()
+            );
+        }
         let action = OpenStorage {
             capacity_bytes: storage.capacity_bytes,
             price_per_gib: amount(&storage.price_per_gib).map_err(Usage)?,
@@ -174,8 +181,19 @@ impl StatusCommand {
     }
 }
 
-fn leases(state: &Overlay<'_>, account: Address) -> Result<Vec<(LeaseKey, Lease)>> {
-    Ok(state.scan::<LeaseKey>(&account.0, LEASES_MOST)?)
+fn leases(state: &NodeState<'_>, account: Address) -> Result<Vec<(LeaseId, Lease)>> {
+    let mut from = LeaseId::default();
+    let mut all = Vec::new();
+    loop {
+        let page = leases_of(state, account, from, PAGE)?;
+        let last = page.last().map(|(id, _)| *id).filter(|_| page.len() == PAGE);
+        // The last of a page begins the next one.
+        all.extend(page.into_iter().filter(|(id, _)| last != Some(*id)));
+        match last {
+            Some(last) => from = last,
+            None => return Ok(all),
+        }
+    }
 }
 
 /// List the leases of a node.
@@ -189,19 +207,19 @@ impl LeasesCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let asked = Asked::new(&self.node)?;
         let rows = NodeState::new(&asked.client);
-        let found = leases(&Overlay::new(&rows), asked.account())?;
+        let found = leases(&rows, asked.account())?;
         let format = if self.node.json { RowFormat::Json } else { RowFormat::Table };
         let columns =
             ["lease", "owner", "bytes", "price", "next_epoch", "until_epoch", "escrow", "status"];
         let mut rows = Rows::new(format, &columns)?;
         let number = |number: u64| Cell::Value(json!(number), number.to_string());
-        for (key, lease) in found {
+        for (id, lease) in found {
             let status = match lease.status {
                 LeaseStatus::Running => "running",
                 LeaseStatus::Lost => "lost",
             };
             rows.push(&[
-                Cell::Text(key.lease.to_string()),
+                Cell::Text(id.to_string()),
                 Cell::Text(lease.owner.to_string()),
                 number(lease.bytes),
                 Cell::Text(coins(lease.price)),
@@ -289,7 +307,7 @@ impl EarningsCommand {
         let state = Overlay::new(&rows);
         let (peer, parameters) = asked.peer(&state)?;
         let (mut per_epoch, mut to_come) = (Amount::ZERO, Amount::ZERO);
-        for (_, lease) in leases(&state, account)? {
+        for (_, lease) in leases(&rows, account)? {
             if lease.status == LeaseStatus::Running {
                 per_epoch = per_epoch.plus(lease.price)?;
                 to_come = to_come.plus(lease.escrow)?;
