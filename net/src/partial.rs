@@ -142,6 +142,11 @@ impl ItemRead {
         self.lost.insert(fragment);
     }
 
+    /// Tells that a fragment can be had after all.
+    pub fn tell_found(&mut self, fragment: u8) {
+        self.lost.remove(&fragment);
+    }
+
     /// What comes next. Asking again without telling anything gives the same.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ use super::settings::{FetchSettings, Source};
 use crate::exchange::AskError;
 use crate::network::NetworkHandle;
 use crate::pack::{Item, PackHeader};
-use crate::partial::{ItemRead, Step, Want};
+use crate::partial::{ItemRead, ReadError, Step, Want};
 
 /// What the fragments are read with.
 #[derive(Debug, Clone)]
@@ -134,6 +134,11 @@ impl Reading<'_> {
                 }
                 Ok(Step::Done(item)) => Some(item),
                 Ok(Step::Absent) => None,
+                Err(ReadError::Unreadable { .. }) if self.find_again() => continue,
+                Err(ReadError::Unreadable { .. }) if !self.session.is_idle() => {
+                    self.wait().await?;
+                    continue;
+                }
                 Err(source) => {
                     let report = self.close();
                     return Err(FetchError::Read { source, report });
@@ -189,11 +194,13 @@ impl Reading<'_> {
                 Some(peer) => self.send(number, peer, late, now),
                 // He who has it has other things to do yet, or is still to be heard of.
                 None if !able.is_empty() || is_asking => {}
-                None if late.is_none() || self.can_decode_without(fragment) => {
+                None if self.can_decode_without(fragment)
+                    || (late.is_none() && !self.session.may_hear()) =>
+                {
                     self.replace(number, late);
                     is_changed = true;
                 }
-                // Only he who is late can help.
+                // Only he who is late can help, with the blocks or with saying that he has them.
                 None => {}
             }
         }
@@ -227,6 +234,22 @@ impl Reading<'_> {
                 instead: fragment,
             });
         }
+    }
+
+    /// Goes back to fragments that were given up only because whoever has them is late; whether there are
+    /// any.
+    fn find_again(&mut self) -> bool {
+        let roster = &self.session.roster;
+        let has_holder = |fragment: &u8| roster.holders(*fragment).next().is_some();
+        let found: Vec<u8> = self.lost.iter().copied().filter(has_holder).collect();
+        for fragment in &found {
+            self.lost.remove(fragment);
+            self.read.tell_found(*fragment);
+        }
+        for job in self.jobs.iter_mut().filter(|job| found.contains(&job.want.fragment)) {
+            job.is_replaced = false;
+        }
+        !found.is_empty()
     }
 
     /// Whether enough other fragments can be had and unmasked.

@@ -215,6 +215,16 @@ impl<'a> Session<'a> {
         waits || !self.roster.peers().iter().all(was_asked)
     }
 
+    /// Whether somebody may yet say what he keeps, however late.
+    pub(super) fn may_hear(&self) -> bool {
+        self.questions.iter().any(|asked| asked.what != What::Header)
+    }
+
+    /// Whether nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// Asks who has what, and for the header.
     fn ask_around(&mut self, now: Instant) {
         let peers = self.roster.peers();

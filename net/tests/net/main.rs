@@ -7,9 +7,17 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod fetch_keepers;
+#[path = "../storage/fixture.rs"]
+#[expect(dead_code, reason = "tests of packs use more of it")]
+mod fixture;
 mod peers;
 
 mod announcements_are_found;
+mod fetches_ask_around;
+mod fetches_read_one_item;
+mod fetches_resume;
+mod fetches_survive_losses_and_liars;
 mod many_nodes_find_each_other;
 mod requests_are_answered;
 mod strangers_are_bounded;

@@ -54,10 +54,14 @@ pub(crate) fn settings(number: u16) -> NetworkSettings {
 
 impl Node {
     pub(crate) fn start(settings: NetworkSettings) -> Self {
+        Self::serve(settings, Arc::new(Echo))
+    }
+
+    pub(crate) fn serve(settings: NetworkSettings, service: Arc<dyn Service>) -> Self {
         let peer = settings.key.peer();
         let (told, events) = channel();
         let listener = move |event| drop(told.send(event));
-        let network = Network::start(settings, Arc::new(Echo), listener).unwrap();
+        let network = Network::start(settings, service, listener).unwrap();
         let mut early = VecDeque::new();
         let address = loop {
             match events.recv_timeout(PATIENCE).unwrap() {
