@@ -269,7 +269,7 @@ impl Reading<'_> {
             Happened::Something => {}
             Happened::Answer { peer, what, took, told } => {
                 if let What::Blocks { fragment, rows } = what {
-                    self.answered(peer, fragment, rows, took, told);
+                    self.answered(peer, fragment, rows, took, *told);
                 }
             }
             // Nobody is left who could give what is wanted.

@@ -112,7 +112,7 @@ impl Gathering<'_> {
                 Happened::Something => {}
                 Happened::Answer { peer, what, took, told } => {
                     if let What::Fragment(fragment) = what {
-                        self.answered(peer, fragment, took, told)?;
+                        self.answered(peer, fragment, took, *told)?;
                     }
                 }
                 Happened::Nothing if self.collector.is_enough() => return Ok(()),

@@ -52,7 +52,7 @@ enum Landed {
 /// What happened.
 pub(super) enum Happened {
     /// A question for a fragment or blocks is answered.
-    Answer { peer: PeerId, what: What, took: Duration, told: Result<Told, AskError> },
+    Answer { peer: PeerId, what: What, took: Duration, told: Box<Result<Told, AskError>> },
     /// It is time to look again, or somebody said what he keeps.
     Something,
     /// Nothing is on its way.
@@ -324,7 +324,7 @@ impl<'a> Session<'a> {
         }
         if matches!(what, What::Fragment(_) | What::Blocks { .. }) {
             self.roster.landed(&peer);
-            return Happened::Answer { peer, what, took, told };
+            return Happened::Answer { peer, what, took, told: Box::new(told) };
         }
         self.questions.retain(|asked| asked.what != what || asked.peer != Some(peer));
         match told {
