@@ -9,6 +9,9 @@
 //! - **requests**: questions to one peer, answered by its [`Service`];
 //! - **lookups**: who announced that it has something, by Kademlia.
 //!
+//! A node that cannot be dialled is reached through a relay at first and directly where a hole can be
+//! punched ([`Reachable`], [`RelayLimits`]).
+//!
 //! What comes in is bounded three times: by the size of one message before it is read, by the bytes
 //! of all peers that are not yet handled ([`NetworkLimits::inbound_bytes`]), and by the rate of each
 //! peer. Who sends what no honest node sends is sent away for a while.
@@ -22,14 +25,17 @@ mod gate;
 mod handle;
 mod identity;
 mod outbox;
+mod probe;
 mod providers;
 mod quota;
 mod reachable;
 mod redial;
+mod relays;
 mod settings;
 mod standing;
+mod transport;
 
-pub use behaviour::{REQUEST_BYTES, RESPONSE_BYTES};
+pub use behaviour::{RELAYED_BYTES, REQUEST_BYTES, RESPONSE_BYTES};
 pub use error::{AddressError, NetworkError, RequestError};
 pub use handle::{
     Found, GossipId, Neighbour, Network, NetworkEvent, NetworkHandle, Room, Service, Topic,
@@ -37,4 +43,4 @@ pub use handle::{
 };
 pub use identity::NetworkKey;
 pub use libp2p::{Multiaddr, PeerId};
-pub use settings::{KnownPeer, NetworkLimits, NetworkSettings};
+pub use settings::{KnownPeer, NetworkLimits, NetworkSettings, Reachable, RelayLimits};

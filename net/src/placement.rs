@@ -122,7 +122,8 @@ impl Request {
     }
 }
 
-/// The network of a multiaddress: /24 of IPv4, /48 of IPv6; of anything else its first two parts.
+/// The network of a multiaddress: /24 of IPv4, /48 of IPv6; of anything else its first two parts. That
+/// of a peer behind a relay is the relay's: where a relay is gone, so are all that are reached by it.
 fn network(address: &str) -> String {
     let mut parts = address.split('/').skip(1);
     let (protocol, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -195,6 +196,7 @@ mod tests {
         for (address, expected) in [
             ("/ip4/192.0.2.7/tcp/4001/p2p/12D3Koo", "ip4/192.0.2"),
             ("/ip4/192.0.2.200/udp/1/quic-v1", "ip4/192.0.2"),
+            ("/ip4/192.0.2.7/tcp/4001/p2p/12D3Koo/p2p-circuit/p2p/12D3Kxx", "ip4/192.0.2"),
             ("/ip6/2001:db8:1:2::3/tcp/4001", "ip6/2001:db8:1"),
             ("/dns/example.org/tcp/4001", "dns/example.org"),
             ("/ip4/not-an-address", "ip4/not-an-address"),

@@ -10,7 +10,7 @@ use chronolith_chain::genesis::Genesis;
 use chronolith_disk::{Disk, DiskLock, RealDisk};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::network::{
-    KnownPeer, NetworkHandle, NetworkKey, NetworkLimits, NetworkSettings,
+    KnownPeer, NetworkHandle, NetworkKey, NetworkLimits, NetworkSettings, Reachable, RelayLimits,
 };
 use chronolith_net::store::FragmentStore;
 use chronolith_net::validator::{ChainHandle, ChainInbox, ChainNode, Told};
@@ -218,6 +218,12 @@ fn network(settings: &NodeSettings, genesis: &Genesis) -> Result<NetworkSettings
     for text in &told.known {
         network.known.push(text.parse::<KnownPeer>()?);
     }
+    network.reachable = match told.reachable {
+        Some(true) => Reachable::Yes,
+        None if !network.listen.is_empty() => Reachable::Unknown,
+        Some(false) | None => Reachable::No,
+    };
+    network.relay = told.relay.then(RelayLimits::default);
     network.allows_private_addresses = told.private_addresses;
     let announcements = settings.path(&told.announcements);
     fs::create_dir_all(&announcements).map_err(NodeError::disk("create", &announcements))?;

@@ -51,11 +51,16 @@ pub struct PeerSettings {
     /// The file of the key that connections are authenticated with.
     #[serde(default = "default_network_key")]
     pub key: PathBuf,
-    /// Where to listen: `/ip4/0.0.0.0/tcp/4100`.
+    /// Where to listen: `/ip4/0.0.0.0/tcp/4100`, `/ip4/0.0.0.0/udp/4100/quic-v1`.
     pub listen: Vec<String>,
     /// Peers to keep a connection with: `/ip4/192.0.2.1/tcp/4100/p2p/12D3…`.
     #[serde(default)]
     pub known: Vec<String>,
+    /// Whether the node can be dialled where it listens. Without this, peers are asked to try it.
+    pub reachable: Option<bool>,
+    /// Whether it carries first words, and little else, to nodes that cannot be dialled.
+    #[serde(default)]
+    pub relay: bool,
     /// Whether addresses of private networks are believed: on where all peers are in one.
     #[serde(default)]
     pub private_addresses: bool,
@@ -189,6 +194,7 @@ mod tests {
         let text = "[chain]\ngenesis = 'g'\n[network]\nlisten = []\n";
         let settings = read(text).unwrap();
         assert_eq!(settings.chain.interval_ms, 1_000);
+        assert_eq!((settings.network.reachable, settings.network.relay), (None, false));
         assert_eq!(settings.path(&settings.network.key), directory.path().join("network.key"));
         assert_eq!(read(&settings.to_text()).unwrap(), settings);
         for (text, said) in [

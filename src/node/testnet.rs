@@ -136,6 +136,9 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 key: "network.key".into(),
                 listen: addresses.get(number).cloned().into_iter().collect(),
                 known: others.map(|(_, address)| address.clone()).collect(),
+                // They are dialled where they say that they are.
+                reachable: Some(true),
+                relay: false,
                 private_addresses: true,
                 announcements: "announcements".into(),
                 connections_per_source: 2 * (MAX_VALIDATORS + STORAGE_MOST) as u32,

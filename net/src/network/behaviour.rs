@@ -9,15 +9,19 @@ use chronolith_disk::RealDisk;
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::request_response::{self, ProtocolSupport};
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{StreamProtocol, gossipsub, identify, kad, memory_connection_limits, ping};
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::{
+    StreamProtocol, autonat, dcutr, gossipsub, identify, kad, memory_connection_limits, ping, relay,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::codec::{Frames, InboundBytes};
 use super::error::NetworkError;
 use super::gate::Gate;
 use super::handle::Topic;
+use super::probe::Probe;
 use super::providers::ProviderStore;
-use super::settings::NetworkSettings;
+use super::settings::{NetworkSettings, Reachable, RelayLimits};
 
 /// The largest gossip: a message of consensus and its envelope.
 pub(super) const GOSSIP_BYTES: usize = MAX_MESSAGE_BYTES + ENVELOPE_BYTES;
@@ -27,6 +31,9 @@ pub(super) const ENVELOPE_BYTES: usize = 8;
 pub const REQUEST_BYTES: usize = (1 << 20) + (64 << 10);
 /// The largest answer in bytes.
 pub const RESPONSE_BYTES: usize = REQUEST_BYTES;
+/// The largest request, and the largest answer, through a relay, which carries 128 KiB for a connection
+/// by default.
+pub const RELAYED_BYTES: usize = 32 << 10;
 /// A note is acknowledged by this many bytes.
 pub(super) const ACKNOWLEDGEMENT_BYTES: usize = 0;
 
@@ -52,6 +59,16 @@ pub(super) struct Behaviour {
     pub(super) notes: request_response::Behaviour<Frames>,
     pub(super) requests: request_response::Behaviour<Frames>,
     pub(super) lookups: kad::Behaviour<ProviderStore>,
+    /// Asks relays for ways to others and to this node.
+    pub(super) relayed: relay::client::Behaviour,
+    /// Makes connections through a relay direct ones.
+    pub(super) punch: dcutr::Behaviour,
+    /// Carries between others.
+    pub(super) relay: Toggle<relay::Behaviour>,
+    /// Has others try whether this node can be dialled.
+    pub(super) probe: Toggle<Probe>,
+    /// Tries it for others.
+    pub(super) tries: Toggle<autonat::v2::server::Behaviour>,
 }
 
 /// The names of a chain's protocols.
@@ -90,11 +107,13 @@ impl Behaviour {
         settings: &NetworkSettings,
         names: &Names,
         inbound: &Arc<InboundBytes>,
+        relayed: relay::client::Behaviour,
     ) -> Result<Self, NetworkError> {
         let (limits, own) = (&settings.limits, settings.key.peer());
         let keypair = settings.key.keypair();
         let connections = ConnectionLimits::default()
             .with_max_pending_incoming(Some(limits.pending))
+            .with_max_pending_outgoing(Some(limits.dialling))
             .with_max_established_incoming(Some(limits.connections))
             .with_max_established_per_peer(Some(limits.connections_per_peer));
         let mut connections = connection_limits::Behaviour::new(connections);
@@ -104,6 +123,7 @@ impl Behaviour {
         let agent = concat!("chronolith/", env!("CARGO_PKG_VERSION")).to_owned();
         let identify = identify::Config::new(names.version(), keypair.public())
             .with_agent_version(agent)
+            .with_push_listen_addr_updates(true)
             .with_cache_size(0);
         let exchange = |name, request_bytes, response_bytes| {
             let frames = Frames { request_bytes, response_bytes, inbound: Arc::clone(inbound) };
@@ -125,6 +145,14 @@ impl Behaviour {
             notes: exchange("note", MAX_MESSAGE_BYTES, ACKNOWLEDGEMENT_BYTES)?,
             requests: exchange("request", REQUEST_BYTES, RESPONSE_BYTES)?,
             lookups: lookups(settings, names, own)?,
+            relayed,
+            punch: dcutr::Behaviour::new(own),
+            relay: settings.relay.map(|limits| carry(own, limits)).into(),
+            probe: (settings.reachable == Reachable::Unknown).then(Probe::default).into(),
+            // Who cannot be dialled shares a network with few, and would call them reachable.
+            tries: (settings.reachable != Reachable::No && settings.serves_lookups)
+                .then(autonat::v2::server::Behaviour::default)
+                .into(),
         })
     }
 
@@ -141,6 +169,24 @@ impl Behaviour {
     pub(super) fn always_admit(&mut self, peer: &libp2p::PeerId) {
         self.limits.bypass_peer_id(peer);
     }
+}
+
+/// A relay. It offers itself once it has an address at which it can be dialled. How often one peer and
+/// one address may ask is bounded by libp2p: 30 and 60 times an hour.
+fn carry(own: libp2p::PeerId, limits: RelayLimits) -> relay::Behaviour {
+    let config = relay::Config {
+        max_reservations: limits.reservations,
+        // Of both, libp2p lets one more through. A way that was lost without a word still counts when
+        // the peer is back, so that there may be two.
+        max_reservations_per_peer: 1,
+        reservation_duration: limits.reservation_time,
+        max_circuits: limits.circuits,
+        max_circuits_per_peer: limits.circuits_per_peer.saturating_sub(1),
+        max_circuit_duration: limits.circuit_time,
+        max_circuit_bytes: limits.circuit_bytes,
+        ..relay::Config::default()
+    };
+    relay::Behaviour::new(own, config)
 }
 
 fn gossip() -> Result<gossipsub::Behaviour, NetworkError> {
@@ -200,9 +246,7 @@ fn lookups(
         .set_provider_record_ttl(Some(ANNOUNCED_FOR))
         .set_provider_publication_interval(None);
     let mut lookups = kad::Behaviour::with_config(own, store, config);
-    lookups.set_mode(Some(match settings.serves_lookups {
-        true => kad::Mode::Server,
-        false => kad::Mode::Client,
-    }));
+    let serves = settings.serves_lookups && settings.reachable == Reachable::Yes;
+    lookups.set_mode(Some(if serves { kad::Mode::Server } else { kad::Mode::Client }));
     Ok(lookups)
 }

@@ -3,6 +3,9 @@
 //! ```text
 //! length u32, little-endian · bytes
 //! ```
+//!
+//! In place of an answer, a length of 2^32 − 1 says that it is too large for a connection through a
+//! relay.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
+
+/// The length that stands for an answer that is too large for the way back.
+const TOO_LARGE: u32 = u32::MAX;
 
 /// Memory grows by at most so much ahead of what has arrived.
 const STEP: usize = 64 << 10;
@@ -58,12 +64,19 @@ impl Drop for Permit {
 pub(super) struct Framed {
     pub(super) bytes: Vec<u8>,
     pub(super) permit: Option<Permit>,
+    /// Whether it stands for an answer that is too large for a connection through a relay.
+    pub(super) is_too_large: bool,
 }
 
 impl Framed {
     /// A message of this node.
     pub(super) fn own(bytes: Vec<u8>) -> Self {
-        Self { bytes, permit: None }
+        Self { bytes, permit: None, is_too_large: false }
+    }
+
+    /// Stands for an answer that is too large for a connection through a relay.
+    pub(super) fn too_large() -> Self {
+        Self { bytes: Vec::new(), permit: None, is_too_large: true }
     }
 }
 
@@ -83,7 +96,11 @@ impl Frames {
     ) -> io::Result<Framed> {
         let mut length = [0; 4];
         io.read_exact(&mut length).await?;
-        let length = u32::from_le_bytes(length) as usize;
+        let length = u32::from_le_bytes(length);
+        if length == TOO_LARGE {
+            return Ok(Framed::too_large());
+        }
+        let length = length as usize;
         if length > most {
             let problem = format!("a message of {length} bytes; at most {most} are read");
             return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -97,11 +114,14 @@ impl Frames {
             bytes.resize(length.min(begin + STEP.max(begin)), 0);
             io.read_exact(&mut bytes[begin..]).await?;
         }
-        Ok(Framed { bytes, permit: Some(permit) })
+        Ok(Framed { bytes, permit: Some(permit), is_too_large: false })
     }
 
     async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, message: Framed) -> io::Result<()> {
-        let length = u32::try_from(message.bytes.len()).map_err(io::Error::other)?;
+        let length = match message.is_too_large {
+            true => TOO_LARGE,
+            false => u32::try_from(message.bytes.len()).map_err(io::Error::other)?,
+        };
         io.write_all(&length.to_le_bytes()).await?;
         io.write_all(&message.bytes).await?;
         io.close().await
@@ -118,7 +138,11 @@ impl Codec for Frames {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Framed> {
-        self.read(io, self.request_bytes).await
+        let request = self.read(io, self.request_bytes).await?;
+        match request.is_too_large {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "no request has such a length")),
+            false => Ok(request),
+        }
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -177,11 +201,22 @@ mod tests {
     #[test]
     fn what_is_too_long_or_cut_is_refused_and_holds_nothing() {
         let frames = frames(1 << 20);
-        for bytes in [&b""[..], b"\x01", b"\x04\0\0\0abc", b"\xff\xff\xff\xffabc", b"\0\0\x10\0"] {
+        for bytes in [&b""[..], b"\x01", b"\x04\0\0\0abc", b"\xfe\xff\xff\xffabc", b"\0\0\x10\0"] {
             let mut wire = Cursor::new(bytes.to_vec());
             assert!(block_on(frames.read(&mut wire, 1_000_000)).is_err(), "{bytes:?}");
         }
         assert_eq!(frames.inbound.used(), 0);
+    }
+
+    #[test]
+    fn an_answer_may_be_too_large_for_its_way_and_a_request_is_not() {
+        let (mut frames, mut wire) = (frames(1 << 20), Cursor::new(Vec::new()));
+        block_on(Frames::write(&mut wire, Framed::too_large())).unwrap();
+        let protocol = StreamProtocol::new("/test");
+        wire.set_position(0);
+        assert!(block_on(frames.read_response(&protocol, &mut wire)).unwrap().is_too_large);
+        wire.set_position(0);
+        assert!(block_on(frames.read_request(&protocol, &mut wire)).is_err());
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The loop that owns the connections. What one peer is told and asked is in `driver/exchange.rs`,
-//! what all are asked in `driver/lookup.rs`.
+//! what all are asked in `driver/lookup.rs`, how this node is reached and reaches others that cannot be
+//! dialled in `driver/reach.rs`.
 
 mod exchange;
 mod lookup;
+mod reach;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,17 +12,12 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use libp2p::core::transport::MemoryTransport;
-use libp2p::core::upgrade::Version;
 use libp2p::kad::store::RecordStore as _;
 use libp2p::kad::{QueryId, RecordKey};
 use libp2p::request_response::OutboundRequestId;
 use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{
-    Multiaddr, PeerId, Swarm, SwarmBuilder, Transport as _, gossipsub, identify, noise, ping, tcp,
-    yamux,
-};
+use libp2p::swarm::{self, ConnectionId, SwarmEvent};
+use libp2p::{PeerId, Swarm, gossipsub, identify, ping};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -36,16 +33,16 @@ use super::outbox::Outbox;
 use super::quota::Quotas;
 use super::reachable::Reach;
 use super::redial::Redial;
-use super::settings::{KnownPeer, NetworkSettings};
+use super::relays::Relays;
+use super::settings::{KnownPeer, NetworkSettings, Reachable};
 use super::standing::{Offence, Standings};
+use super::transport::{Named, ways};
 use exchange::{Answered, Question};
 use lookup::Lookup;
+use reach::{Call, Connection, Punching};
 
 /// Connections without a stream end after this.
 const IDLE: Duration = Duration::from_secs(30);
-/// How long a connection may take to be made. Short, so that a known peer that can be reached again is
-/// tried again soon; four round trips must fit.
-const CONNECTING: Duration = Duration::from_secs(5);
 /// How many requests are answered at once.
 const ANSWERING: usize = 64;
 /// How often it is looked who may come back.
@@ -54,7 +51,9 @@ const READMITTING: Duration = Duration::from_secs(10);
 /// A neighbour, as far as it is known.
 #[derive(Default)]
 struct Known {
-    addresses: HashMap<ConnectionId, Multiaddr>,
+    connections: HashMap<ConnectionId, Connection>,
+    /// The attempts to make a direct connection that may take the place of one through a relay.
+    punching: Option<Punching>,
     agent: Option<String>,
     round_trip: Option<Duration>,
     /// Whether it said that it has this chain, so that the owner knows of it.
@@ -110,6 +109,12 @@ struct Driver {
     lookup_protocol: libp2p::StreamProtocol,
     topics: HashMap<gossipsub::TopicHash, Topic>,
     reach: Reach,
+    named: Named,
+    reachable: Reachable,
+    serves_lookups: bool,
+    began: Instant,
+    /// Whether a peer could not dial this node.
+    was_tried_in_vain: bool,
 
     service: Arc<dyn Service>,
     answering: Arc<Semaphore>,
@@ -121,6 +126,9 @@ struct Driver {
     quotas: Quotas,
     standings: Standings,
     redial: Redial,
+    relays: Relays,
+    /// The connections that are made for questions.
+    calling: HashMap<PeerId, Call>,
     neighbours: HashMap<PeerId, Known>,
     notes: Outbox<Vec<u8>>,
     questions: Outbox<Question>,
@@ -139,26 +147,14 @@ impl Driver {
     ) -> Result<Self, NetworkError> {
         let names = Names::new(settings);
         let inbound = InboundBytes::new(settings.limits.inbound_bytes);
-        let behaviour = Behaviour::new(settings, &names, &inbound)?;
+        let (reach, named) = (Reach::new(settings.allows_private_addresses), Named::default());
+        settings.known.iter().for_each(|known| named.know(&known.address));
+        let keypair = settings.key.keypair();
+        let (ways, relayed) = ways(keypair, reach, named.clone())?;
+        let behaviour = Behaviour::new(settings, &names, &inbound, relayed)?;
         let setup = |error: &dyn std::fmt::Display| NetworkError::Setup(error.to_string());
-        let tcp = tcp::Config::default().nodelay(true);
-        let mut swarm = SwarmBuilder::with_existing_identity(settings.key.keypair().clone())
-            .with_tokio()
-            .with_tcp(tcp, noise::Config::new, yamux::Config::default)
-            .map_err(|error| setup(&error))?
-            // For nodes of one process, as simulations have them.
-            .with_other_transport(|key| {
-                Ok(MemoryTransport::default()
-                    .upgrade(Version::V1Lazy)
-                    .authenticate(noise::Config::new(key)?)
-                    .multiplex(yamux::Config::default()))
-            })
-            .map_err(|error| setup(&error))?
-            .with_behaviour(|_| behaviour)
-            .map_err(|error| setup(&error))?
-            .with_swarm_config(|config| config.with_idle_connection_timeout(IDLE))
-            .with_connection_timeout(CONNECTING)
-            .build();
+        let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE);
+        let mut swarm = Swarm::new(ways, behaviour, settings.key.peer(), config);
         let mut topics = HashMap::new();
         for topic in Topic::ALL {
             let named = names.topic(topic);
@@ -177,7 +173,12 @@ impl Driver {
             swarm,
             names,
             topics,
-            reach: Reach::new(settings.allows_private_addresses),
+            reach,
+            named,
+            reachable: settings.reachable,
+            serves_lookups: settings.serves_lookups,
+            began: Instant::now(),
+            was_tried_in_vain: false,
             service,
             answering: Arc::new(Semaphore::new(ANSWERING)),
             answered,
@@ -187,6 +188,8 @@ impl Driver {
             quotas: Quotas::new(&settings.limits),
             standings: Standings::default(),
             redial: Redial::new(&settings.known, Instant::now()),
+            relays: Relays::default(),
+            calling: HashMap::new(),
             neighbours: HashMap::new(),
             notes: Outbox::new(),
             questions: Outbox::new(),
@@ -227,6 +230,8 @@ impl Driver {
                 _ = second.tick() => {
                     self.announcements.begin_second();
                     self.announce_what_is_due();
+                    self.stop_waiting_for_holes();
+                    self.ask_relays();
                 }
                 () = redial => {}
             }
@@ -280,6 +285,7 @@ impl Driver {
             }
             Command::Keep(KnownPeer { peer, address }) => {
                 behaviour.always_admit(&peer);
+                self.named.know(&address);
                 self.redial.add(peer, address, Instant::now());
                 if self.swarm.is_connected(&peer) {
                     self.redial.connected(&peer);
@@ -313,7 +319,7 @@ impl Driver {
         let told = self.neighbours.iter().filter(|(_, known)| known.is_told);
         let all = told.map(|(peer, known)| Neighbour {
             peer: *peer,
-            addresses: known.addresses.values().cloned().collect(),
+            addresses: known.connections.values().map(|one| one.address.clone()).collect(),
             agent: known.agent.clone(),
             round_trip: known.round_trip,
             points: self.standings.points(peer, now),
@@ -339,43 +345,67 @@ impl Driver {
     fn swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(event) => self.behaviour_event(event),
-            SwarmEvent::NewListenAddr { address, .. } => {
-                // In one network of private addresses, one that is listened on can be dialled.
-                if self.reach.believes(&address) {
-                    self.swarm.add_external_address(address.clone());
-                }
-                self.tell(NetworkEvent::Listening(address));
+            SwarmEvent::NewListenAddr { address, .. } => self.listening(address),
+            SwarmEvent::ListenerClosed { listener_id, .. } => {
+                self.relays.ended(listener_id, Instant::now());
             }
+            SwarmEvent::ExternalAddrConfirmed { address } => self.can_be_dialled(&address),
+            SwarmEvent::ExternalAddrExpired { .. } => self.set_lookup_mode(),
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                self.redial.connected(&peer_id);
-                let known = self.neighbours.entry(peer_id).or_default();
-                known.addresses.insert(connection_id, endpoint.get_remote_address().clone());
+                self.connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
                 if let Some(known) = self.neighbours.get_mut(&peer_id) {
-                    known.addresses.remove(&connection_id);
+                    known.connections.remove(&connection_id);
                 }
                 if num_established == 0 {
-                    self.quotas.forget(&peer_id);
-                    self.notes.clear(&peer_id);
-                    self.redial.lost(&peer_id, jitter(), Instant::now());
-                    self.neighbours.remove(&peer_id);
-                    self.tell(NetworkEvent::Disconnected(peer_id));
+                    self.disconnected(peer_id);
                 }
             }
-            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), .. }
-                if !self.swarm.is_connected(&peer) =>
-            {
-                self.redial.lost(&peer, jitter(), Instant::now());
+            SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, .. } => {
+                match self.swarm.is_connected(&peer) {
+                    true => self.no_direct_way(&peer),
+                    false => {
+                        self.redial.lost(&peer, jitter(), Instant::now());
+                        self.not_reached(&peer, connection_id);
+                    }
+                }
             }
             _ => {}
         }
     }
 
+    fn disconnected(&mut self, peer: PeerId) {
+        self.quotas.forget(&peer);
+        self.notes.clear(&peer);
+        self.relays.withdraw(&peer);
+        self.redial.lost(&peer, jitter(), Instant::now());
+        self.neighbours.remove(&peer);
+        if self.neighbours.is_empty() {
+            self.forget_where_it_was();
+        }
+        self.tell(NetworkEvent::Disconnected(peer));
+        // What waited for room on the lost connection is worth another.
+        self.send_questions(&peer);
+    }
+
     fn behaviour_event(&mut self, event: BehaviourEvent) {
         match event {
-            BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
+            BehaviourEvent::Identify(identify::Event::Received {
+                peer_id,
+                connection_id,
+                info,
+            }) => {
+                self.seen_from(&peer_id, &connection_id, &info);
+                self.dial_back(&peer_id, &connection_id, &info);
                 self.identified(peer_id, info);
+            }
+            BehaviourEvent::Punch(event) if event.result.is_err() => {
+                self.no_hole(&event.remote_peer_id);
+            }
+            BehaviourEvent::Probe(event) if event.result.is_err() => {
+                self.was_tried_in_vain = true;
+                self.ask_relays();
             }
             // Who does not say who it is cannot be told of; a known peer is dialled again.
             BehaviourEvent::Identify(identify::Event::Error { peer_id, connection_id, .. })
@@ -407,6 +437,9 @@ impl Driver {
         if is_of_chain && !known.is_told {
             known.is_told = true;
             self.tell(NetworkEvent::Connected(peer));
+        }
+        if is_of_chain {
+            self.learn_of_relay(peer, &info.protocols);
         }
         if is_of_chain && info.protocols.contains(&self.lookup_protocol) {
             let reach = self.reach;

@@ -27,6 +27,15 @@ pub enum AddressError {
         /// What was given.
         address: String,
     },
+    /// It leads through a relay, and does not say through which.
+    #[error(
+        "the address {address:?} leads through a relay that it does not name, as \
+         /ip4/192.0.2.1/tcp/4001/p2p/RELAY/p2p-circuit/p2p/12D3Koo… does"
+    )]
+    WithoutRelay {
+        /// What was given.
+        address: String,
+    },
 }
 
 /// A network cannot begin.
@@ -79,6 +88,18 @@ pub enum RequestError {
         /// Its size.
         bytes: usize,
         /// The bound.
+        most: usize,
+    },
+    /// The peer is behind a relay, no direct connection with it could be made, and a relay carries
+    /// too little for this.
+    #[error(
+        "peer {peer} is reached through a relay alone, for at most {most} bytes at once; no direct \
+         connection with it could be made"
+    )]
+    Relayed {
+        /// Who.
+        peer: PeerId,
+        /// The largest request and the largest answer through a relay.
         most: usize,
     },
     /// The network was stopped.

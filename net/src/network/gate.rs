@@ -14,6 +14,8 @@ use libp2p::swarm::{
 };
 use libp2p::{Multiaddr, PeerId};
 
+use super::reachable::is_relayed;
+
 /// Why a connection is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Denied {
@@ -24,14 +26,22 @@ pub(super) enum Denied {
 }
 
 /// Where a connection comes from, as far as somebody pays for it: an IPv4 address, or the 64 bits
-/// of an IPv6 address that one customer of a network gets.
+/// of an IPv6 address that one customer of a network gets. What comes through a relay may be from
+/// anywhere, so that the relay counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
+    Relay(PeerId),
 }
 
-fn source(address: &Multiaddr) -> Option<Source> {
+fn source(local: &Multiaddr, remote: &Multiaddr) -> Option<Source> {
+    if is_relayed(local) {
+        return local.iter().find_map(|part| match part {
+            Protocol::P2p(relay) => Some(Source::Relay(relay)),
+            _ => None,
+        });
+    }
     let of = |address: IpAddr| match address.to_canonical() {
         IpAddr::V4(address) => Source::V4(address.octets()),
         IpAddr::V6(address) => {
@@ -40,7 +50,7 @@ fn source(address: &Multiaddr) -> Option<Source> {
             Source::V6(network)
         }
     };
-    address.iter().find_map(|part| match part {
+    remote.iter().find_map(|part| match part {
         Protocol::Ip4(address) => Some(of(address.into())),
         Protocol::Ip6(address) => Some(of(address.into())),
         _ => None,
@@ -111,10 +121,10 @@ impl NetworkBehaviour for Gate {
     fn handle_pending_inbound_connection(
         &mut self,
         connection: ConnectionId,
-        _: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        let Some(source) = source(remote) else { return Ok(()) };
+        let Some(source) = source(local, remote) else { return Ok(()) };
         let count = self.sources.entry(source).or_default();
         if *count >= self.per_source {
             return Err(ConnectionDenied::new(Denied::Source(self.per_source)));
@@ -196,7 +206,26 @@ mod tests {
     fn knock(gate: &mut Gate, number: usize, address: &str) -> bool {
         let connection = ConnectionId::new_unchecked(number);
         let address: Multiaddr = address.parse().unwrap();
-        gate.handle_pending_inbound_connection(connection, &address, &address).is_ok()
+        let local = "/ip4/198.51.100.1/tcp/1".parse().unwrap();
+        gate.handle_pending_inbound_connection(connection, &local, &address).is_ok()
+    }
+
+    #[test]
+    fn quic_counts_as_tcp_does_and_relays_count_for_whom_they_carry() {
+        let mut gate = Gate::new(2);
+        assert!(knock(&mut gate, 1, "/ip4/192.0.2.1/tcp/1"));
+        assert!(knock(&mut gate, 2, "/ip4/192.0.2.1/udp/2/quic-v1"));
+        assert!(!knock(&mut gate, 3, "/ip4/192.0.2.1/udp/3/quic-v1"));
+        let mut through = |number, relay: PeerId| {
+            let connection = ConnectionId::new_unchecked(number);
+            let local = format!("/ip4/192.0.2.1/tcp/1/p2p/{relay}/p2p-circuit").parse().unwrap();
+            let remote = format!("/p2p/{}", PeerId::random()).parse().unwrap();
+            gate.handle_pending_inbound_connection(connection, &local, &remote).is_ok()
+        };
+        let (first, second) = (PeerId::random(), PeerId::random());
+        assert!(through(4, first) && through(5, first));
+        assert!(!through(6, first));
+        assert!(through(7, second));
     }
 
     #[test]

@@ -71,6 +71,11 @@ impl<T: HasSize> Outbox<T> {
         Some(item)
     }
 
+    /// What waits first in a peer's line.
+    pub(super) fn first(&self, peer: &PeerId) -> Option<&T> {
+        self.lines.get(peer)?.waiting.front()
+    }
+
     /// Something arrived at a peer, or was lost on its way.
     pub(super) fn done(&mut self, peer: &PeerId) {
         if let Some(line) = self.lines.get_mut(peer) {
@@ -82,14 +87,14 @@ impl<T: HasSize> Outbox<T> {
     }
 
     /// Takes away what waits for a peer.
-    pub(super) fn clear(&mut self, peer: &PeerId) {
-        if let Some(line) = self.lines.get_mut(peer) {
-            let waiting = std::mem::take(&mut line.waiting);
-            self.bytes -= waiting.iter().map(HasSize::size_bytes).sum::<usize>();
-            if line.in_flight == 0 {
-                self.lines.remove(peer);
-            }
+    pub(super) fn clear(&mut self, peer: &PeerId) -> VecDeque<T> {
+        let Some(line) = self.lines.get_mut(peer) else { return VecDeque::new() };
+        let waiting = std::mem::take(&mut line.waiting);
+        self.bytes -= waiting.iter().map(HasSize::size_bytes).sum::<usize>();
+        if line.in_flight == 0 {
+            self.lines.remove(peer);
         }
+        waiting
     }
 }
 

@@ -32,7 +32,27 @@ fn is_public(address: &Multiaddr) -> bool {
         _ => false,
     };
     let has_port = matches!(parts.next(), Some(Protocol::Tcp(1..) | Protocol::Udp(1..)));
-    is_public && has_port
+    is_public && has_port && (!is_relayed(address) || is_circuit(address))
+}
+
+/// Whether an address leads through a relay.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// Whether an address leads through one relay that it names and says where to find: the place of the
+/// relay, its identity, and the circuit, after which the peer's identity may follow.
+pub(super) fn is_circuit(address: &Multiaddr) -> bool {
+    let mut parts = address.iter().skip_while(|part| !matches!(part, Protocol::P2p(_)));
+    !matches!(address.iter().next(), None | Some(Protocol::P2p(_)))
+        && parts.next().is_some()
+        && parts.next() == Some(Protocol::P2pCircuit)
+        && matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None))
+}
+
+/// The place of an address: what comes before identities. Of one through a relay, that of the relay.
+pub(super) fn place(address: &Multiaddr) -> Multiaddr {
+    address.iter().take_while(|part| !matches!(part, Protocol::P2p(_))).collect()
 }
 
 fn is_public_ip(address: IpAddr) -> bool {
@@ -67,6 +87,27 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use super::*;
+
+    const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+
+    #[test]
+    fn an_address_through_a_relay_is_where_the_relay_is() {
+        let is = |text: &str| is_public(&text.parse().unwrap());
+        let relay = format!("/ip4/8.8.8.8/tcp/1/p2p/{PEER}");
+        assert!(is(&format!("{relay}/p2p-circuit")));
+        assert!(is(&format!("{relay}/p2p-circuit/p2p/{PEER}")));
+        for text in [
+            format!("/ip4/10.0.0.1/tcp/1/p2p/{PEER}/p2p-circuit/p2p/{PEER}"),
+            format!("/ip4/8.8.8.8/tcp/1/p2p-circuit/p2p/{PEER}"),
+            format!("/p2p/{PEER}/p2p-circuit/p2p/{PEER}"),
+            format!("{relay}/p2p-circuit/ip4/10.0.0.1/tcp/1"),
+            format!("{relay}/p2p-circuit/p2p/{PEER}/p2p-circuit"),
+        ] {
+            assert!(!is(&text), "{text}");
+        }
+        let place_of = |text: String| place(&text.parse().unwrap()).to_string();
+        assert_eq!(place_of(format!("{relay}/p2p-circuit/p2p/{PEER}")), "/ip4/8.8.8.8/tcp/1");
+    }
 
     #[test]
     fn addresses_inside_networks_are_told_from_those_outside() {

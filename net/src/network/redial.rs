@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 
 use libp2p::{Multiaddr, PeerId};
 
+use super::reachable::is_relayed;
 use super::settings::KnownPeer;
 
 /// After the first failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The pause doubles up to this: known peers are few, and a chain waits for them.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// For one that is known behind a relay alone, which carries a connection for a short time and serves
+/// thirty of one peer in an hour.
+const LONGEST_PAUSE_THROUGH_RELAY: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 struct Plan {
@@ -43,6 +47,11 @@ impl Redial {
         }
     }
 
+    /// Where a known peer is, without a relay.
+    pub(super) fn direct_address(&self, peer: &PeerId) -> Option<&Multiaddr> {
+        self.plans.get(peer)?.addresses.iter().find(|address| !is_relayed(address))
+    }
+
     /// Who is to be dialled now, and where; it counts as being dialled from now on.
     pub(super) fn due(&mut self, now: Instant) -> Vec<(PeerId, Vec<Multiaddr>)> {
         let is_due = |plan: &&mut Plan| plan.due.is_some_and(|due| due <= now);
@@ -72,7 +81,11 @@ impl Redial {
     pub(super) fn lost(&mut self, peer: &PeerId, jitter: u8, now: Instant) {
         if let Some(plan) = self.plans.get_mut(peer) {
             plan.due = Some(now + plan.pause + plan.pause * u32::from(jitter) / 512);
-            plan.pause = (plan.pause * 2).min(LONGEST_PAUSE);
+            let longest = match plan.addresses.iter().all(is_relayed) {
+                true => LONGEST_PAUSE_THROUGH_RELAY,
+                false => LONGEST_PAUSE,
+            };
+            plan.pause = (plan.pause * 2).min(longest);
         }
     }
 }
@@ -105,5 +118,15 @@ mod tests {
         assert!(pause > FIRST_PAUSE && pause < FIRST_PAUSE * 3 / 2, "{pause:?}");
         redial.lost(&PeerId::random(), 0, now);
         assert_eq!(redial.plans.len(), 1, "strangers are not dialled");
+    }
+
+    #[test]
+    fn who_is_behind_a_relay_is_dialled_as_seldom_as_the_relay_serves() {
+        let (peer, now) = (PeerId::random(), Instant::now());
+        let address = format!("/ip4/192.0.2.1/tcp/1/p2p/{peer}/p2p-circuit").parse().unwrap();
+        let mut redial = Redial::new(&[KnownPeer { peer, address }], now);
+        (0..20).for_each(|_| redial.lost(&peer, 0, now));
+        assert_eq!(redial.next(), Some(now + LONGEST_PAUSE_THROUGH_RELAY));
+        assert_eq!(redial.direct_address(&peer), None);
     }
 }

@@ -7,7 +7,8 @@ use libp2p::request_response::{self, InboundFailure, Message, OutboundFailure, R
 use libp2p::{Multiaddr, PeerId};
 
 use super::Driver;
-use crate::network::behaviour::RESPONSE_BYTES;
+use super::reach::Way;
+use crate::network::behaviour::{RELAYED_BYTES, RESPONSE_BYTES};
 use crate::network::codec::Framed;
 use crate::network::error::RequestError;
 use crate::network::handle::{NetworkEvent, RequestAnswer, Room, Unanswerable};
@@ -31,12 +32,19 @@ impl HasSize for Question {
 pub(super) struct Answered {
     peer: PeerId,
     channel: ResponseChannel<Framed>,
+    /// The most bytes that the connection carries back.
+    most: usize,
     answer: Result<Vec<u8>, Unanswerable>,
 }
 
 impl Driver {
-    /// Says something to a neighbour. What finds no room is lost, as everything may be.
+    /// Says something to a neighbour. What finds no room is lost, as everything may be; so is what a
+    /// relay would break off for.
     pub(super) fn note(&mut self, to: PeerId, bytes: Vec<u8>) {
+        let is_relayed = matches!(self.way_to(&to), Way::Undecided | Way::Relayed);
+        if is_relayed && bytes.len() > RELAYED_BYTES {
+            return;
+        }
         if self.swarm.is_connected(&to) && self.notes.push(to, bytes).is_ok() {
             self.send_notes(&to);
         }
@@ -44,6 +52,7 @@ impl Driver {
 
     /// Asks a peer once there is room on the way to it.
     pub(super) fn ask(&mut self, to: PeerId, question: Question) {
+        question.addresses.iter().for_each(|address| self.named.ask(address));
         match self.questions.push(to, question) {
             Ok(()) => self.send_questions(&to),
             Err(question) => drop(question.answer.send(Err(RequestError::Broken {
@@ -70,11 +79,22 @@ impl Driver {
         }
     }
 
-    fn send_questions(&mut self, peer: &PeerId) {
-        while let Some(Question { addresses, bytes, answer }) = self.questions.pop(peer) {
-            let requests = &mut self.swarm.behaviour_mut().requests;
-            let framed = Framed::own(bytes);
-            let id = requests.send_request_with_addresses(peer, framed, addresses);
+    /// Sends the questions to a peer that can be on their way now. As long as a direct connection may
+    /// yet take the place of one through a relay, they wait.
+    pub(super) fn send_questions(&mut self, peer: &PeerId) {
+        let most = match self.way_to(peer) {
+            Way::Direct => usize::MAX,
+            Way::Relayed => RELAYED_BYTES,
+            Way::Undecided => return,
+            Way::None => return self.call(peer),
+        };
+        while let Some(Question { bytes, answer, .. }) = self.questions.pop(peer) {
+            if bytes.len() > most {
+                self.questions.done(peer);
+                drop(answer.send(Err(RequestError::Relayed { peer: *peer, most })));
+                continue;
+            }
+            let id = self.swarm.behaviour_mut().requests.send_request(peer, Framed::own(bytes));
             self.asked.insert(id, answer);
         }
     }
@@ -82,7 +102,7 @@ impl Driver {
     pub(super) fn note_event(&mut self, event: request_response::Event<Framed, Framed>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
-                Message::Request { request: Framed { bytes, permit }, channel, .. } => {
+                Message::Request { request: Framed { bytes, permit, .. }, channel, .. } => {
                     let empty = Framed::own(Vec::new());
                     // Who has gone needs no acknowledgement.
                     drop(self.swarm.behaviour_mut().notes.send_response(channel, empty));
@@ -104,12 +124,22 @@ impl Driver {
 
     pub(super) fn request_event(&mut self, event: request_response::Event<Framed, Framed>) {
         match event {
-            request_response::Event::Message { peer, message, .. } => match message {
-                Message::Request { request, channel, .. } => self.serve(peer, request, channel),
+            request_response::Event::Message { peer, connection_id, message } => match message {
+                Message::Request { request, channel, .. } => {
+                    let most = match self.is_through_relay(&peer, &connection_id) {
+                        true => RELAYED_BYTES,
+                        false => RESPONSE_BYTES,
+                    };
+                    self.serve(peer, request, channel, most);
+                }
                 Message::Response { request_id, response } => {
+                    let answered = match response.is_too_large {
+                        true => Err(RequestError::Relayed { peer, most: RELAYED_BYTES }),
+                        false => Ok(response.bytes),
+                    };
                     if let Some(answer) = self.asked.remove(&request_id) {
                         // Who asked may have given up.
-                        drop(answer.send(Ok(response.bytes)));
+                        drop(answer.send(answered));
                     }
                     self.question_done(&peer);
                 }
@@ -141,7 +171,13 @@ impl Driver {
 
     /// Has a request answered on another thread. Without room for it, it is dropped, and who asked
     /// hears of that at once.
-    fn serve(&mut self, peer: PeerId, request: Framed, channel: ResponseChannel<Framed>) {
+    fn serve(
+        &mut self,
+        peer: PeerId,
+        request: Framed,
+        channel: ResponseChannel<Framed>,
+        most: usize,
+    ) {
         if !self.is_within_quota(peer, request.bytes.len()) {
             return;
         }
@@ -151,15 +187,18 @@ impl Driver {
             let answer = service.answer(peer, &request.bytes);
             drop((request, place));
             // An error says that the network was stopped.
-            drop(answered.send(Answered { peer, channel, answer }));
+            drop(answered.send(Answered { peer, channel, most, answer }));
         });
     }
 
-    pub(super) fn answer(&mut self, Answered { peer, channel, answer }: Answered) {
+    pub(super) fn answer(&mut self, Answered { peer, channel, most, answer }: Answered) {
+        let requests = &mut self.swarm.behaviour_mut().requests;
         match answer {
-            Ok(bytes) if bytes.len() <= RESPONSE_BYTES => {
-                let requests = &mut self.swarm.behaviour_mut().requests;
+            Ok(bytes) if bytes.len() <= most => {
                 drop(requests.send_response(channel, Framed::own(bytes)));
+            }
+            Ok(bytes) if bytes.len() <= RESPONSE_BYTES => {
+                drop(requests.send_response(channel, Framed::too_large()));
             }
             // Nothing that large could be read there.
             Ok(_) => {}
