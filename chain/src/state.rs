@@ -4,12 +4,14 @@
 //! first [prepared](State::prepare), which gives their root and changes nothing, so that a
 //! proposal can be judged; then [committed](State::commit). The last versions stay readable and
 //! provable; older ones are forgotten. A [snapshot](Snapshot) carries a version to another node,
-//! in pieces that are verified one by one.
+//! in pieces that are verified one by one; it is cut from a [reader](StateReader), beside whoever goes
+//! on with the state.
 
 mod backend;
 mod key;
 mod overlay;
 mod proof;
+mod reader;
 mod snapshot;
 mod store;
 mod trie;
@@ -19,7 +21,8 @@ pub(crate) use backend::FileBackend;
 pub use key::{Key, KeyPart};
 pub use overlay::{Overlay, View};
 pub use proof::{ProofEnd, StateProof, StateProofError, key_hash, value_hash};
-pub use snapshot::{Restore, Snapshot, SnapshotChunk, SnapshotError};
+pub use reader::StateReader;
+pub use snapshot::{MAX_CHUNK_BYTES, PieceCheck, Restore, Snapshot, SnapshotChunk, SnapshotError};
 pub use trie::{EMPTY, TrieFull};
 pub use version::{Options, Prepared, State};
 

@@ -56,7 +56,40 @@ pub(super) struct Write<'a> {
 /// The tables, and a view of the values as of the last commit.
 pub(super) struct Store {
     database: Database,
-    values: Option<ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    values: Values,
+}
+
+/// The values as they were at a commit; of an empty store, none.
+pub(super) struct Values(Option<ReadOnlyTable<&'static [u8], &'static [u8]>>);
+
+impl Values {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(table) = &self.0 else { return Ok(None) };
+        let value = table.get(key).map_err(failed)?;
+        Ok(value.map(|value| value.value().to_vec()))
+    }
+
+    /// The entries from `from` on, below `until`, in order; stops where `each` says so.
+    pub(super) fn scan(
+        &self,
+        from: &[u8],
+        until: Option<&[u8]>,
+        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), StateError> {
+        let Some(table) = &self.0 else { return Ok(()) };
+        let range = match until {
+            Some(until) if until <= from => return Ok(()),
+            Some(until) => table.range(from..until),
+            None => table.range(from..),
+        };
+        for entry in range.map_err(failed)? {
+            let (key, value) = entry.map_err(failed)?;
+            if !each(key.value(), value.value()) {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn failed(error: impl Into<redb::Error>) -> StateError {
@@ -78,20 +111,19 @@ impl Store {
     }
 
     fn on(database: Database) -> Result<Self, StateError> {
-        let mut store = Self { database, values: None };
-        store.view()?;
+        let mut store = Self { database, values: Values(None) };
+        store.values = store.view()?;
         Ok(store)
     }
 
-    /// Looks at the values as they are now.
-    fn view(&mut self) -> Result<(), StateError> {
+    /// The values as they are now, and stay in this view.
+    pub(super) fn view(&self) -> Result<Values, StateError> {
         let transaction = self.database.begin_read().map_err(failed)?;
-        self.values = match transaction.open_table(VALUES) {
-            Ok(table) => Some(table),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(error) => return Err(failed(error)),
-        };
-        Ok(())
+        match transaction.open_table(VALUES) {
+            Ok(table) => Ok(Values(Some(table))),
+            Err(redb::TableError::TableDoesNotExist(_)) => Ok(Values(None)),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// What the last commit left, if there was one.
@@ -111,31 +143,17 @@ impl Store {
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(table) = &self.values else { return Ok(None) };
-        let value = table.get(key).map_err(failed)?;
-        Ok(value.map(|value| value.value().to_vec()))
+        self.values.get(key)
     }
 
-    /// The entries from `from` on, below `until`, in order; stops where `each` says so.
+    /// As [`Values::scan`], of the values as of the last commit.
     pub(super) fn scan(
         &self,
         from: &[u8],
         until: Option<&[u8]>,
         each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), StateError> {
-        let Some(table) = &self.values else { return Ok(()) };
-        let range = match until {
-            Some(until) if until <= from => return Ok(()),
-            Some(until) => table.range(from..until),
-            None => table.range(from..),
-        };
-        for entry in range.map_err(failed)? {
-            let (key, value) = entry.map_err(failed)?;
-            if !each(key.value(), value.value()) {
-                break;
-            }
-        }
-        Ok(())
+        self.values.scan(from, until, each)
     }
 
     /// What the blocks replaced whose old values are still there, oldest first.
@@ -177,6 +195,31 @@ impl Store {
             head.insert((), &*encode(&stored)).map_err(failed)?;
         }
         transaction.commit().map_err(failed)?;
-        self.view()
+        self.values = self.view()?;
+        Ok(())
+    }
+
+    /// Writes the first version, entry by entry as `fill` gives them, and returns when it is on stable
+    /// storage. Nothing is there where `fill` fails.
+    pub(super) fn write_first<E: From<StateError>>(
+        &mut self,
+        head: Head,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> Result<(), StateError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut transaction = self.database.begin_write().map_err(failed)?;
+        transaction.set_durability(Durability::Immediate).map_err(failed)?;
+        {
+            let mut values = transaction.open_table(VALUES).map_err(failed)?;
+            fill(&mut |key, value| {
+                values.insert(key, value).map_err(failed)?;
+                Ok(())
+            })?;
+            transaction.open_table(REPLACED).map_err(failed)?;
+            let mut heads = transaction.open_table(HEAD).map_err(failed)?;
+            heads.insert((), &*encode(&StoredHead { format: FORMAT, head })).map_err(failed)?;
+        }
+        transaction.commit().map_err(failed)?;
+        self.values = self.view()?;
+        Ok(())
     }
 }

@@ -8,8 +8,7 @@ use super::backend::FileBackend;
 use super::proof::{ProofEnd, StateProof, key_hash, value_hash, written};
 use super::store::{Replaced, Store, Write};
 use super::trie::{Change, Retired, Subtree, Trie, Update};
-use super::{Changes, Head, Overlay, StateError, View};
-use crate::hash::Hash;
+use super::{Changes, Head, Overlay, StateError, StateReader, View};
 
 /// How a state is kept.
 #[derive(Debug, Clone, Copy)]
@@ -84,10 +83,32 @@ impl State {
         values: Changes,
         options: Options,
     ) -> Result<Self, StateError> {
+        Self::make(disk, path, options, |store| Self::begin(store, version, &values))?;
+        Self::open(disk, path, options)
+    }
+
+    /// The same with entries that `fill` gives one by one, so that they need not be in memory
+    /// together. They must be all those of the root; [`State::open`] compares.
+    pub(super) fn create_by<E: From<StateError>>(
+        disk: &dyn Disk,
+        path: &str,
+        head: Head,
+        options: Options,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> Result<(), StateError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        Self::make(disk, path, options, |store| store.write_first(head, fill))
+    }
+
+    fn make<E: From<StateError>>(
+        disk: &dyn Disk,
+        path: &str,
+        options: Options,
+        fill: impl FnOnce(&mut Store) -> Result<(), E>,
+    ) -> Result<(), E> {
         let place = disk.describe(path);
         let failed = |source| StateError::Disk { place: place.clone(), source };
         if disk.exists(path).map_err(failed)? {
-            return Err(StateError::Exists { place });
+            return Err(StateError::Exists { place }.into());
         }
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let unfinished = format!("{path}.new");
@@ -96,11 +117,10 @@ impl State {
         }
         let file = disk.open(&unfinished).map_err(failed)?;
         let mut store = Store::on_file(FileBackend::new(file), options.cache_bytes)?;
-        Self::begin(&mut store, version, &values)?;
+        fill(&mut store)?;
         drop(store);
         disk.rename(&unfinished, path).map_err(failed)?;
-        disk.sync_dir(folder).map_err(failed)?;
-        Self::open(disk, path, options)
+        Ok(disk.sync_dir(folder).map_err(failed)?)
     }
 
     /// A state in memory only, for programs that verify or simulate.
@@ -309,19 +329,6 @@ impl State {
         Ok((value, StateProof { beside: written(&beside), end }))
     }
 
-    /// The hashes beside the path to the subtree of a key's first `depth` bits in a kept version,
-    /// and the lone leaf there, if the path ends at one.
-    pub(super) fn descend(
-        &self,
-        version: u64,
-        key: &Hash,
-        depth: usize,
-    ) -> Result<(Vec<Hash>, Option<super::trie::Leaf>), StateError> {
-        let root = self.kept.get(self.index_of(version)?).map(|kept| kept.root);
-        let (beside, end) = self.trie.descend(root.unwrap_or(Subtree::EMPTY), key, depth);
-        Ok((beside, self.trie.leaf(end)))
-    }
-
     /// A kept version, to be read.
     ///
     /// # Errors
@@ -331,6 +338,19 @@ impl State {
         let owned =
             |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
         Ok(Overlay::over(self, old.into_iter().map(owned).collect()))
+    }
+
+    /// A kept version, to be read on another thread while this one goes on.
+    ///
+    /// # Errors
+    /// [`StateError::Version`] where it is not kept.
+    pub fn reader(&self, version: u64) -> Result<StateReader, StateError> {
+        let index = self.index_of(version)?;
+        let root = self.kept.get(index).map_or(Subtree::EMPTY, |kept| kept.root).hash;
+        let owned =
+            |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+        let old = self.replaced_since(index).into_iter().map(owned).collect();
+        Ok(StateReader::new(Head { version, root }, self.store.view()?, old))
     }
 
     /// What those keys held in a kept version that have changed since.
