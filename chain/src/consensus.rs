@@ -13,6 +13,7 @@
 //! | `guard.rs` | what was signed last: never two things for one step |
 //! | `log.rs` | what the present height was told, replayed after a crash |
 //! | `store.rs` | committed blocks |
+//! | `snapshot/` | joining by a snapshot: what is trusted, serving, and taking one |
 //! | `signatures.rs` | what was verified already |
 //! | `beacon.rs` | the hash chain of which each proposal reveals an element |
 //! | `validator/` | the loop: opening, receiving, proposing, committing, catching up |
@@ -24,6 +25,7 @@ mod guard;
 mod log;
 pub mod message;
 mod signatures;
+pub mod snapshot;
 mod store;
 mod validator;
 

@@ -114,6 +114,20 @@ impl History {
         made
     }
 
+    /// The complete subtrees that there are, from the largest to the smallest: what a prover has to
+    /// keep of a history that it begins with.
+    #[must_use]
+    pub fn peaks(&self) -> Vec<Node> {
+        let mut first = 0;
+        let levels = (0..u64::BITS as u8).rev().filter(|level| self.count >> level & 1 == 1);
+        let nodes = levels.zip(self.peaks.iter()).map(|(level, hash)| {
+            let index = first >> level;
+            first += 1 << level;
+            Node { position: Position { level, index }, hash: *hash }
+        });
+        nodes.collect()
+    }
+
     /// The root over all leaves.
     #[must_use]
     pub fn root(&self) -> Hash {

@@ -5,11 +5,15 @@
 //! | `blocks` | height | the block and its certificate |
 //! | `refusals` | height | of each transaction, why its action was refused, or that it was not |
 //! | `sets` | height | the validators from this height on, where others are before |
+//! | `steps` | height | of the last block of each set of validators: header, set and certificate |
 //! | `tips` | height | what the next block builds on |
 //! | `history` | level and index | the complete subtrees of the history |
 //!
 //! A block is one transaction over all of them. It is written before the state is: what a power cut
 //! leaves between the two is executed again when both are opened.
+//!
+//! A store that began at a snapshot has no block of that height or below, and of older heights only
+//! the steps that the snapshot was trusted by.
 
 use chronolith_disk::Disk;
 use redb::{
@@ -17,11 +21,13 @@ use redb::{
 };
 
 use super::message::Decided;
+use super::snapshot::Approved;
 use crate::block::{MAX_TRANSACTIONS, Tip};
 use crate::encoding::{DecodeError, List, decode, encode};
 use crate::hash::Hash;
 use crate::history::{Node, Nodes, Position};
 use crate::ledger::{Executed, Receipt, Refusal};
+use crate::light::Step;
 use crate::list::ListRoot;
 use crate::state::FileBackend;
 use crate::validator_set::ValidatorSet;
@@ -29,6 +35,7 @@ use crate::validator_set::ValidatorSet;
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 const REFUSALS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("refusals");
 const SETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("sets");
+const STEPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("steps");
 const TIPS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tips");
 const HISTORY: TableDefinition<'_, (u8, u64), [u8; 32]> = TableDefinition::new("history");
 
@@ -104,6 +111,50 @@ impl BlockStore {
         genesis: Tip,
         validators: &ValidatorSet,
     ) -> Result<Self, StoreError> {
+        Self::make(disk, path, &genesis, |store| {
+            let first = Position { level: 0, index: 0 };
+            let leaf = Node { position: first, hash: genesis.history.root() };
+            store.write(None, &genesis, &[leaf], &[(1, validators)])
+        })?;
+        Self::open(disk, path)
+    }
+
+    /// Makes a store that begins after the block of a snapshot, whose header is trusted.
+    pub(super) fn create_after(
+        disk: &dyn Disk,
+        path: &str,
+        approved: &Approved,
+        next: &ValidatorSet,
+    ) -> Result<(), StoreError> {
+        let (tip, nodes) = approved.tip();
+        let (mut sets, mut first) = (Vec::new(), approved.since().saturating_add(1));
+        for step in approved.steps() {
+            sets.push((first, &step.validators));
+            first = step.header.height.saturating_add(1);
+        }
+        let header = &approved.head().step.header;
+        if header.next_validators != header.validators {
+            sets.push((first, next));
+        }
+        Self::make(disk, path, &tip, |store| {
+            store.write(None, &tip, &nodes, &sets)?;
+            let transaction = store.database.begin_write().map_err(failed)?;
+            {
+                let mut table = transaction.open_table(STEPS).map_err(failed)?;
+                for step in approved.steps() {
+                    table.insert(step.header.height, &*encode(step)).map_err(failed)?;
+                }
+            }
+            transaction.commit().map_err(failed)
+        })
+    }
+
+    fn make(
+        disk: &dyn Disk,
+        path: &str,
+        tip: &Tip,
+        fill: impl FnOnce(&mut Self) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let place = disk.describe(path);
         let on_disk = |source| StoreError::Disk { place: place.clone(), source };
         if disk.exists(path).map_err(on_disk)? {
@@ -117,14 +168,12 @@ impl BlockStore {
         let file = disk.open(&unfinished).map_err(on_disk)?;
         let database =
             Builder::new().create_with_backend(FileBackend::new(file)).map_err(failed)?;
-        let first = Position { level: 0, index: 0 };
-        let mut store = Self { database, tip: genesis.clone(), oldest: 1 };
-        let leaf = Node { position: first, hash: genesis.history.root() };
-        store.write(None, &genesis, &[leaf], Some(validators))?;
+        let oldest = tip.height.saturating_add(1);
+        let mut store = Self { database, tip: tip.clone(), oldest };
+        fill(&mut store)?;
         drop(store);
         disk.rename(&unfinished, path).map_err(on_disk)?;
-        disk.sync_dir(folder).map_err(on_disk)?;
-        Self::open(disk, path)
+        disk.sync_dir(folder).map_err(on_disk)
     }
 
     /// Opens a store.
@@ -176,6 +225,33 @@ impl BlockStore {
         let table = transaction.open_table(BLOCKS).map_err(failed)?;
         let Some(bytes) = table.get(height).map_err(failed)? else { return Ok(None) };
         Ok(Some(decode("a committed block", bytes.value(), usize::MAX)?))
+    }
+
+    /// The header of a height with the set and the certificate that committed it: of every block that is
+    /// kept, and of the last one of each set of validators since the store began. None elsewhere.
+    pub fn step(&self, height: u64) -> Result<Option<Step>, StoreError> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        match transaction.open_table(STEPS) {
+            Ok(table) => {
+                if let Some(bytes) = table.get(height).map_err(failed)? {
+                    return Ok(Some(decode("a kept header", bytes.value(), usize::MAX)?));
+                }
+            }
+            Err(redb::TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        let Some(Decided { block, certificate }) = self.block(height)? else { return Ok(None) };
+        let Some(validators) = self.validators(height)? else { return Ok(None) };
+        Ok(Some(Step { header: block.header, validators, certificate }))
+    }
+
+    /// The lowest height whose validators are known: 1, or the one after the header that was trusted when
+    /// the store began at a snapshot.
+    pub fn first_validators(&self) -> Result<u64, StoreError> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        let table = transaction.open_table(SETS).map_err(failed)?;
+        let first = table.first().map_err(failed)?;
+        Ok(first.map_or(u64::MAX, |(height, _)| height.value()))
     }
 
     /// What became of the transactions of a block, in their order; none where the block is not
@@ -255,7 +331,8 @@ impl BlockStore {
         // As many as the block has transactions.
         let refusals = List::new(refusals.collect::<Vec<_>>()).unwrap_or_default();
         let is_other = header.next_validators != header.validators;
-        self.write(Some((decided, refusals)), &tip, &nodes, is_other.then_some(next))?;
+        let next = is_other.then_some((header.height.saturating_add(1), next));
+        self.write(Some((decided, refusals)), &tip, &nodes, next.as_slice())?;
         self.tip = tip;
         Ok(())
     }
@@ -275,13 +352,23 @@ impl BlockStore {
         Ok(())
     }
 
+    fn step_of(&self, decided: &Decided) -> Result<Option<Step>, StoreError> {
+        let (header, certificate) = (decided.block.header.clone(), decided.certificate.clone());
+        let validators = self.validators(header.height)?;
+        Ok(validators.map(|validators| Step { header, validators, certificate }))
+    }
+
     fn write(
         &mut self,
         decided: Option<(&Decided, Refusals)>,
         tip: &Tip,
         nodes: &[Node],
-        next: Option<&ValidatorSet>,
+        sets: &[(u64, &ValidatorSet)],
     ) -> Result<(), StoreError> {
+        let last_of_set = match decided.as_ref().filter(|_| !sets.is_empty()) {
+            Some((decided, _)) => self.step_of(decided)?,
+            None => None,
+        };
         let mut transaction = self.database.begin_write().map_err(failed)?;
         transaction.set_durability(Durability::Immediate).map_err(failed)?;
         {
@@ -291,9 +378,13 @@ impl BlockStore {
                 blocks.insert(tip.height, &*encode(decided)).map_err(failed)?;
                 kept.insert(tip.height, &*encode(&refusals)).map_err(failed)?;
             }
-            let mut sets = transaction.open_table(SETS).map_err(failed)?;
-            if let Some(next) = next {
-                sets.insert(tip.height.saturating_add(1), &*encode(next)).map_err(failed)?;
+            let mut table = transaction.open_table(SETS).map_err(failed)?;
+            for (height, set) in sets {
+                table.insert(height, &*encode(*set)).map_err(failed)?;
+            }
+            let mut steps = transaction.open_table(STEPS).map_err(failed)?;
+            if let Some(step) = last_of_set {
+                steps.insert(tip.height, &*encode(&step)).map_err(failed)?;
             }
             let mut tips = transaction.open_table(TIPS).map_err(failed)?;
             tips.insert(tip.height, &*encode(tip)).map_err(failed)?;

@@ -21,6 +21,7 @@ mod rounds;
 mod a_panic_of_the_core;
 
 pub use config::{Config, Timeouts};
+pub(super) use open::{BLOCKS, STATE};
 pub use open::{ConsensusError, Files, Identity};
 pub use refusal::Refusal;
 
@@ -36,6 +37,7 @@ use super::guard::SignGuard;
 use super::log::{Entry, HeightLog};
 use super::message::{Decided, FromValidator, Message, PeerId};
 use super::signatures::VerifiedSignatures;
+use super::snapshot::SnapshotSource;
 use super::store::BlockStore;
 use crate::block::Tip;
 use crate::certificate::Certificate;
@@ -235,6 +237,21 @@ impl Validator {
     #[must_use]
     pub fn blocks(&self) -> &BlockStore {
         &self.store
+    }
+
+    /// What a snapshot of the state after the block of a height is made of, on whichever thread; none where
+    /// that version of the state, or the block, is not kept.
+    ///
+    /// # Errors
+    /// Where state or blocks cannot be read.
+    pub fn snapshot_source(&self, height: u64) -> Result<Option<SnapshotSource>, ConsensusError> {
+        if height == 0 || !self.state.versions().any(|kept| kept.version == height) {
+            return Ok(None);
+        }
+        let (step, before) = (self.store.step(height)?, self.store.tip_at(height - 1)?);
+        let Some((step, before)) = step.zip(before) else { return Ok(None) };
+        let state = self.state.reader(height)?;
+        Ok(Some(SnapshotSource { step, history: before.history, state }))
     }
 
     /// Forgets the blocks below a height, so that neighbours cannot catch up from here with them.

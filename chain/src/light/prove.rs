@@ -95,10 +95,7 @@ impl<'a> Prover<'a> {
 
     /// A block's header with the set that committed it and its certificate.
     pub fn step(&self, height: u64) -> Result<Step, ProveError> {
-        let Decided { block, certificate } = self.block(height)?;
-        let set = self.blocks.validators(height)?;
-        let validators = set.ok_or_else(|| self.missing(height))?;
-        Ok(Step { header: block.header, validators, certificate })
+        self.blocks.step(height)?.ok_or_else(|| self.missing(height))
     }
 
     /// The fewest steps to the last block from one that is trusted, or from the genesis where
@@ -109,17 +106,32 @@ impl<'a> Prover<'a> {
         if last == 0 {
             return Err(ProveError::NoBlock);
         }
-        if since >= last {
+        let steps = self.steps_to(since, last, STEPS_MOST + 1)?;
+        if steps.len() > STEPS_MOST {
+            return Err(ProveError::TooFar { since });
+        }
+        Ok(steps)
+    }
+
+    /// The first `most` of the fewest steps from one block that is trusted to another that is kept.
+    ///
+    /// # Errors
+    /// [`ProveError::Missing`] where the validators after `since`, or a block on the way, are not known.
+    pub fn steps_to(&self, since: u64, until: u64, most: usize) -> Result<Vec<Step>, ProveError> {
+        if since >= until {
             return Ok(Vec::new());
         }
         // The trusted header names the set of the height after it.
         let first = since.saturating_add(1);
-        let changes = self.blocks.changes_of_validators(first, last, STEPS_MOST)?;
-        if changes.len() >= STEPS_MOST {
-            return Err(ProveError::TooFar { since });
+        if until > self.blocks.tip().height {
+            return Err(self.missing(until));
         }
-        let ends = changes.into_iter().map(|height| height - 1).chain([last]);
-        ends.map(|height| self.step(height)).collect()
+        if first < self.blocks.first_validators()? {
+            return Err(self.missing(first));
+        }
+        let changes = self.blocks.changes_of_validators(first, until, most)?;
+        let ends = changes.into_iter().map(|height| height - 1).chain([until]);
+        ends.take(most).map(|height| self.step(height)).collect()
     }
 
     /// What the state after the last block holds under keys, given as bytes, or that it holds

@@ -196,6 +196,12 @@ impl Trusted {
         self.header.as_ref()
     }
 
+    /// The hash of the set that commits the next block.
+    #[must_use]
+    pub fn next_validators(&self) -> Hash {
+        self.next_validators
+    }
+
     /// Goes on to a later header, at the verifier's time in nanoseconds since the epoch.
     ///
     /// # Errors

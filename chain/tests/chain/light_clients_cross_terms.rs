@@ -20,11 +20,11 @@ use crate::network::{Network, beacon, config, genesis, sign};
 use crate::world::{account, consensus_key};
 
 /// How many nodes there are for the four seats.
-const CANDIDATES: u8 = 12;
+pub(crate) const CANDIDATES: u8 = 12;
 /// How many blocks the chain has.
 const HEIGHT: u64 = 75;
 
-fn quick_terms() -> Genesis {
+pub(crate) fn quick_terms() -> Genesis {
     let change = |(name, value)| ParameterChange { name, value };
     let parameters = [
         (ParameterName::TermBlocks, 10),
@@ -36,7 +36,7 @@ fn quick_terms() -> Genesis {
 }
 
 /// What a candidate has to hand in after the last block, handed in at its own node.
-fn hand_in(network: &mut Network, person: u8) {
+pub(crate) fn hand_in(network: &mut Network, person: u8) {
     let node = network.nodes[usize::from(person)].validator.as_ref().unwrap();
     let (state, height) = (node.state(), node.blocks().tip().height);
     let duties = Duties::of(state, height, account(person)).unwrap();

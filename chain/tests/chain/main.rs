@@ -23,6 +23,7 @@ mod mempool_rules;
 mod messages_are_checked;
 mod network;
 mod nodes_catch_up;
+mod nodes_join_by_snapshot;
 mod power_cuts_lose_no_version;
 mod random;
 mod random_actions_conserve_supply;

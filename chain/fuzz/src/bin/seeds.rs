@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use chronolith_chain::consensus::snapshot::SnapshotHead;
 use chronolith_chain::encoding::encode;
+use chronolith_chain::history::History;
 use chronolith_chain::light::Fact;
 use chronolith_chain_fuzz::{Seed, own_files, said, seed};
 // Everything here is built with coverage counters; this brings what they are registered with.
@@ -17,6 +19,11 @@ fn main() -> io::Result<()> {
     let proof = bundle.facts.iter().find_map(|fact| match fact {
         Fact::State { proof, .. } => Some(encode(proof)),
         _ => None,
+    });
+    let head = bundle.steps.first().map(|step| SnapshotHead {
+        step: step.clone(),
+        history: History::genesis(genesis.chain_id()),
+        bits: 0,
     });
     let [log, guard] = own_files();
     let json = |value: serde_json::Result<Vec<u8>>| value.map_err(io::Error::other);
@@ -32,6 +39,7 @@ fn main() -> io::Result<()> {
         ("genesis", encode(genesis)),
         ("header", encode(header)),
         ("snapshot", encode(piece)),
+        ("snapshot_head", head.map(|head| encode(&head)).unwrap_or_default()),
         ("state_proof", proof.unwrap_or_default()),
         ("tip", encode(tip)),
         ("transaction", encode(transaction)),

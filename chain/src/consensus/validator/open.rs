@@ -15,6 +15,7 @@ use crate::consensus::core::{Core, CoreFailure};
 use crate::consensus::guard::{GuardError, SignGuard};
 use crate::consensus::log::{HeightLog, LogError};
 use crate::consensus::signatures::VerifiedSignatures;
+use crate::consensus::snapshot::{JoinError, Joining};
 use crate::consensus::store::{BlockStore, StoreError};
 use crate::genesis::{Genesis, GenesisError};
 use crate::keys::{PublicKey, SecretKey};
@@ -23,8 +24,10 @@ use crate::mempool::Mempool;
 use crate::state::{State, StateError};
 use crate::validator_set::{ValidatorSet, ValidatorSetError};
 
-const STATE: &str = "state.redb";
-const BLOCKS: &str = "blocks.redb";
+/// The file of the state.
+pub(in crate::consensus) const STATE: &str = "state.redb";
+/// The file of the blocks.
+pub(in crate::consensus) const BLOCKS: &str = "blocks.redb";
 const LOG: &str = "height.log";
 
 /// Where a node keeps its files.
@@ -99,13 +102,20 @@ pub enum ConsensusError {
         /// The height.
         height: u64,
     },
+    /// A snapshot is being fetched into the folder.
+    #[error("a snapshot is being fetched into this folder: go on with it, or abandon it")]
+    Joining,
+    /// It cannot be seen whether a snapshot is being fetched.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The files are of another chain.
     #[error("the files are of another chain than the genesis")]
     OtherChain,
 }
 
 impl Validator {
-    /// Makes the files of a chain and opens them. A guard that is there stays as it is.
+    /// Makes the files of a chain and opens them. A guard that is there stays as it is, and so does a chain,
+    /// also one that begins at a [snapshot](Joining).
     pub fn create(
         genesis: &Genesis,
         files: &Files,
@@ -114,6 +124,9 @@ impl Validator {
     ) -> Result<Self, ConsensusError> {
         let disk = files.data.as_ref();
         let tip = Tip::genesis(genesis);
+        if Joining::is_under_way(disk)? {
+            return Err(ConsensusError::Joining);
+        }
         if let Some(identity) = &identity {
             let (guard, path) = (files.guard.as_ref(), files.guard_path.as_str());
             match SignGuard::create(guard, path, identity.key.public(), tip.chain) {
@@ -154,7 +167,7 @@ impl Validator {
         let tip = store.tip().clone();
         let Validators { last, next } = Validators::of(&state)?;
         let set = ValidatorSet::from_seats(&next)?;
-        let last_certificate = store.block(tip.height)?.map(|decided| decided.certificate);
+        let last_certificate = store.step(tip.height)?.map(|step| step.certificate);
         if let Some(certificate) = &last_certificate {
             // It goes into the next block, and is not verified there again.
             certificate.verify(&ValidatorSet::from_seats(&last)?, chain).map_err(|reason| {
