@@ -2,6 +2,8 @@
 
 use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -14,6 +16,8 @@ use super::Outcome;
 use super::interrupt::listen;
 use crate::node::{NodeEvent, NodeSettings, start};
 
+/// How many lines wait to be written at most.
+const LINES: usize = 4_096;
 /// How often it is looked whether the node ended by itself.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -34,21 +38,32 @@ impl ServeCommand {
         let interruption = listen()?;
         let settings = NodeSettings::read(&self.config)?;
         let as_json = self.json;
-        let node = start(&settings, move |event| tell(as_json, &event))?;
+        // Who reads slowly holds up nobody: lines that find no room are left out.
+        let (lines, written) = sync_channel::<Option<String>>(LINES);
+        let writer = thread::Builder::new().name("lines".to_owned()).spawn(move || {
+            while let Ok(Some(line)) = written.recv() {
+                // Where nobody listens, the node goes on.
+                drop(super::output::put_line(format_args!("{line}")));
+            }
+        })?;
+        let told_to = lines.clone();
+        let node = start(&settings, move |event| {
+            if let Some((value, text)) = told(&event) {
+                let line = if as_json { value.to_string() } else { text };
+                drop(told_to.try_send(Some(line)));
+            }
+        })?;
         let mut wake = interruption.wake;
         wake.set_read_timeout(Some(LOOK))?;
         let mut byte = [0];
         while !node.has_ended() && wake.read(&mut byte).is_err() {}
-        node.stop()?;
+        let stopped = node.stop();
+        // An error says that the thread has ended.
+        drop(lines.send(None));
+        drop(writer.join());
+        stopped?;
         Ok(Outcome::Done)
     }
-}
-
-/// Tells what happened. Where nobody listens, the node goes on.
-fn tell(as_json: bool, event: &NodeEvent) {
-    let Some((value, text)) = told(event) else { return };
-    let line = if as_json { value.to_string() } else { text };
-    drop(super::output::put_line(format_args!("{line}")));
 }
 
 /// What is told of an event: as JSON, and for people.

@@ -34,6 +34,7 @@ mod node;
 mod nodes_run_as_processes;
 #[cfg(feature = "search")]
 mod others_are_searched;
+mod packs_are_fetched;
 mod packs_are_made_and_joined;
 mod partitions_heal;
 #[cfg(feature = "plot")]
