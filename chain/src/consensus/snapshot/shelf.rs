@@ -1,7 +1,7 @@
 //! Snapshots as files, so that they can be served for as long as they are fetched, whatever becomes of
 //! the state's versions meanwhile.
 //!
-//! A file is made as a whole, beside the chain's thread, and never changed ([format](../../../../docs/format/snapshot.md)):
+//! A file is made as a whole, beside the chain's thread, and never changed (docs/format/snapshot.md):
 //!
 //! ```text
 //! +----------+-----+--------------------------------------+------+-----------------------------+
