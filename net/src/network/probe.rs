@@ -61,11 +61,10 @@ pub(super) fn candidates<'a>(
     let mut found = Vec::new();
     for address in listening {
         let mut parts = address.iter();
-        let is_same_family = match (parts.next(), &seen) {
-            (Some(Protocol::Ip4(_)), Protocol::Ip4(_)) => true,
-            (Some(Protocol::Ip6(_)), Protocol::Ip6(_)) => true,
-            _ => false,
-        };
+        let is_same_family = matches!(
+            (parts.next(), &seen),
+            (Some(Protocol::Ip4(_)), Protocol::Ip4(_)) | (Some(Protocol::Ip6(_)), Protocol::Ip6(_))
+        );
         let rest: Vec<_> = parts.collect();
         let is_direct = !rest.contains(&Protocol::P2pCircuit);
         let candidate: Multiaddr = std::iter::once(seen.clone()).chain(rest).collect();
