@@ -2,7 +2,9 @@
 # Runs every fuzz target over COUNT inputs: bash engine/fuzz/run.sh COUNT [TARGET...]
 #
 # Needs cargo and a C++ compiler, not cargo-fuzz: the coverage that libFuzzer is guided by comes
-# from flags that stable Rust takes with RUSTC_BOOTSTRAP. FUZZ_SEED (1) chooses the inputs.
+# from flags that stable Rust takes with RUSTC_BOOTSTRAP. FUZZ_SEED (1) chooses the inputs;
+# FUZZ_SECONDS ends each target after so long, whatever it has run until then; FUZZ_TIMEOUT (25) is
+# how many seconds an input may take, by the clock: more where the machine has other work to do.
 set -euo pipefail
 cd "${FUZZ_CRATE:-$(dirname "$0")}"
 
@@ -32,7 +34,8 @@ fuzz() {
     local name=$1 log="$work/$1.log" corpus="$work/corpus/$1"
     mkdir -p "$corpus"
     if RUST_BACKTRACE=0 "$bins/$name" -runs="$count" -max_len=4096 -seed="${FUZZ_SEED:-1}" \
-        -timeout=25 -rss_limit_mb=4096 -print_final_stats=1 -close_fd_mask=0 \
+        -max_total_time="${FUZZ_SECONDS:-0}" \
+        -timeout="${FUZZ_TIMEOUT:-25}" -rss_limit_mb=4096 -print_final_stats=1 -close_fd_mask=0 \
         -artifact_prefix="$folder/crashes/$name-" "$corpus" >"$log" 2>&1; then
         # libFuzzer counts the seeds among the inputs; it may run a few more of them than COUNT.
         local runs
