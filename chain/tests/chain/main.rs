@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod a_validator_signs_once;
+mod beacons_go_on;
 mod blocks_follow_each_other;
 mod certificates_bind;
 mod coin_rules;

@@ -317,10 +317,18 @@ impl Network {
 
     /// Opens a node's files again, and connects it.
     pub(crate) fn restart(&mut self, node: usize) -> Result<(), ConsensusError> {
+        let has_keys = node < usize::from(self.candidates);
+        self.restart_as(node, has_keys.then(|| identity(node as u8)))
+    }
+
+    /// The same, by who has other secrets than before.
+    pub(crate) fn restart_as(
+        &mut self,
+        node: usize,
+        identity: Option<Identity>,
+    ) -> Result<(), ConsensusError> {
         let Node { data, guard, .. } = &self.nodes[node];
         let files = files(data, guard);
-        let has_keys = node < usize::from(self.candidates);
-        let identity = has_keys.then(|| identity(node as u8));
         let validator = Validator::open(&self.genesis, &files, identity, self.config)?;
         self.nodes[node].validator = Some(validator);
         self.nodes[node].stands_aside = false;

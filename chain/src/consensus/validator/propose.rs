@@ -10,7 +10,7 @@ use crate::consensus::log::Entry;
 use crate::consensus::message::{FromValidator, PeerId};
 use crate::encoding::List;
 use crate::hash::{BlockId, Hash};
-use crate::ledger::{BlockError, Executed, ParameterName, ValidatorKey};
+use crate::ledger::{BlockError, Executed, ParameterName, Schedule, ScheduleKey, ValidatorKey};
 use crate::mempool;
 use crate::state::Overlay;
 use crate::transaction::{SignatureError, Transaction, Verified};
@@ -217,13 +217,19 @@ impl Validator {
         Ok(None)
     }
 
+    /// What the next block reveals of the own beacon chain; none where the chain that counts in the
+    /// running lot is another, or at its beginning.
     fn next_beacon(
         &self,
         account: crate::address::Address,
     ) -> Result<Option<Hash>, ConsensusError> {
         let Some(identity) = &self.identity else { return Ok(None) };
-        let validator = Overlay::new(&self.state).get(&ValidatorKey { validator: account })?;
-        Ok(validator.and_then(|validator| identity.beacon.after(&validator.beacon)))
+        let state = Overlay::new(&self.state);
+        let Some(validator) = state.get(&ValidatorKey { validator: account })? else {
+            return Ok(None);
+        };
+        let Schedule { lot, .. } = state.get(&ScheduleKey {})?.unwrap_or_default();
+        Ok(identity.beacon.after(&validator.beacon_in(lot)))
     }
 
     /// A block of this height arrived.
