@@ -76,6 +76,8 @@ pub(super) struct Group {
 pub(super) struct Member {
     pub(super) id: MetricId,
     pub(super) name: String,
+    /// Whether some aggregate looks at its values.
+    pub(super) is_aggregated: bool,
 }
 
 /// A window that still changes.
@@ -165,7 +167,9 @@ impl Live {
                 label => metric.tag_value(label).unwrap_or_default(),
             };
             let keys = self.query.keys.iter().map(|k| key(&k.label).to_owned()).collect();
-            let member = Member { id, name: metric.name().to_owned() };
+            let (name, is_aggregated) =
+                (metric.name().to_owned(), self.query.aggregates(metric.name()));
+            let member = Member { id, name, is_aggregated };
             let index = self.group_of(db, keys);
             let group = &mut self.groups[index];
             group.members.push(member);

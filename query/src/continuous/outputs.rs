@@ -2,7 +2,8 @@
 //!
 //! Each group has one metric per aggregate: its device is the group's where the query groups by
 //! device, its tags are the other keys and `query`, which names the query. A record's time is the
-//! beginning of the window. Of sessions one more metric keeps the time of the last record.
+//! beginning of the window. Of sessions one more metric keeps the time of the last record; so does one
+//! of a class that counts nothing, where no aggregate of a row may have a value.
 //!
 //! An aggregate without a value is NaN where the column is of floats and the function has no NaN of
 //! its own, so that the row is there; elsewhere it has no record.
@@ -19,7 +20,7 @@ use super::statement::{Aggregate, Query};
 
 /// The tag that names the query.
 pub(super) const QUERY_TAG: &str = "query";
-/// The column that keeps the last time of a session.
+/// The column that keeps the last time of a session, or of another window.
 pub(super) const END: &str = "window_end";
 /// Windows of outputs hold about so many answers.
 const ANSWERS_PER_WINDOW: i64 = 1_000;
@@ -29,10 +30,12 @@ const ANSWERS_PER_WINDOW: i64 = 1_000;
 pub(super) struct Output {
     metric: Metric,
     pub(super) kind: Kind,
+    /// Whether the kind may still be another: no metric of the column is there yet.
+    is_open: bool,
     id: Option<MetricId>,
 }
 
-/// An answer as it is kept: the values, and the last time of a session.
+/// An answer as it is kept: the values, and the last time of its window where that is kept.
 pub(super) type Stored = (Vec<Option<Value>>, Option<i64>);
 
 /// The device, or the tag, that a key of groups becomes.
@@ -53,24 +56,26 @@ pub(super) fn outputs(
 ) -> Vec<Output> {
     let pairs = || query.keys.iter().map(|key| key.label.as_str()).zip(keys);
     let device = pairs().find(|(label, _)| *label == "device").map_or("", |(_, value)| value);
-    let is_session = query.windows.gap_ns().is_some();
-    let single = query.columns.len() == 1 && !is_session;
-    let metric = |alias: &str| {
-        let name = if single { query.into.clone() } else { format!("{}_{alias}", query.into) };
+    let single = query.columns.len() == 1 && query.windows.gap_ns().is_none();
+    let metric = |name: String| {
         let metric = Metric::new(device, name).tag(QUERY_TAG, &query.name);
         pairs().fold(metric, |metric, (label, value)| keyed(metric, label, value))
     };
+    let several = |alias: &str| format!("{}_{alias}", query.into);
     let mut outputs: Vec<Output> = Vec::new();
     for column in &query.columns {
         let of_column = members
             .iter()
             .filter(|(name, _)| column.metric.as_ref().is_none_or(|wanted| wanted == name));
         let kinds: Vec<Kind> = of_column.map(|(_, kind)| *kind).collect();
-        let (metric, kind) = (metric(&column.alias), column_kind(column.aggregate, &kinds));
-        outputs.push(Output { metric, kind, id: None });
+        let name = if single { query.into.clone() } else { several(&column.alias) };
+        let kind = column_kind(column.aggregate, &kinds);
+        let is_open = kinds.is_empty() && takes_kind(column.aggregate);
+        outputs.push(Output { metric: metric(name), kind, is_open, id: None });
     }
-    if is_session {
-        outputs.push(Output { metric: metric(END), kind: Kind::I64, id: None });
+    if query.keeps_end() {
+        let metric = metric(several(END));
+        outputs.push(Output { metric, kind: Kind::I64, is_open: false, id: None });
     }
     for output in &mut outputs {
         output.id = db.find_metric(&output.metric);
@@ -99,6 +104,16 @@ fn column_kind(aggregate: Aggregate, kinds: &[Kind]) -> Kind {
     }
 }
 
+/// Whether a column has the kind of what it is made of.
+const fn takes_kind(aggregate: Aggregate) -> bool {
+    matches!(
+        aggregate,
+        Aggregate::Plain(
+            Function::Min | Function::Max | Function::First | Function::Last | Function::Sum
+        )
+    )
+}
+
 /// Whether NaN in a column of floats says that there is no value.
 pub(super) const fn nan_is_none(aggregate: Aggregate) -> bool {
     matches!(
@@ -110,9 +125,9 @@ pub(super) const fn nan_is_none(aggregate: Aggregate) -> bool {
     )
 }
 
-/// Makes the metrics that are not there yet.
+/// Makes the metrics that are not there yet, but for those of which there is no value yet either.
 pub(super) fn define(db: &Db, query: &Query, outputs: &mut [Output]) -> Result<(), WriteError> {
-    for output in outputs.iter_mut().filter(|output| output.id.is_none()) {
+    for output in outputs.iter_mut().filter(|output| output.id.is_none() && !output.is_open) {
         let span = query.windows.at(0);
         let length = span.last_ns.saturating_sub(span.start_ns).max(1);
         let shortest = Definition::DEFAULT_WINDOW_NS;

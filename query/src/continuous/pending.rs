@@ -33,7 +33,7 @@ impl Live {
             for metric in metrics {
                 let member = group.members.iter().find(|member| member.id.index() == metric);
                 let Some(member) = member else { continue };
-                let (cell, records) = recompute::cell(db, &self.query, member.id, start_ns)?;
+                let (cell, records) = recompute::cell(db, &self.query, member, start_ns)?;
                 self.progress.reread += records;
                 match cell {
                     Some(cell) => drop(open.cells.insert(metric, cell)),
@@ -120,14 +120,13 @@ impl Live {
                 touched.rows.remove(&(index, start_ns));
             }
         }
-        let is_session = self.query.windows.gap_ns().is_some();
         for (start_ns, Computed { last_ns, cells }) in slice.windows {
             let over_ns = over_ns(&self.query, last_ns);
             let shown = before.remove(&start_ns);
             if watermark_ns.is_some_and(|watermark_ns| over_ns <= watermark_ns) {
                 let values = group.values(&self.query, &cells);
                 self.progress.unfit += values.as_ref().map_or(0, |(_, unfit)| *unfit);
-                let end_ns = is_session.then_some(last_ns);
+                let end_ns = self.query.kept_end(last_ns);
                 let after = values.map(|(values, _)| (values, end_ns));
                 let outcome = Outcome { last_ns, before: shown, after, is_final: true };
                 outcomes.insert((index, start_ns), outcome);

@@ -106,7 +106,7 @@ pub(super) fn fixed(
     let last_ns = windows.at(end_ns).last_ns;
     let Some(data) = query.conditions.clip(start_ns, last_ns) else { return Ok(slice) };
     for member in members {
-        fill(db, query, member.id, (start_ns, end_ns), data, &mut slice)?;
+        fill(db, query, member, (start_ns, end_ns), data, &mut slice)?;
     }
     Ok(slice)
 }
@@ -115,13 +115,16 @@ pub(super) fn fixed(
 fn fill(
     db: &Db,
     query: &Query,
-    metric: MetricId,
+    member: &Member,
     starts: (i64, i64),
     data: (i64, i64),
     slice: &mut Slice,
 ) -> Result<(), ContinuousError> {
-    let mut functions = query.functions();
-    let is_plain = !query.needs_path()
+    let metric = member.id;
+    // Of others it is enough to know whether there are records.
+    let mut functions = if member.is_aggregated { query.functions() } else { Vec::new() };
+    let needs_path = query.needs_path() && member.is_aggregated;
+    let is_plain = !needs_path
         && query.conditions.values.is_empty()
         && functions.iter().all(|function| function.applies_to(metric.kind()));
     if let Some(every) = query.windows.every().filter(|_| is_plain) {
@@ -136,7 +139,6 @@ fn fill(
         }
         return Ok(());
     }
-    let needs_path = query.needs_path();
     for block in db.scan(metric, data.0..=data.1)? {
         let block = block?;
         slice.records += block.len() as u64;
@@ -170,14 +172,14 @@ impl Slice {
 pub(super) fn cell(
     db: &Db,
     query: &Query,
-    metric: MetricId,
+    member: &Member,
     start_ns: i64,
 ) -> Result<(Option<Cell>, u64), ContinuousError> {
     let last_ns = query.windows.at(start_ns).last_ns;
     let Some(data) = query.conditions.clip(start_ns, last_ns) else { return Ok((None, 0)) };
     let mut slice = Slice { windows: BTreeMap::new(), done_ns: start_ns, records: 0 };
-    fill(db, query, metric, (start_ns, start_ns), data, &mut slice)?;
+    fill(db, query, member, (start_ns, start_ns), data, &mut slice)?;
     let computed = slice.windows.remove(&start_ns);
-    let cell = computed.and_then(|mut computed| computed.cells.remove(&metric.index()));
+    let cell = computed.and_then(|mut computed| computed.cells.remove(&member.id.index()));
     Ok((cell, slice.records))
 }

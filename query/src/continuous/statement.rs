@@ -18,7 +18,7 @@ mod options;
 mod parse;
 mod select;
 
-use chronolith_engine::Selector;
+use chronolith_engine::{Function as Plain, Selector};
 
 use super::error::ContinuousError;
 use super::window::Windows;
@@ -75,7 +75,8 @@ pub(super) struct Query {
 pub(super) enum Source {
     /// The metrics of a name.
     Metric(String),
-    /// Some metrics of a class of devices, each a column.
+    /// The metrics of a class of devices, each a column. A time at which any of them has a record
+    /// is a row, also where no aggregate looks at that column.
     Class(String),
     /// All metrics.
     Records,
@@ -134,7 +135,7 @@ pub(super) struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aggregate {
     /// One of the engine's.
-    Plain(chronolith_engine::Function),
+    Plain(Plain),
     /// How much a counter rose: a fall is a reset to zero.
     Increase,
     /// The same per second between the first and the last record.
@@ -185,8 +186,28 @@ impl Query {
         most / (1 + self.columns.len() / 8)
     }
 
+    /// Whether a metric of a name is aggregated: those of a class that are not only say that there
+    /// are rows.
+    pub(super) fn aggregates(&self, name: &str) -> bool {
+        let is_of = |column: &Column| column.metric.as_ref().is_none_or(|metric| metric == name);
+        self.columns.iter().any(is_of)
+    }
+
+    /// What a row keeps beside its values: the last time of a session, and the last of any other
+    /// window where nothing else might say that there is a row.
+    pub(super) fn kept_end(&self, last_ns: i64) -> Option<i64> {
+        self.keeps_end().then_some(last_ns)
+    }
+
+    /// Whether rows keep where their window ends.
+    pub(super) fn keeps_end(&self) -> bool {
+        let is_count = |column: &Column| column.aggregate == Aggregate::Plain(Plain::Count);
+        let is_class = matches!(self.source, Source::Class(_));
+        self.windows.gap_ns().is_some() || (is_class && !self.columns.iter().any(is_count))
+    }
+
     /// The engine's functions among the columns.
-    pub(super) fn functions(&self) -> Vec<chronolith_engine::Function> {
+    pub(super) fn functions(&self) -> Vec<Plain> {
         let plain = self.columns.iter().filter_map(|column| match column.aggregate {
             Aggregate::Plain(function) => Some(function),
             _ => None,

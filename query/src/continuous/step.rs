@@ -137,7 +137,7 @@ impl Live {
             let is_told = open.is_closed || self.query.options.emit == Emit::Updates;
             let values = group.values(&self.query, &open.cells);
             let unfit = values.as_ref().map_or(0, |(_, unfit)| *unfit);
-            let end_ns = self.query.windows.gap_ns().map(|_| open.last_ns);
+            let end_ns = self.query.kept_end(open.last_ns);
             let after = values.filter(|_| is_told).map(|(values, _)| (values, end_ns));
             let before = match &open.shown {
                 Some(shown) => shown.clone(),

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chronolith_engine::{Db, Maintenance, Options};
+use chronolith_engine::{Db, Maintenance, MetricId, Options};
 use chronolith_query::continuous::{Change, ChangeKind, Continuous, From, Row};
 
-use crate::oracle::{Cut, FUNCTIONS, PATHS, SECOND_NS, assert_same, rows};
-use crate::player::{Player, Random, metrics};
+use crate::oracle::{
+    Cut, FUNCTIONS, PATHS, SECOND_NS, assert_same, functions_of, paths_of, rows, rows_of_class,
+};
+use crate::player::{Player, Random, metrics, metrics_of_a_class};
 
 pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -60,6 +62,8 @@ struct History {
     emits_final: bool,
     /// Whether some devices have clocks that are far ahead.
     strays: bool,
+    /// Whether it is asked of a class, of which it looks at one column of two.
+    of_class: bool,
 }
 
 const PLAIN: History = History {
@@ -69,16 +73,22 @@ const PLAIN: History = History {
     least: None,
     emits_final: false,
     strays: false,
+    of_class: false,
 };
 
 impl History {
     fn statement(&self) -> String {
-        let functions = if self.paths { PATHS } else { FUNCTIONS };
+        let (table, functions) = match (self.of_class, self.paths) {
+            (false, true) => ("speed", PATHS.to_owned()),
+            (false, false) => ("speed", FUNCTIONS.to_owned()),
+            (true, true) => ("class.cars", paths_of("speed")),
+            (true, false) => ("class.cars", functions_of("speed")),
+        };
         let (key, group) = if self.by_device { ("device, ", "1, 2") } else { ("", "1") };
         let condition = self.least.map_or(String::new(), |least| format!("WHERE value > {least}"));
         let emit = if self.emits_final { "final" } else { "updates" };
         format!(
-            "CREATE CONTINUOUS QUERY answers INTO answer AS SELECT {key}{}, {functions} FROM speed \
+            "CREATE CONTINUOUS QUERY answers INTO answer AS SELECT {key}{}, {functions} FROM {table} \
              {condition} GROUP BY {group} \
              WITH (lateness = '30s', emit = '{emit}', keep_changes = 1000000)",
             self.cut.sql()
@@ -86,14 +96,21 @@ impl History {
     }
 
     fn expected(&self, db: &Db) -> Vec<Row> {
-        rows(db, "speed", self.cut, self.by_device, self.paths, self.least)
+        match self.of_class {
+            true => rows_of_class(db, ("cars", "speed"), self.cut, self.by_device, self.paths),
+            false => rows(db, "speed", self.cut, self.by_device, self.paths, self.least),
+        }
+    }
+
+    fn metrics(&self, db: &Db) -> Vec<MetricId> {
+        if self.of_class { metrics_of_a_class(db) } else { metrics(db) }
     }
 
     fn play(&self, seed: u64) {
         let place = format!("seed {seed}, {}", self.statement());
         let directory = tempfile::tempdir().unwrap();
         let mut db = Db::open(directory.path(), options()).unwrap();
-        let mut ids = metrics(&db);
+        let mut ids = self.metrics(&db);
         let stride_ns = match self.cut {
             Cut::Days(_) => 3_000 * SECOND_NS,
             Cut::Months(_) => 90_000 * SECOND_NS,
@@ -133,7 +150,7 @@ impl History {
                     drop((queries, follower));
                     db.close().unwrap();
                     db = Db::open(directory.path(), options()).unwrap();
-                    ids = metrics(&db);
+                    ids = self.metrics(&db);
                     queries = open(&db);
                     follower = queries.subscribe("answers", From::Cursor(cursor)).unwrap();
                 }
@@ -198,6 +215,21 @@ fn records_of_clocks_that_are_far_ahead_equal_it_too() {
         for cut in Cut::ALL {
             for emits_final in [false, true] {
                 History { cut, emits_final, strays: true, ..PLAIN }.play(seed);
+            }
+        }
+    }
+}
+
+/// A window in which only other metrics of the class have records is a row as well, as it is in SQL,
+/// where every time of any of them is a row of the class. Such windows were missing.
+#[test]
+fn queries_of_a_class_equal_it_where_only_other_metrics_have_records() {
+    let histories = number("CHRONOLITH_HISTORIES", 3);
+    for seed in 1..=histories {
+        for cut in Cut::ALL {
+            for (by_device, paths) in [(true, false), (false, false), (true, true), (false, true)] {
+                let emits_final = seed % 2 == 0;
+                History { cut, by_device, paths, emits_final, of_class: true, ..PLAIN }.play(seed);
             }
         }
     }

@@ -104,12 +104,20 @@ pub(crate) const FUNCTIONS: &str = "count(*), sum(value), avg(value), min(value)
 pub(crate) const PATHS: &str = "rate(value, time), increase(value, time), delta(value, time), \
      time_weighted_avg(value, time)";
 
+/// The same of a class, which has a column for each name.
+pub(crate) fn functions_of(column: &str) -> String {
+    FUNCTIONS.replace('*', "value").replace("value", column)
+}
+pub(crate) fn paths_of(column: &str) -> String {
+    PATHS.replace("value", column)
+}
+
 /// The records of one metric by time.
 type Records = BTreeMap<i64, f64>;
 
-/// The records of the metrics of a name, by their device and number.
-fn records(db: &Db, name: &str) -> BTreeMap<(String, u32), Records> {
-    let selector = Selector::all().label("name", Match::Equal(name.to_owned()));
+/// The records of the metrics that a label has a value for, by their device and number.
+fn records(db: &Db, label: &str, value: &str) -> BTreeMap<(String, u32), Records> {
+    let selector = Selector::all().label(label, Match::Equal(value.to_owned()));
     let mut found = BTreeMap::new();
     for id in db.select(&selector).unwrap() {
         assert_eq!(id.kind(), Kind::F64);
@@ -135,25 +143,60 @@ pub(crate) fn rows(
     least: Option<f64>,
 ) -> Vec<Row> {
     let mut groups: BTreeMap<Vec<String>, Vec<Records>> = BTreeMap::new();
-    for ((device, _), mut records) in records(db, name) {
+    for ((device, _), mut records) in records(db, "name", name) {
         records.retain(|_, value| least.is_none_or(|least| *value > least));
         let keys = if by_device { vec![device] } else { Vec::new() };
         groups.entry(keys).or_default().push(records);
     }
+    answers(&groups, &groups, cut, paths)
+}
+
+/// The rows of a query over a class of which it looks at the metrics of a name: wherever any metric
+/// of the class has a record there is a row.
+pub(crate) fn rows_of_class(
+    db: &Db,
+    (class, name): (&str, &str),
+    cut: Cut,
+    by_device: bool,
+    paths: bool,
+) -> Vec<Row> {
+    let named = records(db, "name", name);
+    let mut groups: BTreeMap<Vec<String>, Vec<Records>> = BTreeMap::new();
+    let mut all = groups.clone();
+    for (metric, records) in records(db, "class", class) {
+        let keys = if by_device { vec![metric.0.clone()] } else { Vec::new() };
+        all.entry(keys.clone()).or_default().push(records.clone());
+        if named.contains_key(&metric) {
+            groups.entry(keys).or_default().push(records);
+        }
+    }
+    answers(&all, &groups, cut, paths)
+}
+
+/// The rows of some groups: there is one wherever one of `all` has a record, of the values of some.
+fn answers(
+    all: &BTreeMap<Vec<String>, Vec<Records>>,
+    some: &BTreeMap<Vec<String>, Vec<Records>>,
+    cut: Cut,
+    paths: bool,
+) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (keys, series) in groups {
-        let mut times: Vec<i64> = series.iter().flat_map(BTreeMap::keys).copied().collect();
+    for (keys, members) in all {
+        let mut times: Vec<i64> = members.iter().flat_map(BTreeMap::keys).copied().collect();
         times.sort_unstable();
+        let series = some.get(keys).map_or(&[][..], |series| series);
         for (start_ns, last_ns) in cut.windows(&times) {
             let window: Vec<Vec<(i64, f64)>> = series
                 .iter()
                 .map(|records| records.range(start_ns..=last_ns).map(|(t, v)| (*t, *v)).collect())
                 .filter(|points: &Vec<_>| !points.is_empty())
                 .collect();
-            let mut values = plain(&window);
-            if paths {
-                values = path(&window);
-            }
+            let values = match (window.is_empty(), paths) {
+                (true, true) => vec![None; 4],
+                (true, false) => [vec![Some(Value::U64(0))], vec![None; 7]].concat(),
+                (false, true) => path(&window),
+                (false, false) => plain(&window),
+            };
             let is_session = matches!(cut, Cut::Session { .. });
             let end_ns = if is_session { last_ns } else { last_ns + 1 };
             rows.push(Row { keys: keys.clone(), start_ns, end_ns, values, is_final: false });

@@ -32,6 +32,20 @@ pub(crate) fn metrics(db: &Db) -> Vec<MetricId> {
     metrics.into_iter().map(|metric| db.metric(metric, Kind::F64).unwrap()).collect()
 }
 
+/// Metrics of a class: speeds, of one device two, and doors, of which one device has nothing else.
+pub(crate) fn metrics_of_a_class(db: &Db) -> Vec<MetricId> {
+    let metric = |device: &str, name: &str| Metric::new(device, name).tag("class", "cars");
+    let metrics = [
+        metric("car-1", "speed").tag("axle", "front"),
+        metric("car-1", "speed").tag("axle", "rear"),
+        metric("car-2", "speed"),
+        metric("car-1", "door"),
+        metric("car-2", "door"),
+        metric("car-3", "door"),
+    ];
+    metrics.into_iter().map(|metric| db.metric(metric, Kind::F64).unwrap()).collect()
+}
+
 /// One writer of random records.
 pub(crate) struct Player {
     pub(crate) random: Random,

@@ -85,6 +85,32 @@ fn a_class_is_a_table_of_its_metrics() {
 }
 
 #[test]
+fn a_column_has_the_kind_of_its_metric_also_where_others_of_the_class_come_first() {
+    let it = fixture();
+    let door = it.metric("car-1", "door", Kind::Bool);
+    it.run("CREATE CONTINUOUS QUERY states AS SELECT time_bucket('10s', time), last(state, time) FROM class.fleet GROUP BY 1");
+    it.write(door, 1, true);
+    it.queries.settle().unwrap();
+    assert_eq!(it.rows("states")[0].values, [None]);
+    let state = it.metric("car-1", "state", Kind::Text);
+    it.write(door, 12, false);
+    it.write(state, 13, "driving");
+    it.write(door, 25, true);
+    it.queries.settle().unwrap();
+    let values = |it: &Fixture| -> Vec<Option<Value>> {
+        it.rows("states").into_iter().map(|row| row.values[0].clone()).collect()
+    };
+    let expected = [None, Some(Value::Text("driving".into())), None];
+    assert_eq!(values(&it), expected);
+    // The same from what is kept, by who reads only.
+    assert_eq!(it.queries.status()[0].unfit_values, 0);
+    it.db.sync().unwrap();
+    let reader = Db::open(it._directory.path(), Options::read_only()).unwrap();
+    let rows = Continuous::open(reader).unwrap().rows("states", i64::MIN..=i64::MAX).unwrap();
+    assert_eq!(rows.into_iter().map(|row| row.values[0].clone()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn queries_may_follow_queries_but_not_in_a_circle() {
     let it = fixture();
     let speed = it.metric("car-1", "speed", Kind::F64);

@@ -97,12 +97,6 @@ pub(super) fn read(parsed: Parsed) -> Result<Selected, String> {
         return Err(format!("there is no aggregate; {SHAPE}"));
     }
     name_columns(&keys, &window_name, &mut columns)?;
-    if let Source::Class(_) = &source {
-        let mut names: Vec<String> = columns.iter().filter_map(|c| c.metric.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        conditions.selector = conditions.selector.label("name", Match::OneOf(names));
-    }
     Ok(Selected { source, conditions, keys, windows, window_name, columns })
 }
 
