@@ -1,6 +1,6 @@
 //! Lookups: who has what.
 
-use crate::peers::{Node, settings, wait};
+use crate::peers::{Node, find_until, settings, wait};
 
 fn key(number: u8) -> Vec<u8> {
     [&[0x12, 32][..], &[number; 32]].concat()
@@ -20,18 +20,6 @@ fn known_to_all(count: u16) -> Vec<Node> {
         nodes.push(node);
     }
     nodes
-}
-
-/// Asks until the answer is the one that is wanted: an announcement takes its time.
-fn find_until(node: &Node, key: &[u8], wanted: impl Fn(&[libp2p::PeerId]) -> bool) {
-    let begin = std::time::Instant::now();
-    loop {
-        let found = wait(node.network.handle().find(key.to_vec())).peers;
-        if wanted(&found) {
-            return;
-        }
-        assert!(begin.elapsed() < crate::peers::PATIENCE, "found {found:?}");
-    }
 }
 
 #[test]

@@ -2,17 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chronolith_chain::hash::ChainId;
 use chronolith_net::network::{
-    KnownPeer, Network, NetworkEvent, NetworkKey, NetworkSettings, PeerId, Service, Unanswerable,
+    KnownPeer, Network, NetworkEvent, NetworkKey, NetworkSettings, PeerId, Service, Topic,
+    Unanswerable, Verdict,
 };
 
 /// So long something is waited for before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long one event is listened for before something is said again.
+pub(crate) const MOMENT: Duration = Duration::from_millis(100);
 
 /// A runtime to wait for answers on.
 pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
@@ -93,5 +98,45 @@ impl Node {
             NetworkEvent::Connected(peer) if peer == wanted => Some(()),
             _ => None,
         });
+    }
+}
+
+/// Judges what a node hears, until it is done: a lie is what says so. Whether one was heard.
+pub(crate) fn judge_all(node: &Node, done: &AtomicBool) -> bool {
+    let mut heard_lie = false;
+    while !done.load(Ordering::Acquire) {
+        if let Ok(NetworkEvent::Gossip { from, id, bytes, .. }) = node.events.recv_timeout(MOMENT) {
+            let is_lie = bytes == b"lie";
+            heard_lie |= is_lie;
+            let verdict = if is_lie { Verdict::Lie } else { Verdict::Good };
+            node.network.handle().judge(id, from, verdict);
+        }
+    }
+    heard_lie
+}
+
+/// Has a node say something until another hears it: before subscriptions are known, it is lost.
+pub(crate) fn say_until_heard(from: &Node, to: &Node, text: &[u8]) {
+    let begin = std::time::Instant::now();
+    loop {
+        from.network.handle().publish(Topic::Consensus, text.to_vec());
+        if let Ok(NetworkEvent::Gossip { bytes, .. }) = to.events.recv_timeout(MOMENT)
+            && bytes == text
+        {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "it was never heard");
+    }
+}
+
+/// Asks who has something until the answer is the one that is wanted: an announcement takes its time.
+pub(crate) fn find_until(node: &Node, key: &[u8], wanted: impl Fn(&[PeerId]) -> bool) {
+    let begin = std::time::Instant::now();
+    loop {
+        let found = wait(node.network.handle().find(key.to_vec())).peers;
+        if wanted(&found) {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "found {found:?}");
     }
 }

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chronolith_chain::hash::ChainId;
-use chronolith_net::network::{NetworkEvent, NetworkLimits, RequestError, Topic, Verdict};
+use chronolith_net::network::{NetworkEvent, NetworkLimits, RequestError, Topic};
 
-use crate::peers::{Node, settings, wait};
-
-/// How long one event is listened for before something is said again.
-const MOMENT: Duration = Duration::from_millis(100);
+use crate::peers::{MOMENT, Node, judge_all, settings, wait};
 
 fn pair() -> (Node, Node) {
     let first = Node::start(settings(1));
@@ -85,20 +81,6 @@ fn gossip_goes_on_once_it_is_called_good_and_a_lie_ends_where_it_is_seen() {
     arrives(b"again");
     done.store(true, Ordering::Release);
     assert!(relay.join().unwrap(), "the lie never came as far as 2");
-}
-
-/// Judges what a node hears, until it is done: a lie is what says so. Whether one was heard.
-fn judge_all(node: &Node, done: &AtomicBool) -> bool {
-    let mut heard_lie = false;
-    while !done.load(Ordering::Acquire) {
-        if let Ok(NetworkEvent::Gossip { from, id, bytes, .. }) = node.events.recv_timeout(MOMENT) {
-            let is_lie = bytes == b"lie";
-            heard_lie |= is_lie;
-            let verdict = if is_lie { Verdict::Lie } else { Verdict::Good };
-            node.network.handle().judge(id, from, verdict);
-        }
-    }
-    heard_lie
 }
 
 #[test]
