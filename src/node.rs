@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `settings.rs` | the configuration file |
 //! | `run.rs` | opening what it names, connecting, running |
+//! | `join.rs` | joining by a snapshot before that |
 //! | `service.rs` | what it answers to others |
 //! | `duties.rs` | what its roles do after each block |
 //! | `auditor.rs` | the role of all nodes: judging answers to audits; of validators: attesting them |
@@ -22,6 +23,7 @@ mod duties;
 mod error;
 mod event;
 mod intake;
+mod join;
 mod keeper;
 mod lease_lists;
 pub mod placing;

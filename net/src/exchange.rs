@@ -8,11 +8,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
 use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
+use chronolith_chain::consensus::snapshot::SnapshotHead;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
 use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash, TransactionId};
 use chronolith_chain::keys::{SecretKey, Signature, verify};
 use chronolith_chain::ledger::{Fragment, Fragments, NewLease, Receipt};
+use chronolith_chain::light::Step;
+use chronolith_chain::state::MAX_CHUNK_BYTES;
 use chronolith_chain::transaction::Transaction;
 use libp2p::{Multiaddr, PeerId};
 
@@ -36,6 +39,8 @@ pub const ROWS_BYTES: usize = 1 << 20;
 /// The most bytes of a fragment, as it is kept, that goes over the network: 1 MiB with its head and
 /// proof.
 pub const FRAGMENT_BYTES_MAX: usize = (1 << 20) + (1 << 10);
+/// The most headers that are told at once, each with its set of validators and its certificate.
+pub const MAX_STEPS: usize = 48;
 /// The most fragments of a pack.
 const FRAGMENTS: usize = chronolith_fragment::FRAGMENTS_MAX as usize;
 
@@ -132,6 +137,23 @@ pub enum Question {
         epoch: u64,
         /// Whose.
         peer: Address,
+    },
+    /// The newest snapshot of the chain's state that the node serves.
+    SnapshotHead,
+    /// A piece of a snapshot.
+    SnapshotChunk {
+        /// Of which height.
+        height: u64,
+        /// Which of its pieces.
+        index: u32,
+    },
+    /// Headers by which who trusts one block can trust a later one: the last of each set of validators,
+    /// and the later one itself.
+    Steps {
+        /// The height that is trusted; 0 for the genesis.
+        since: u64,
+        /// The height that is to be.
+        until: u64,
     },
 }
 
@@ -282,6 +304,13 @@ pub enum Reply {
     Consent(NewLease),
     /// To [`Question::Answer`].
     Answer(Bytes<ANSWER_BYTES_MAX>),
+    /// To [`Question::SnapshotHead`].
+    SnapshotHead(Box<SnapshotHead>),
+    /// To [`Question::SnapshotChunk`]: as [`SnapshotChunk`](chronolith_chain::state::SnapshotChunk) is
+    /// written.
+    SnapshotChunk(Bytes<MAX_CHUNK_BYTES>),
+    /// To [`Question::Steps`]: the first of them, in their order.
+    Steps(List<Step, MAX_STEPS>),
 }
 
 impl Submitted {
@@ -396,6 +425,8 @@ mod tests {
             Question::Find(Bytes::new([7; 34]).unwrap()),
             Question::Blocks { pack: ContentId::of_raw(b"x"), index: 3, first: 7, count: 2 },
             Question::Entrust { owner, pack: ContentId::of_raw(b"x"), secret: SentSecret([9; 32]) },
+            Question::SnapshotChunk { height: 500, index: 3 },
+            Question::Steps { since: 0, until: 500 },
         ];
         assert!(!format!("{questions:?}").contains("9, 9"));
         for question in questions {

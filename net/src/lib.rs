@@ -7,7 +7,7 @@
 //!
 //! [`network`] connects nodes over libp2p: gossip of the chain, requests with deadlines and caps,
 //! lookups in a distributed hash table. [`validator`] lets a validator speak through it, [`exchange`]
-//! is what nodes ask each other. Nothing that arrives is trusted: a peer is who its key says, and whatever it sends is bounded before it
+//! is what nodes ask each other, and [`snapshot`] how one joins without executing every block. Nothing that arrives is trusted: a peer is who its key says, and whatever it sends is bounded before it
 //! is read and checked by hash or signature before it is used.
 //!
 //! ```
@@ -49,6 +49,7 @@ pub mod pack;
 pub mod partial;
 pub mod placement;
 pub mod simulate;
+pub mod snapshot;
 pub mod store;
 pub mod stored;
 pub mod validator;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chronolith_chain::consensus::Output;
+use chronolith_net::snapshot::{Made, SnapshotEvent};
 use chronolith_net::validator::Told;
 use clap::Args;
 use serde_json::{Value, json};
@@ -70,6 +71,12 @@ impl ServeCommand {
 fn told(event: &NodeEvent) -> Option<(Value, String)> {
     Some(match event {
         NodeEvent::Chain(told) => return of_chain(told),
+        NodeEvent::Snapshot(event) => return of_snapshot(event),
+        NodeEvent::BlockByBlock { reason } => (
+            json!({"block_by_block": reason}),
+            format!("joins block by block, without a snapshot: {reason}"),
+        ),
+        NodeEvent::Made(made) => of_made(made),
         NodeEvent::Kept { owner, pack, index } => (
             json!({"kept": {"owner": owner, "pack": pack, "index": index}}),
             format!("keeps fragment {index} of pack {pack} for {owner}"),
@@ -109,6 +116,47 @@ fn told(event: &NodeEvent) -> Option<(Value, String)> {
             json!({"failed": {"what": what, "reason": reason}}),
             format!("{what} failed, and is tried again: {reason}"),
         ),
+    })
+}
+
+fn of_made(made: &Made) -> (Value, String) {
+    let failed = |reason: String| {
+        let text = format!("a snapshot cannot be made, and the next is tried: {reason}");
+        (json!({"failed": {"what": "making a snapshot", "reason": reason}}), text)
+    };
+    match made {
+        Made::Snapshot(head) => (
+            json!({"made_snapshot": {"at": head.height(), "block": head.block()}}),
+            format!("made a snapshot of height {}, to serve", head.height()),
+        ),
+        Made::Files(error) => failed(error.to_string()),
+        Made::Chain(error) => failed(error.to_string()),
+    }
+}
+
+fn of_snapshot(event: &SnapshotEvent) -> Option<(Value, String)> {
+    Some(match event {
+        SnapshotEvent::Resumed { height, there, pieces } => (
+            json!({"joining": {"at": height, "there": there, "pieces": pieces}}),
+            format!("goes on with the snapshot of height {height}: {there} of {pieces} pieces"),
+        ),
+        SnapshotEvent::Chosen { height, block, pieces, peers } => (
+            json!({"joining": {"at": height, "block": block, "pieces": pieces, "peers": peers}}),
+            format!(
+                "joins by a snapshot of height {height}, block {block}: {pieces} pieces of {peers} \
+                 peers"
+            ),
+        ),
+        SnapshotEvent::Lied { peer, lie } => (
+            json!({"lied": {"peer": peer.to_string(), "lie": lie.to_string()}}),
+            format!("peer {peer} lied, and is not asked again: {lie}"),
+        ),
+        SnapshotEvent::Joined { height, block } => (
+            json!({"joined": {"at": height, "block": block}}),
+            format!("joined at height {height}, block {block}; goes on block by block"),
+        ),
+        // Where it matters, the reason why there is none tells of it.
+        _ => return None,
     })
 }
 

@@ -72,6 +72,10 @@ pub(super) struct InitCommand {
     #[arg(long, value_name = "MS")]
     heartbeat: Option<u64>,
 
+    /// A snapshot of the state is made at every height that this divides; 0 for none
+    #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
+    snapshot_blocks: u64,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -104,6 +108,7 @@ impl InitCommand {
                 0 => 60_000,
                 _ => 1_000,
             }),
+            snapshot_blocks: self.snapshot_blocks,
         };
         let chain = create(&self.directory, &testnet)?;
         let shown = json!({

@@ -17,7 +17,7 @@ use super::{NodeError, NodeSettings};
 use crate::wallet;
 
 /// Somebody who asks and is not asked.
-struct Silent;
+pub(super) struct Silent;
 
 impl Service for Silent {
     fn answer(&self, _: PeerId, _: &[u8]) -> Result<Vec<u8>, Unanswerable> {

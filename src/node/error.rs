@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chronolith_chain::consensus::ConsensusError;
+use chronolith_chain::consensus::snapshot::ShelfError;
 use chronolith_chain::encoding::{DecodeError, TooLong};
 use chronolith_net::exchange::AskError;
 use chronolith_net::network::{AddressError, NetworkError};
@@ -76,6 +77,9 @@ pub enum NodeError {
     /// The fragments that the node keeps cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The snapshots that the node serves cannot be opened.
+    #[error(transparent)]
+    Snapshots(#[from] ShelfError),
     /// More is handed in than fits into one message.
     #[error("too many transactions at once: {0}")]
     TooMany(TooLong),

@@ -2,6 +2,7 @@
 
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
+use chronolith_net::snapshot::{Made, SnapshotEvent};
 use chronolith_net::validator::Told;
 
 /// Something that happened in a node.
@@ -9,6 +10,15 @@ use chronolith_net::validator::Told;
 pub enum NodeEvent {
     /// The chain or the network told something.
     Chain(Told),
+    /// The node joins by a snapshot.
+    Snapshot(SnapshotEvent),
+    /// No snapshot is to be had: the node executes every block.
+    BlockByBlock {
+        /// Why.
+        reason: String,
+    },
+    /// What became of a snapshot that was to be made for others.
+    Made(Made),
     /// The node keeps a fragment for somebody.
     Kept {
         /// Who placed the pack.

@@ -1,17 +1,21 @@
 //! Running a node.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chronolith_chain::consensus::Output;
+use chronolith_chain::consensus::snapshot::SnapshotShelf;
 use chronolith_chain::consensus::{Config, ConsensusError, Files, Validator};
 use chronolith_chain::genesis::Genesis;
+use chronolith_chain::state::MAX_CHUNK_BYTES;
 use chronolith_disk::{Disk, DiskLock, RealDisk};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::network::{
-    KnownPeer, NetworkHandle, NetworkKey, NetworkLimits, NetworkSettings, Reachable, RelayLimits,
+    NetworkHandle, NetworkKey, NetworkLimits, NetworkSettings, Reachable, RelayLimits,
 };
+use chronolith_net::snapshot::{SnapshotMaker, SnapshotServer};
 use chronolith_net::store::FragmentStore;
 use chronolith_net::validator::{ChainHandle, ChainInbox, ChainNode, Told};
 
@@ -20,6 +24,7 @@ use super::auditor::Auditor;
 use super::duties::{Duties, DutiesInbox, Roles};
 use super::event::{Listener, NodeEvent};
 use super::intake::Intake;
+use super::join::join;
 use super::keeper::Keeper;
 use super::lease_lists::LeaseLists;
 use super::repairer::Repairer;
@@ -40,8 +45,9 @@ const GENESIS_MOST: u64 = 64 << 20;
 
 /// A node that runs; it stops when this is dropped.
 pub struct RunningNode {
-    /// Before the chain, which it asks.
+    /// Before the chain, which they ask.
     _duties: Duties,
+    _snapshots: Option<SnapshotMaker>,
     chain: ChainNode,
     _lock: Box<dyn DiskLock>,
 }
@@ -125,7 +131,9 @@ pub fn start(
             (folder(&settings.path(&validator.guard))?, Some(secrets))
         }
     };
-    let files = Files { data: disk, guard, guard_path: "signed".to_owned() };
+    join(settings, &genesis, &(Arc::clone(&disk) as Arc<dyn Disk>), &tell)?;
+    let files =
+        Files { data: Arc::clone(&disk) as Arc<dyn Disk>, guard, guard_path: "signed".to_owned() };
     let config = Config {
         interval_ms: settings.chain.interval_ms,
         heartbeat_ms: Some(settings.chain.heartbeat_ms),
@@ -135,16 +143,22 @@ pub fn start(
     let validator = Validator::create(&genesis, &files, identity, config)?;
     let (inbox, duties) = (ChainInbox::default(), DutiesInbox::default());
     let answers = Arc::new(KeptAnswers::new(folder(&data.join(ANSWERS))?));
-    let service = Arc::new(NodeService::new(inbox.handle(), Arc::clone(&answers)));
+    let (server, snapshots) = snapshots(settings, &inbox, disk, &tell)?;
+    let service = Arc::new(NodeService::new(inbox.handle(), Arc::clone(&answers), server));
     let storage = settings.storage.as_ref().map(|storage| open_storage(settings, storage));
     let storage = storage.transpose()?;
     let told = {
         let (tell, duties) = (Arc::clone(&tell), duties.handle());
+        let committed = snapshots.as_ref().map(SnapshotMaker::committed);
         move |told: Told| match told {
             Told::Answer(answer) => duties.answer(answer),
             told => {
                 if let Told::Output(Output::Committed { decided, .. }) = &told {
-                    duties.committed(decided.block.header.height);
+                    let height = decided.block.header.height;
+                    duties.committed(height);
+                    if let Some(committed) = &committed {
+                        committed(height);
+                    }
                 }
                 tell(NodeEvent::Chain(told));
             }
@@ -173,7 +187,26 @@ pub fn start(
     service.connect(network, intake);
     let duties =
         Duties::start(duties, roles).map_err(NodeError::disk("start a thread for", &data))?;
-    Ok(RunningNode { _duties: duties, chain, _lock: lock })
+    Ok(RunningNode { _duties: duties, _snapshots: snapshots, chain, _lock: lock })
+}
+
+/// What serves snapshots, and what makes them, where the configuration wants any.
+fn snapshots(
+    settings: &NodeSettings,
+    inbox: &ChainInbox,
+    disk: Arc<dyn Disk>,
+    tell: &Listener,
+) -> Result<(Option<SnapshotServer>, Option<SnapshotMaker>), NodeError> {
+    let Some(every_blocks) = NonZeroU64::new(settings.chain.snapshot_blocks) else {
+        return Ok((None, None));
+    };
+    let shelf = Arc::new(SnapshotShelf::open(disk)?);
+    let (tell, data) = (Arc::clone(tell), settings.path(&settings.chain.data));
+    let told = move |made| tell(NodeEvent::Made(made));
+    let (chain, of) = (inbox.handle(), Arc::clone(&shelf));
+    let maker = SnapshotMaker::start(chain, of, every_blocks, MAX_CHUNK_BYTES, told)
+        .map_err(NodeError::disk("start a thread for", data))?;
+    Ok((Some(SnapshotServer::new(shelf, inbox.handle())), Some(maker)))
 }
 
 /// What a storage role has on disk.
@@ -215,9 +248,7 @@ fn network(settings: &NodeSettings, genesis: &Genesis) -> Result<NetworkSettings
     for text in &told.listen {
         network.listen.push(text.parse().map_err(|_| NodeError::Listen(text.clone()))?);
     }
-    for text in &told.known {
-        network.known.push(text.parse::<KnownPeer>()?);
-    }
+    network.known = settings.known()?;
     network.reachable = match told.reachable {
         Some(true) => Reachable::Yes,
         None if !network.listen.is_empty() => Reachable::Unknown,

@@ -14,6 +14,7 @@ use chronolith_net::exchange::{
     ToldNeighbour,
 };
 use chronolith_net::network::{NetworkHandle, PeerId, Service, Unanswerable};
+use chronolith_net::snapshot::SnapshotServer;
 use chronolith_net::store::serve;
 use chronolith_net::validator::ChainHandle;
 use futures::executor::block_on;
@@ -24,6 +25,7 @@ use super::intake::{Intake, Wanted};
 pub(super) struct NodeService {
     chain: ChainHandle,
     answers: Arc<KeptAnswers>,
+    snapshots: Option<SnapshotServer>,
     network: OnceLock<NetworkHandle>,
     intake: OnceLock<Option<Intake>>,
 }
@@ -34,8 +36,12 @@ const RECEIPT_BLOCKS: u64 = 16;
 const ENDING: &str = "the node is beginning or ending";
 
 impl NodeService {
-    pub(super) fn new(chain: ChainHandle, answers: Arc<KeptAnswers>) -> Self {
-        Self { chain, answers, network: OnceLock::new(), intake: OnceLock::new() }
+    pub(super) fn new(
+        chain: ChainHandle,
+        answers: Arc<KeptAnswers>,
+        snapshots: Option<SnapshotServer>,
+    ) -> Self {
+        Self { chain, answers, snapshots, network: OnceLock::new(), intake: OnceLock::new() }
     }
 
     /// Tells it the network, which exists only once there is a service, and the storage role.
@@ -193,6 +199,12 @@ impl Service for NodeService {
                 self.storage(|intake| intake.entrust(owner, pack, &secret))
             }
             Question::Answer { epoch, peer } => Some(self.audit_answer(epoch, &peer)),
+            question @ (Question::SnapshotHead
+            | Question::SnapshotChunk { .. }
+            | Question::Steps { .. }) => match &self.snapshots {
+                Some(snapshots) => snapshots.answer(&question),
+                None => Some(Reply::refused("this node serves no snapshots")),
+            },
         };
         Ok(reply.unwrap_or_else(|| Reply::refused(ENDING)).to_bytes())
     }

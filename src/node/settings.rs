@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chronolith_chain::hash::BlockId;
+use chronolith_net::network::KnownPeer;
 use serde::{Deserialize, Serialize};
 
 use super::NodeError;
+use crate::wallet::secret_of;
 
 /// The largest file that is read: bytes.
 const FILE_MOST: u64 = 1 << 20;
@@ -42,6 +45,17 @@ pub struct ChainSettings {
     /// After how long a block is made although there is nothing to commit, in milliseconds.
     #[serde(default = "default_heartbeat")]
     pub heartbeat_ms: u64,
+    /// Whether the node joins by a snapshot of the state: where this is not said, if its folder is empty;
+    /// `true`: also in place of a chain that is far behind; `false`: never.
+    #[serde(default)]
+    pub snapshot: Option<bool>,
+    /// A block that is trusted, which the way to a snapshot begins at: its height and its id, as
+    /// `1200:HEX`. Without it that is the genesis.
+    #[serde(default)]
+    pub trust: Option<String>,
+    /// A snapshot is made for others at every height that this divides; 0 for none.
+    #[serde(default = "default_snapshot_blocks")]
+    pub snapshot_blocks: u64,
 }
 
 /// How the node reaches others, and they it.
@@ -125,6 +139,11 @@ const fn default_heartbeat() -> u64 {
     60_000
 }
 
+/// How many blocks are between two snapshots, unless the configuration says otherwise.
+const fn default_snapshot_blocks() -> u64 {
+    1_000
+}
+
 fn default_network_key() -> PathBuf {
     "network.key".into()
 }
@@ -170,6 +189,33 @@ impl NodeSettings {
         toml::to_string_pretty(self).unwrap_or_default()
     }
 
+    /// The block that is trusted: its height and id.
+    ///
+    /// # Errors
+    /// Where it is not written as one.
+    pub(super) fn trusted_block(&self) -> Result<Option<(u64, BlockId)>, NodeError> {
+        let Some(text) = &self.chain.trust else { return Ok(None) };
+        let read = text.split_once(':').and_then(|(height, id)| {
+            let height = height.parse().ok().filter(|height| *height > 0)?;
+            Some((height, BlockId(secret_of(id).ok()?)))
+        });
+        read.map(Some).ok_or_else(|| NodeError::Settings {
+            place: self.place.clone(),
+            reason: format!(
+                "chain.trust is {text:?}: write the height of a block and its id, as \
+                 1200:HEX with 64 hexadecimal digits"
+            ),
+        })
+    }
+
+    /// The peers that are known beforehand.
+    ///
+    /// # Errors
+    /// Where an address is none.
+    pub(super) fn known(&self) -> Result<Vec<KnownPeer>, NodeError> {
+        Ok(self.network.known.iter().map(|text| text.parse()).collect::<Result<_, _>>()?)
+    }
+
     /// Where a path of the file leads.
     #[must_use]
     pub fn path(&self, path: &Path) -> PathBuf {
@@ -195,6 +241,8 @@ mod tests {
         let settings = read(text).unwrap();
         assert_eq!(settings.chain.interval_ms, 1_000);
         assert_eq!((settings.network.reachable, settings.network.relay), (None, false));
+        assert_eq!((settings.chain.snapshot, settings.chain.snapshot_blocks), (None, 1_000));
+        assert_eq!(settings.trusted_block().unwrap(), None);
         assert_eq!(settings.path(&settings.network.key), directory.path().join("network.key"));
         assert_eq!(read(&settings.to_text()).unwrap(), settings);
         for (text, said) in [
@@ -205,6 +253,25 @@ mod tests {
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_trusted_has_a_height_and_an_id() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("node.toml");
+        let read = |trust: &str| {
+            let text =
+                format!("[chain]\ngenesis = 'g'\ntrust = '{trust}'\n[network]\nlisten = []\n");
+            fs::write(&place, text).unwrap();
+            NodeSettings::read(&place).unwrap().trusted_block()
+        };
+        let id = "ab".repeat(32);
+        let expected = Some((1_200, BlockId([0xab; 32])));
+        assert_eq!(read(&format!("1200:{id}")).unwrap(), expected);
+        for wrong in ["", "1200", &id, &format!("0:{id}"), &format!("-1:{id}"), "1200:ab"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("1200:HEX"), "{error}");
         }
     }
 }

@@ -61,6 +61,8 @@ pub struct Testnet {
     pub interval_ms: u64,
     /// After how long a block is made although there is nothing to commit, in milliseconds.
     pub heartbeat_ms: u64,
+    /// Each node makes a snapshot for others at every height that this divides; 0 for none.
+    pub snapshot_blocks: u64,
 }
 
 /// Makes the files of a network in an empty directory.
@@ -131,6 +133,9 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 data: "data".into(),
                 interval_ms: testnet.interval_ms,
                 heartbeat_ms: testnet.heartbeat_ms,
+                snapshot: None,
+                trust: None,
+                snapshot_blocks: testnet.snapshot_blocks,
             },
             network: PeerSettings {
                 key: "network.key".into(),

@@ -31,6 +31,7 @@ mod killed_writers_lose_nothing;
 mod lab;
 mod metrics_are_told_apart;
 mod node;
+mod nodes_join_by_snapshot;
 mod nodes_run_as_processes;
 #[cfg(feature = "search")]
 mod others_are_searched;

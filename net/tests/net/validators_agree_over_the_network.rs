@@ -25,14 +25,14 @@ fn secret(kind: u8, number: u8) -> [u8; 32] {
     seed
 }
 
-fn identity(number: u8) -> Identity {
+pub(crate) fn identity(number: u8) -> Identity {
     Identity {
         key: SecretKey::from_seed(&secret(1, number)),
         beacon: BeaconChain::new(&secret(2, number), 10_000),
     }
 }
 
-fn genesis(validators: u8) -> Genesis {
+pub(crate) fn genesis(validators: u8) -> Genesis {
     let validator = |number| GenesisValidator {
         validator: SecretKey::from_seed(&secret(3, number)).public().into(),
         consensus_key: identity(number).key.public(),
