@@ -122,7 +122,8 @@ fn packs_are_leased_audited_paid_repaired_and_fetched_back() {
     let audits = ["storage", "audits", "--config", &config(holders[1]), "--json"];
     let audits = json(directory, 0, &audits);
     assert!(audits["passed"].as_u64().unwrap() > 0, "{audits}");
-    assert_eq!((&audits["missed"], audits["epochs"].as_array().unwrap().len()), (&0.into(), 4));
+    assert_eq!(audits["missed"], 0, "{audits}");
+    assert!(!audits["epochs"].as_array().unwrap().is_empty(), "{audits}");
 
     // A peer dies for good. After three audits that it misses, the repairer rebuilds its fragment.
     nodes[holders[0]].take().unwrap().kill();

@@ -24,8 +24,10 @@ use crate::world::{account, consensus_key};
 const TERM: u64 = 10;
 
 fn lone_validator_of_short_lots() -> Network {
-    let change = ParameterChange { name: ParameterName::TermBlocks, value: TERM.into() };
-    let genesis = Genesis { parameters: Rising::new([change]).unwrap(), ..genesis(1) };
+    let change = |(name, value)| ParameterChange { name, value };
+    let parameters =
+        [(ParameterName::TermBlocks, TERM.into()), (ParameterName::ReadyBlocks, 6)].map(change);
+    let genesis = Genesis { parameters: Rising::new(parameters).unwrap(), ..genesis(1) };
     let config = Config { heartbeat_ms: Some(1_000), ..config() };
     Network::of(genesis, 1, 0, config, |_| (SimDisk::new(), SimDisk::new()))
 }
