@@ -50,21 +50,6 @@ fn key(number: u8) -> Vec<u8> {
 }
 
 #[test]
-fn a_node_that_does_not_listen_is_asked_through_a_relay_and_dials_back_for_what_is_large() {
-    let relay = relay_with(RelayLimits::default());
-    let (hidden, asker) = (hidden(2, &relay), Node::start(open(3, &relay)));
-    let known: KnownPeer = hidden.known.to_string().parse().unwrap();
-    for size in [1, 1 << 20] {
-        let answer = ask(&asker, &known, vec![5; size]).unwrap();
-        assert_eq!(answer, [asker.known.peer.to_bytes(), vec![5; size]].concat());
-    }
-    // The asker can be dialled, so that the way through the relay was given up.
-    let neighbours = wait(asker.network.handle().neighbours());
-    let found = neighbours.iter().find(|neighbour| neighbour.peer == known.peer).unwrap();
-    assert!(found.addresses.iter().any(|address| !is_circuit(address)), "{found:?}");
-}
-
-#[test]
 fn two_nodes_that_do_not_listen_ask_each_other_little_and_hear_why_not_more() {
     let relay = relay_with(RelayLimits::default());
     let (first, second) = (hidden(2, &relay), hidden(3, &relay));
@@ -76,32 +61,6 @@ fn two_nodes_that_do_not_listen_ask_each_other_little_and_hear_why_not_more() {
     assert_eq!(ask(&first, &second.known, vec![5; most + 1]), refused);
     assert_eq!(ask(&first, &second.known, vec![5; most]), refused);
     assert!(ask(&first, &second.known, vec![5; 1_000]).is_ok(), "the way is still there");
-}
-
-#[test]
-fn a_node_that_does_not_listen_gossips_announces_and_finds() {
-    let relay = relay_with(RelayLimits::default());
-    let (hidden, other) = (hidden(2, &relay), Node::start(open(3, &relay)));
-    other.network.handle().announce(key(1));
-    hidden.network.handle().announce(key(2));
-    find_until(&hidden, &key(1), |found| found.contains(&other.known.peer));
-    find_until(&other, &key(2), |found| found.contains(&hidden.known.peer));
-    // A lookup does not tell where it is; the relay that both know does.
-    let asker = other.network.handle();
-    assert!(wait(asker.request(hidden.known.peer, Vec::new(), vec![1])).is_ok());
-    let relay_peer = relay.known.peer;
-    let closest = wait(other.network.handle().closest(key(1)));
-    let is_asked = |peer| closest.iter().any(|known| known.peer == peer);
-    assert!(is_asked(relay_peer) && !is_asked(hidden.known.peer), "{closest:?}");
-    let done = Arc::new(AtomicBool::new(false));
-    let between = {
-        let done = Arc::clone(&done);
-        std::thread::spawn(move || judge_all(&relay, &done))
-    };
-    say_until_heard(&hidden, &other, b"from one that hides");
-    say_until_heard(&other, &hidden, b"to one that hides");
-    done.store(true, Ordering::Release);
-    between.join().unwrap();
 }
 
 #[test]
