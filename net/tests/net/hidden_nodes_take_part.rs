@@ -1,8 +1,5 @@
 //! Nodes that cannot be dialled, and the relays that they are reached through.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use chronolith_net::network::{
     KnownPeer, NetworkEvent, NetworkSettings, RELAYED_BYTES, Reachable, RelayLimits, RequestError,
 };
@@ -11,7 +8,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, identify, noise, relay, tcp, yamux};
 
-use crate::peers::{Node, PATIENCE, find_until, judge_all, say_until_heard, settings, wait};
+use crate::peers::{Node, PATIENCE, settings, wait};
 
 fn relay_with(limits: RelayLimits) -> Node {
     let mut settings = settings(1);
