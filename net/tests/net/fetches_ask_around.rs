@@ -25,7 +25,7 @@ fn key(pack: ContentId) -> Vec<u8> {
 #[test]
 fn false_headers_and_lists_are_named_and_others_are_asked() {
     let made = lab(1);
-    // The first two are asked for the header, and the next only once they have lied.
+    // The first two are asked for the header, and the next only once one of them has lied.
     let world = World::of(&made, |index| match index {
         0 | 1 => Deed::SendsAnotherHeader,
         4 => Deed::ListsInDisorder,
@@ -34,9 +34,19 @@ fn false_headers_and_lists_are_named_and_others_are_asked() {
     let mut events = Vec::new();
     let network = world.seeker.network.handle();
     let fetched = wait(fetch_pack(&network, world.fetch(patient()), |event| events.push(event)));
-    // With three liars of six there are three fragments.
-    assert!(matches!(fetched, Err(FetchError::TooFew { found: 3, .. })), "{:?}", fetched.err());
-    assert_eq!(named(&events), BTreeSet::from([world.peer(0), world.peer(1), world.peer(4)]));
+    let (named, liars) = (named(&events), [0, 1, 4].map(|index| world.peer(index)));
+    let liars = BTreeSet::from(liars);
+    assert!(!named.is_empty() && named.is_subset(&liars), "{named:?}");
+    match fetched {
+        // With three liars of six there are three fragments.
+        Err(FetchError::TooFew { found: 3, .. }) => assert_eq!(named, liars),
+        // The other false header was late, and not looked at any more.
+        Ok(fetched) => {
+            let given: Vec<u8> = fetched.collector.fragments().map(|one| one.index).collect();
+            assert!(given.len() == 4 && !given.contains(&4), "{given:?}");
+        }
+        Err(error) => panic!("{error}"),
+    }
     assert!(events.iter().any(|event| matches!(event, FetchEvent::Header { .. })));
 }
 
