@@ -12,4 +12,5 @@ pub mod packs;
 pub mod plot;
 pub mod producer;
 mod random;
+mod rows;
 pub mod wallet;

@@ -5,10 +5,11 @@ use chronolith_engine::{Aggregation, Every, Function, MetricId, combine};
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
-use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs};
 use super::listing::{Names, names};
-use super::output::{Cell, RowFormat, Rows};
+use super::output::{RowFormat, Rows};
 use super::usage::Usage;
+use crate::rows::{Cell, rfc3339};
 
 /// Aggregate metrics over buckets of time.
 #[derive(Debug, Args)]

@@ -12,10 +12,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Outcome;
-use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339, time};
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, time};
 use super::listing::{ListingArgs, names};
-use super::output::{Cell, print_json, say};
+use super::output::{print_json, say};
 use super::usage::Usage;
+use crate::rows::{Cell, rfc3339};
 
 /// Values of any size: photos, recordings, models. Each is one record of a metric of kind bytes.
 #[derive(Debug, Subcommand)]

@@ -7,8 +7,8 @@ use chronolith_query::continuous::{Continuous, Outcome as Done, Row, Status};
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use super::database::rfc3339;
-use super::output::{Cell, print_json, say};
+use super::output::{print_json, say};
+use crate::rows::{Cell, rfc3339};
 
 /// Says what a statement did.
 pub(super) fn print_outcome(done: &Done, as_json: bool) -> Result<()> {

@@ -206,14 +206,6 @@ pub(crate) fn time(text: &str) -> Result<i64> {
     Ok(time_ns.map_err(|_| Usage(format!("{text} is outside of the years 1677 to 2262")))?)
 }
 
-/// A time for people and programs: RFC 3339 in UTC.
-pub(crate) fn rfc3339(time_ns: i64) -> String {
-    match jiff::Timestamp::from_nanosecond(time_ns.into()) {
-        Ok(timestamp) => timestamp.to_string(),
-        Err(_) => time_ns.to_string(),
-    }
-}
-
 /// `synced`, `within=MS` or `buffered`.
 pub(crate) fn durability(text: &str) -> Result<Durability, String> {
     match text.split_once('=') {

@@ -9,8 +9,9 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::Outcome;
-use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::{json_value, plain_value, put_csv_cell, stdout};
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs};
+use super::output::stdout;
+use crate::rows::{json_value, plain_value, put_csv_cell, rfc3339};
 
 /// Write records as CSV, JSON lines or Parquet, ordered by device, metric and time.
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::Outcome;
-use super::database::{DatabaseArgs, durability, rfc3339};
+use super::database::{DatabaseArgs, durability};
 use super::interrupt::listen;
 use super::output::{print_json, say};
 use super::usage::Usage;
@@ -25,6 +25,7 @@ use crate::ingest::{
     Broken, IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal, Report,
     SinkMetric, Summary, ingest_file, ingest_reader,
 };
+use crate::rows::rfc3339;
 
 /// Records are committed in batches of about so many.
 const BATCH_RECORDS: usize = 20_000;

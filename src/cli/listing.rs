@@ -6,8 +6,9 @@ use clap::Args;
 use serde_json::json;
 
 use super::Outcome;
-use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
-use super::output::{Cell, RowFormat, Rows, print_json, say};
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs};
+use super::output::{RowFormat, Rows, print_json, say};
+use crate::rows::{Cell, rfc3339};
 
 /// How a listing is printed.
 #[derive(Debug, Args)]

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::Outcome;
 use super::chain::print_fields;
-use super::output::{Cell, RowFormat, Rows, print_json, say};
+use super::output::{RowFormat, Rows, print_json, say};
 use crate::node::{Client, NodeSettings};
+use crate::rows::Cell;
 
 /// Look at a running node and its peers
 #[derive(Debug, Subcommand)]

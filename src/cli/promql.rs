@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use chronolith_engine::{Db, Every};
-use chronolith_query::promql::{Answer, Data, DatabaseSource, Labels, Limits, PromqlError, Query};
+use chronolith_query::promql::{Answer, Data, DatabaseSource, Limits, PromqlError, Query};
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::database::{rfc3339, time};
+use super::database::time;
 use super::output::RowFormat;
+use crate::rows::{prometheus, rfc3339};
 
 /// A query of Prometheus and when it is asked.
 #[derive(Debug, Args)]
@@ -110,7 +110,7 @@ fn length(text: &str) -> Result<i64> {
 fn write(answer: &Answer, format: RowFormat, mut out: impl Write) -> Result<()> {
     match format {
         RowFormat::Json | RowFormat::Jsonl => {
-            serde_json::to_writer(&mut out, &response(answer))?;
+            serde_json::to_writer(&mut out, &prometheus::response(answer))?;
             writeln!(out)?;
         }
         RowFormat::Csv => {
@@ -137,65 +137,26 @@ fn write(answer: &Answer, format: RowFormat, mut out: impl Write) -> Result<()> 
 /// One row for each value: its time, its series and itself.
 fn rows(answer: &Answer) -> Vec<(i64, String, String)> {
     match &answer.data {
-        Data::Scalar { time_ns, value } => vec![(*time_ns, String::new(), number(*value))],
+        Data::Scalar { time_ns, value } => {
+            vec![(*time_ns, String::new(), prometheus::number(*value))]
+        }
         Data::Text { time_ns, text } => vec![(*time_ns, String::new(), text.clone())],
         Data::Vector(samples) => samples
             .iter()
-            .map(|sample| (sample.time_ns, sample.labels.to_string(), number(sample.value)))
+            .map(|sample| {
+                (sample.time_ns, sample.labels.to_string(), prometheus::number(sample.value))
+            })
             .collect(),
         Data::Matrix(series) => series
             .iter()
             .flat_map(|series| {
                 let labels = series.labels.to_string();
                 let samples = series.times.iter().zip(&series.values);
-                samples.map(move |(time, value)| (*time, labels.clone(), number(*value)))
+                samples
+                    .map(move |(time, value)| (*time, labels.clone(), prometheus::number(*value)))
             })
             .collect(),
         _ => Vec::new(),
-    }
-}
-
-/// The answer in the shape of Prometheus' HTTP API.
-fn response(answer: &Answer) -> Value {
-    let pair = |time_ns: i64, value: &str| json!([time_ns as f64 / 1e9, value]);
-    let metric = |labels: &Labels| -> Value {
-        labels.iter().map(|(name, value)| (name.to_owned(), json!(value))).collect()
-    };
-    let (kind, result) = match &answer.data {
-        Data::Scalar { time_ns, value } => ("scalar", pair(*time_ns, &number(*value))),
-        Data::Text { time_ns, text } => ("string", pair(*time_ns, text)),
-        Data::Vector(samples) => {
-            let samples = samples.iter().map(|sample| {
-                let value = pair(sample.time_ns, &number(sample.value));
-                json!({"metric": metric(&sample.labels), "value": value})
-            });
-            ("vector", samples.collect())
-        }
-        Data::Matrix(series) => {
-            let series = series.iter().map(|series| {
-                let samples = series.times.iter().zip(&series.values);
-                let values: Vec<Value> =
-                    samples.map(|(time, value)| pair(*time, &number(*value))).collect();
-                json!({"metric": metric(&series.labels), "values": values})
-            });
-            ("matrix", series.collect())
-        }
-        _ => ("vector", json!([])),
-    };
-    let mut response = json!({"status": "success", "data": {"resultType": kind, "result": result}});
-    for (name, notes) in [("warnings", &answer.warnings), ("infos", &answer.infos)] {
-        if !notes.is_empty() {
-            response[name] = json!(notes);
-        }
-    }
-    response
-}
-
-fn number(value: f64) -> String {
-    match value {
-        f64::INFINITY => "+Inf".to_owned(),
-        f64::NEG_INFINITY => "-Inf".to_owned(),
-        _ => value.to_string(),
     }
 }
 

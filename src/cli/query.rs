@@ -1,23 +1,21 @@
 //! `chronolith query`.
 
-mod cells;
-mod format;
 mod memory;
 mod prompt;
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use chronolith_query::{Answer, Canceller, Limits, QueryError, Sql};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::Outcome;
 use super::database::DatabaseArgs;
 use super::usage::duration;
-use format::RowWriter;
+use crate::rows::{Format, write_answer};
 
 /// Answer SQL; without any, a prompt with history and completion.
 #[derive(Debug, Args)]
@@ -58,23 +56,6 @@ pub(super) struct QueryCommand {
     sql: Option<String>,
 }
 
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Aligned columns
-    Table,
-    /// Comma-separated values with a header
-    Csv,
-    /// One JSON array of objects
-    Json,
-    /// One JSON object a line
-    Ndjson,
-    /// A Parquet file
-    Parquet,
-    /// A stream of Arrow IPC
-    Arrow,
-}
-
 fn size(text: &str) -> Result<usize, String> {
     let problem = || "write a size like 64MiB, 2GiB or a number of bytes".to_owned();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -113,12 +94,12 @@ impl QueryCommand {
         }
         let sql = Sql::new(self.database.read()?)?;
         guarded(&sql, &text, &self.limits(), |answer| match &self.output {
-            None => write(answer, format, io::stdout()),
+            None => write_answer(answer, format, io::stdout()),
             Some(path) => {
                 let file = File::create(path);
                 let file = file.with_context(|| format!("cannot create {}", path.display()))?;
                 // An unfinished file must not be taken for an answer.
-                let written = write(answer, format, file);
+                let written = write_answer(answer, format, file);
                 if written.is_err() {
                     drop(std::fs::remove_file(path));
                 }
@@ -180,24 +161,6 @@ impl QueryCommand {
     fn limits(&self) -> Limits {
         Limits { rows: self.max_rows, time: self.timeout, memory_bytes: self.memory }
     }
-}
-
-/// Writes all of an answer; how many rows there were.
-fn write(answer: Answer, format: Format, out: impl Write + Send) -> Result<u64> {
-    let mut out = BufWriter::with_capacity(256 * 1024, out);
-    let rows = match format {
-        Format::Parquet => answer.write_parquet(&mut out)?,
-        Format::Arrow => answer.write_arrow(&mut out)?,
-        Format::Table | Format::Csv | Format::Json | Format::Ndjson => {
-            let mut writer = RowWriter::new(format, &answer.schema(), &mut out)?;
-            for batch in answer {
-                writer.write(&batch?)?;
-            }
-            writer.finish()?
-        }
-    };
-    out.flush()?;
-    Ok(rows)
 }
 
 /// Answers a query that Ctrl-C ends, and the memory of the process.

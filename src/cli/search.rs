@@ -13,9 +13,10 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::database::{DatabaseArgs, RangeArgs, rfc3339};
-use super::output::{Cell, RowFormat, Rows, print_json, say};
+use super::database::{DatabaseArgs, RangeArgs};
+use super::output::{RowFormat, Rows, print_json, say};
 use super::usage::Usage;
+use crate::rows::{Cell, rfc3339};
 
 /// The folder of the index in a database.
 const FOLDER: &str = "search";

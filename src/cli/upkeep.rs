@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::chain::{WalletArgs, anchor_all};
-use super::database::{DatabaseArgs, RangeArgs, SelectorArgs, rfc3339};
+use super::database::{DatabaseArgs, RangeArgs, SelectorArgs};
 use super::output::{hex, print_json, say};
 use super::usage::Usage;
 use crate::chain::Chain;
+use crate::rows::rfc3339;
 
 /// Make an empty database.
 #[derive(Debug, Args)]

@@ -18,9 +18,10 @@ use super::Outcome;
 use super::chain::{
     ChainArgs, WalletArgs, amount, coins, print_fields, print_settled, read_json, settled_json,
 };
-use super::output::{Cell, RowFormat, Rows, print_json};
+use super::output::{RowFormat, Rows, print_json};
 use super::usage::Usage;
 use crate::chain::{Chain, Composer};
+use crate::rows::Cell;
 use crate::wallet::secret_of;
 
 /// Keys of accounts, and what is signed with them

@@ -15,11 +15,12 @@ use clap::{Args, ValueEnum};
 
 use super::Outcome;
 use super::continuous::{fill, print_outcome, row_cells};
-use super::database::{DatabaseArgs, rfc3339};
+use super::database::DatabaseArgs;
 use super::ingest::ingest_into;
-use super::output::{Cell, put_csv_cell, stdout};
+use super::output::stdout;
 use super::usage::Usage;
 use crate::ingest::{Format as InputFormat, IngestArgs};
+use crate::rows::{Cell, put_csv_cell, rfc3339};
 
 /// How long to wait for a change before looking whether the input has ended.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);

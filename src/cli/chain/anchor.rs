@@ -13,7 +13,8 @@ use super::{ChainArgs, WalletArgs, coins, print_fields};
 use crate::chain::prove::Since;
 use crate::chain::{Chain, anchor};
 use crate::cli::Outcome;
-use crate::cli::database::{DatabaseArgs, rfc3339};
+use crate::cli::database::DatabaseArgs;
+use crate::rows::rfc3339;
 use crate::wallet::AccountKey;
 
 /// Anchor the seal batches of a database that are not anchored yet.

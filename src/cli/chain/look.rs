@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{ChainArgs, ProveArgs, WalletArgs, coins, print_fields};
 use crate::cli::Outcome;
-use crate::cli::database::rfc3339;
+use crate::rows::rfc3339;
 
 fn time(time_ns: u64) -> String {
     i64::try_from(time_ns).map_or_else(|_| time_ns.to_string(), rfc3339)

@@ -19,8 +19,8 @@ use super::trust::TrustArgs;
 use crate::chain::export;
 use crate::chain::prove::Proof;
 use crate::cli::Outcome;
-use crate::cli::database::rfc3339;
 use crate::cli::usage::Usage;
+use crate::rows::rfc3339;
 
 /// The largest proof that is read: bytes.
 pub(in crate::cli) const PROOF_MOST: u64 = 64 << 20;

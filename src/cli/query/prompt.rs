@@ -13,8 +13,9 @@ use reedline::{
     ValidationResult, Validator, default_emacs_keybindings,
 };
 
-use super::{Format, QueryCommand, guarded, write};
+use super::{QueryCommand, guarded};
 use crate::cli::Outcome;
+use crate::rows::{Format, write_answer};
 
 const HISTORY_LINES: usize = 10_000;
 /// So many names of tables and columns are offered.
@@ -103,7 +104,7 @@ pub(super) fn run(command: &QueryCommand, format: Format) -> Result<Outcome> {
 /// Prints the answer to a query, or what is wrong with it.
 fn answer(sql: &Sql, text: &str, settings: &Settings) {
     let began = Instant::now();
-    let write = |answer| write(answer, settings.format, std::io::stdout());
+    let write = |answer| write_answer(answer, settings.format, std::io::stdout());
     match guarded(sql, text, &settings.limits, write) {
         Ok(rows) if settings.timing => {
             println!("{rows} rows in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);

@@ -24,10 +24,11 @@ use serde_json::json;
 use crate::cli::Outcome;
 use crate::cli::chain::{amount, coins, print_fields};
 use crate::cli::net::NodeArgs;
-use crate::cli::output::{Cell, RowFormat, Rows, put_line};
+use crate::cli::output::{RowFormat, Rows, put_line};
 use crate::cli::usage::Usage;
 use crate::node::submit::Submitter;
 use crate::node::{Client, NodeState, StorageRole};
+use crate::rows::Cell;
 
 /// How many leases are asked for at once.
 const PAGE: usize = 1_024;

@@ -1,15 +1,16 @@
 //! Formats of rows: tables for people, CSV and JSON for programs.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 
 use anyhow::Result;
+use chronolith_query::Answer;
 use chronolith_query::arrow::array::{Array, AsArray, RecordBatch};
 use chronolith_query::arrow::datatypes::{DataType, Schema};
+use clap::ValueEnum;
 use comfy_table::Table;
 
-use super::Format;
-use super::cells::cells;
-use crate::cli::output::{Cell, put_csv_cell};
+use super::arrow::cells;
+use super::{Cell, put_csv_cell};
 
 /// So many rows make one table: columns are as wide as the widest of them, and no more are held.
 const TABLE_ROWS: usize = 1_000;
@@ -21,8 +22,25 @@ const TABLE_BYTES: usize = 16 << 20;
 /// How much text is turned into cells at once, where it is views of the same bytes as well.
 const PIECE_BYTES: usize = 8 << 20;
 
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Aligned columns
+    Table,
+    /// Comma-separated values with a header
+    Csv,
+    /// One JSON array of objects
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// A Parquet file
+    Parquet,
+    /// A stream of Arrow IPC
+    Arrow,
+}
+
 /// Writes rows as they come.
-pub(super) struct RowWriter<W: Write> {
+struct RowWriter<W: Write> {
     format: Format,
     columns: Vec<String>,
     out: W,
@@ -34,7 +52,7 @@ pub(super) struct RowWriter<W: Write> {
 }
 
 impl<W: Write> RowWriter<W> {
-    pub(super) fn new(format: Format, schema: &Schema, out: W) -> Result<Self> {
+    fn new(format: Format, schema: &Schema, out: W) -> Result<Self> {
         let columns: Vec<String> =
             schema.fields().iter().map(|field| field.name().clone()).collect();
         let (table, pending, widest, rows) = (new_table(&columns), 0, 0, 0);
@@ -51,7 +69,7 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Writes the rows of a batch, so many at once that their texts do not take much.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let at_once = (PIECE_BYTES / longest(batch).max(1)).max(1);
         for from in (0..batch.num_rows()).step_by(at_once) {
             self.write_piece(&batch.slice(from, at_once.min(batch.num_rows() - from)))?;
@@ -123,7 +141,7 @@ impl<W: Write> RowWriter<W> {
     }
 
     /// Ends the output; how many rows there were.
-    pub(super) fn finish(mut self) -> Result<u64> {
+    fn finish(mut self) -> Result<u64> {
         match self.format {
             Format::Json => self.out.write_all(b"]\n")?,
             Format::Table if self.rows == 0 => writeln!(self.out, "no rows")?,
@@ -149,4 +167,22 @@ fn new_table(columns: &[String]) -> Table {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY).set_header(columns);
     table
+}
+
+/// Writes all of an answer; how many rows there were.
+pub(crate) fn write_answer(answer: Answer, format: Format, out: impl Write + Send) -> Result<u64> {
+    let mut out = BufWriter::with_capacity(256 * 1024, out);
+    let rows = match format {
+        Format::Parquet => answer.write_parquet(&mut out)?,
+        Format::Arrow => answer.write_arrow(&mut out)?,
+        Format::Table | Format::Csv | Format::Json | Format::Ndjson => {
+            let mut writer = RowWriter::new(format, &answer.schema(), &mut out)?;
+            for batch in answer {
+                writer.write(&batch?)?;
+            }
+            writer.finish()?
+        }
+    };
+    out.flush()?;
+    Ok(rows)
 }

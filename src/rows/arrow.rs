@@ -7,8 +7,7 @@ use chronolith_query::arrow::datatypes::{
 };
 use chronolith_query::arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use crate::cli::database::rfc3339;
-use crate::cli::output::Cell;
+use super::{Cell, rfc3339};
 
 /// The cells of a column.
 pub(super) fn cells(column: &ArrayRef) -> anyhow::Result<Vec<Cell>> {

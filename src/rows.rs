@@ -1,0 +1,13 @@
+//! Answers as text, for the command line and HTTP: cells, and rows as tables, CSV and JSON.
+
+#[cfg(feature = "sql")]
+mod arrow;
+mod cell;
+#[cfg(feature = "promql")]
+pub(crate) mod prometheus;
+#[cfg(feature = "sql")]
+mod writer;
+
+pub(crate) use cell::{Cell, json_value, plain_value, put_csv_cell, rfc3339};
+#[cfg(feature = "sql")]
+pub(crate) use writer::{Format, write_answer};
