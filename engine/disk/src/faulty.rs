@@ -228,6 +228,10 @@ impl Disk for FaultyDisk {
         Ok(self.file(path, self.shared.disk.open_private(path)?))
     }
 
+    fn is_private(&self, path: &str) -> io::Result<bool> {
+        self.shared.disk.is_private(path)
+    }
+
     fn open_read(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
         self.shared.read()?;
         Ok(self.file(path, self.shared.disk.open_read(path)?))

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -103,6 +103,10 @@ impl Disk for RealDisk {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         Ok(Box::new(RealFile::new(options.open(self.at(path))?)?))
+    }
+
+    fn is_private(&self, path: &str) -> io::Result<bool> {
+        Ok(fs::metadata(self.at(path))?.permissions().mode() & 0o077 == 0)
     }
 
     fn open_read(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {

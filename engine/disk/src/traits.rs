@@ -46,6 +46,11 @@ pub trait Disk: Send + Sync {
         self.open(path)
     }
 
+    /// Whether only the owner may read and write a file; a disk without owners says yes.
+    fn is_private(&self, path: &str) -> io::Result<bool> {
+        self.len(path).map(|_| true)
+    }
+
     /// Opens an existing file for reading only.
     fn open_read(&self, path: &str) -> io::Result<Box<dyn DiskFile>>;
 
