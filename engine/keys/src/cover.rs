@@ -55,9 +55,12 @@ impl Place {
         self.first <= other.first && other.last() <= self.last()
     }
 
-    /// The way down to a place below it: `true` is right.
-    pub(crate) fn path_to(self, below: Self) -> impl Iterator<Item = bool> {
-        (below.height..self.height).rev().map(move |height| below.first >> height & 1 == 1)
+    /// The child on the way to a place below it, and whether that is the right one.
+    pub(crate) const fn child(&self, below: Self) -> (Self, bool) {
+        let height = self.height.saturating_sub(1);
+        let is_right = below.first >> height & 1 == 1;
+        let first = if is_right { self.first | 1 << height } else { self.first };
+        (Self { first, height }, is_right)
     }
 }
 

@@ -9,9 +9,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::cover::{Place, cover};
+use crate::cover::cover;
 use crate::id::TreeId;
 use crate::secret::Secret;
+use crate::tree::Subtree;
 
 /// What is wrong with an encoding of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,12 @@ pub enum EncodingProblem {
     /// The first bytes are those of something else.
     #[error("the first bytes are those of another kind of file")]
     Magic,
+    /// A way to keep the wrapping key that this program does not know.
+    #[error("the wrapping key is kept in the way {found}, and this program knows 0 and 1")]
+    Wrap {
+        /// The way.
+        found: u8,
+    },
     /// The bytes end too early.
     #[error("the bytes end too early")]
     Truncated,
@@ -46,7 +53,7 @@ pub(crate) type Malformed = (usize, EncodingProblem);
 pub(crate) struct Range {
     pub(crate) id: TreeId,
     pub(crate) windows: RangeInclusive<i64>,
-    pub(crate) nodes: Vec<(Place, Secret)>,
+    pub(crate) nodes: Vec<Subtree>,
 }
 
 /// How long a range of so many nodes is: bytes.
@@ -92,9 +99,11 @@ impl<'a> Reader<'a> {
         if windows.is_empty() {
             return Err((start, EncodingProblem::Range));
         }
-        let mut nodes = Vec::new();
-        for place in cover(windows.clone()) {
-            nodes.push((place, Secret::new(*self.take()?)));
+        let places = cover(windows.clone());
+        // With all the room at once, so that growing leaves no copies behind.
+        let mut nodes = Vec::with_capacity(places.len());
+        for place in places {
+            nodes.push(Subtree { place, secret: Secret::new(*self.take()?) });
         }
         Ok(Range { id, windows, nodes })
     }

@@ -22,6 +22,7 @@ use crate::tree::KeyTree;
 
 const VERSION: u8 = 1;
 const DOMAIN: &[u8] = b"\x12chronolith/grant/1";
+const NOTE_DOMAIN: &[u8] = b"\x11chronolith/note/1";
 const KEY_BYTES: usize = 32;
 const TAG_BYTES: usize = 16;
 /// The longest sealed grant, which is what the ledger takes: bytes.
@@ -147,9 +148,29 @@ impl fmt::Debug for OneTimeSecret {
 }
 
 impl GrantContext {
-    /// What HPKE binds the message to: its `info`.
-    fn info(&self) -> Vec<u8> {
-        [DOMAIN, &self.chain, &self.request].concat()
+    /// What HPKE binds a message to: its `info`.
+    pub(crate) fn info(&self, domain: &[u8]) -> Vec<u8> {
+        [domain, &self.chain, &self.request].concat()
+    }
+
+    /// Seals what an owner tells a buyer beside the grant, to the same one-time key.
+    ///
+    /// # Errors
+    /// [`SealError`] where the key is one of the few that give everybody the same secret.
+    pub fn seal_note(
+        &self,
+        note: &[u8],
+        to: &[u8; 32],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vec<u8>, SealError> {
+        seal_to(note, to, &self.info(NOTE_DOMAIN), rng)
+    }
+
+    /// Opens what [`GrantContext::seal_note`] sealed; none where it was sealed to another key or for
+    /// another request, or was changed.
+    #[must_use]
+    pub fn open_note(&self, sealed: &[u8], secret: &OneTimeSecret) -> Option<Zeroizing<Vec<u8>>> {
+        open_from(sealed, secret, &self.info(NOTE_DOMAIN))
     }
 }
 
@@ -185,6 +206,11 @@ impl Grant {
     /// The trees whose keys it has, and the windows.
     pub fn trees(&self) -> impl Iterator<Item = (TreeId, RangeInclusive<i64>)> {
         self.trees.iter().filter_map(|tree| Some((tree.id(), tree.windows().into_iter().next()?)))
+    }
+
+    /// The keys of each tree.
+    pub(crate) fn parts(&self) -> &[KeyTree] {
+        &self.trees
     }
 
     /// The key of a chunk's body; none where it is not granted.
@@ -243,18 +269,7 @@ impl Grant {
         context: &GrantContext,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>, SealError> {
-        let to = Public::from_bytes(to).map_err(|_| SealError)?;
-        let (key, text) = hpke::single_shot_seal_with_rng::<
-            ChaCha20Poly1305,
-            HkdfSha256,
-            X25519HkdfSha256,
-        >(
-            &OpModeS::Base, &to, &context.info(), &self.to_bytes(), &[], rng
-        )
-        .map_err(|_| SealError)?;
-        let mut sealed = key.to_bytes().to_vec();
-        sealed.extend_from_slice(&text);
-        Ok(sealed)
+        seal_to(&self.to_bytes(), to, &context.info(DOMAIN), rng)
     }
 
     /// Opens a sealed grant. It needs no randomness and has the same verdict everywhere, so that a
@@ -267,24 +282,55 @@ impl Grant {
         secret: &OneTimeSecret,
         context: &GrantContext,
     ) -> Result<Self, OpenError> {
-        let length = || OpenError::Length { found: sealed.len() };
-        if sealed.len() > SEALED_BYTES_MAX {
-            return Err(length());
-        }
-        let (key, text) = sealed.split_first_chunk::<KEY_BYTES>().ok_or_else(length)?;
-        if text.len() < TAG_BYTES {
-            return Err(length());
-        }
-        let key = Encapsulated::from_bytes(key).map_err(|_| OpenError::Closed)?;
-        let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base,
-            &secret.private(),
-            &key,
-            &context.info(),
-            text,
-            &[],
-        );
-        let bytes = Zeroizing::new(opened.map_err(|_| OpenError::Closed)?);
+        let bytes = open_sealed(sealed, secret, &context.info(DOMAIN))?;
         Ok(Self::from_bytes(&bytes)?)
     }
+}
+
+/// Seals bytes to a one-time key.
+pub(crate) fn seal_to(
+    bytes: &[u8],
+    to: &[u8; 32],
+    info: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SealError> {
+    let to = Public::from_bytes(to).map_err(|_| SealError)?;
+    let (key, text) = hpke::single_shot_seal_with_rng::<
+        ChaCha20Poly1305,
+        HkdfSha256,
+        X25519HkdfSha256,
+    >(&OpModeS::Base, &to, info, bytes, &[], rng)
+    .map_err(|_| SealError)?;
+    let mut sealed = key.to_bytes().to_vec();
+    sealed.extend_from_slice(&text);
+    Ok(sealed)
+}
+
+/// Opens a message that stands on the ledger, which was sealed to a one-time key.
+pub(crate) fn open_sealed(
+    sealed: &[u8],
+    secret: &OneTimeSecret,
+    info: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let found = sealed.len();
+    if !(KEY_BYTES + TAG_BYTES..=SEALED_BYTES_MAX).contains(&found) {
+        return Err(OpenError::Length { found });
+    }
+    open_from(sealed, secret, info).ok_or(OpenError::Closed)
+}
+
+/// Opens bytes that were sealed to a one-time key.
+fn open_from(sealed: &[u8], secret: &OneTimeSecret, info: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (key, text) = sealed.split_first_chunk::<KEY_BYTES>()?;
+    let key = Encapsulated::from_bytes(key).ok()?;
+    let (mode, private) = (OpModeR::Base, secret.private());
+    let opened = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+        &mode,
+        &private,
+        &key,
+        info,
+        text,
+        &[],
+    );
+    opened.ok().map(Zeroizing::new)
 }

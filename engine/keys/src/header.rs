@@ -182,7 +182,7 @@ impl<'a> HeaderView<'a> {
     /// Whether a key is that of this chunk.
     #[must_use]
     pub fn is_key(&self, key: &BodyKey) -> bool {
-        *key.commitment() == self.encryption.commitment
+        key.is_committed(&self.encryption.commitment)
     }
 }
 

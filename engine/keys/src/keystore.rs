@@ -1,172 +1,197 @@
-//! Keystores: the trees of an owner under a passphrase.
+//! Keystores: the trees of an owner and the keys of a buyer, under one key.
 //!
 //! ```text
-//! "CLTREES\0" · version u16 = 1 · memory u32 (KiB) · passes u32 · salt [u8; 16]
-//! · nonce [u8; 24] · wrapping key, encrypted [u8; 48]
-//! · nonce [u8; 24] · ranges of trees, in their order, encrypted
+//! "CLTREES\0" · version u16 = 1 · wrap u8
+//!   0: wrapping key [u8; 32]
+//!   1: memory u32 (KiB) · passes u32 · salt [u8; 16] · nonce [u8; 24] · wrapping key, encrypted [u8; 48]
+//! · nonce [u8; 24] · contents, encrypted · CRC32 of all before u32
 //! ```
 //!
 //! The passphrase gives, by Argon2id, the key of the wrapping key; the wrapping key, which is random,
-//! that of the trees. So a passphrase changes without the trees, and whoever keeps the wrapping key
-//! elsewhere (as words on paper) needs no passphrase. Both are encrypted by XChaCha20-Poly1305, bound to
-//! the bytes before their nonces; the trees to the first ten, so that the rest can be made anew.
+//! that of the contents. So a passphrase changes without the contents, the contents without the
+//! passphrase, and whoever keeps the wrapping key elsewhere (as words on paper) needs no passphrase.
+//! Both are encrypted by XChaCha20-Poly1305, bound to the bytes before their nonces; the contents to the
+//! first ten, so that the rest can be made anew. The checksum tells damage from a wrong passphrase.
 
-use std::collections::BTreeMap;
+mod contents;
+mod error;
+mod file;
+mod words;
+mod wrap;
+
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::at_rest::AtRestKey;
+use crate::body::{BodyKey, ChunkSlot};
 use crate::cipher::{self, NONCE_BYTES, OVERHEAD_BYTES};
-use crate::encoding::{EncodingProblem, Malformed, Reader};
-use crate::id::TreeId;
+use crate::encoding::{EncodingProblem, Reader};
+use crate::grant::Grant;
+use crate::header::Encryption;
+use crate::id::{MetricId, TreeId};
+use crate::keyring::Keyring;
 use crate::secret::Secret;
-use crate::tree::KeyTree;
+use crate::tree::{KeyTree, NotHeld};
+
+pub(crate) use contents::Contents;
+pub use contents::TreeFrom;
+pub use error::KeystoreError;
+use error::malformed;
+pub use file::{KeystoreFile, KeystoreFileError};
+pub use words::WordsError;
+use wrap::Head;
+pub use wrap::{Cost, Unlock, Wrap};
 
 const MAGIC: [u8; 8] = *b"CLTREES\0";
 const VERSION: u16 = 1;
-const SALT_BYTES: usize = 16;
 /// The magic and the version.
 const NAME_BYTES: usize = 10;
-const HEAD_BYTES: usize = NAME_BYTES + 4 + 4 + SALT_BYTES;
-const WRAPPED_BYTES: usize = OVERHEAD_BYTES + 32;
-/// The largest keystore that is read: bytes. A million metrics have 80 MB.
+/// The longest head: all before the nonce of the contents.
+const HEAD_BYTES: usize = NAME_BYTES + 1 + 4 + 4 + 16 + OVERHEAD_BYTES + 32;
+const CHECKSUM_BYTES: usize = 4;
+/// The largest keystore that is read: bytes. A million metrics have 156 MB.
 pub const KEYSTORE_BYTES_MAX: usize = 256 << 20;
 
-/// What it costs to try a passphrase: Argon2id (RFC 9106) in one lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cost {
-    /// Memory: KiB, from 8 to 1 GiB.
-    pub memory_kib: u32,
-    /// Passes over it, from 1 to 64.
-    pub passes: u32,
-}
-
-impl Default for Cost {
-    /// 64 MiB and three passes: the second recommendation of RFC 9106, section 4.
-    fn default() -> Self {
-        Self { memory_kib: 64 << 10, passes: 3 }
-    }
-}
-
-/// The trees of an owner. What is dropped of it is overwritten.
+/// The trees of an owner and what he bought of others. What is dropped of it is overwritten.
+#[derive(Clone)]
 pub struct Keystore {
     wrapping: Secret,
-    trees: BTreeMap<TreeId, KeyTree>,
-}
-
-/// Why a keystore cannot be made or opened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeystoreError {
-    /// There is a tree of that id already.
-    #[error("the keystore has the tree {tree} already")]
-    Exists {
-        /// The tree.
-        tree: TreeId,
-    },
-    /// There is no such tree.
-    #[error("the keystore has no tree {tree}")]
-    Missing {
-        /// The tree.
-        tree: TreeId,
-    },
-    /// Bytes are not a keystore.
-    #[error("not a keystore, at byte {offset}: {problem}")]
-    Malformed {
-        /// Where.
-        offset: usize,
-        /// What is wrong there.
-        problem: EncodingProblem,
-    },
-    /// A cost that no passphrase needs.
-    #[error(
-        "{} KiB and {} passes for a passphrase: from 8 to 1,048,576 and from 1 to 64 are allowed",
-        cost.memory_kib, cost.passes
-    )]
-    Cost {
-        /// The cost.
-        cost: Cost,
-    },
-    /// There is not enough memory for the passphrase's cost.
-    #[error("there are no {memory_kib} KiB of memory to check the passphrase with")]
-    Memory {
-        /// How much it needs: KiB.
-        memory_kib: u32,
-    },
-    /// It does not open.
-    #[error("the keystore does not open: the passphrase is another, or the file is damaged")]
-    Closed,
-    /// The trees do not open with the wrapping key.
-    #[error("the trees in the keystore do not open: the key is another, or the file is damaged")]
-    TreesClosed,
-    /// It would be larger than what is read.
-    #[error("{found} bytes of keys where {KEYSTORE_BYTES_MAX} fit: keep them in several keystores")]
-    TooLarge {
-        /// How many there are: bytes.
-        found: usize,
-    },
-}
-
-impl Cost {
-    fn check(self) -> Result<Self, KeystoreError> {
-        let is_allowed =
-            (8..=1 << 20).contains(&self.memory_kib) && (1..=64).contains(&self.passes);
-        if is_allowed { Ok(self) } else { Err(KeystoreError::Cost { cost: self }) }
-    }
-
-    fn derive(self, passphrase: &[u8], salt: &[u8; SALT_BYTES]) -> Result<Secret, KeystoreError> {
-        let memory = KeystoreError::Memory { memory_kib: self.memory_kib };
-        let params = Params::new(self.memory_kib, self.passes, 1, Some(32))
-            .map_err(|_| KeystoreError::Cost { cost: self })?;
-        let mut key = Zeroizing::new([0; 32]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password_into(passphrase, salt, key.as_mut_slice())
-            .map_err(|_| memory)?;
-        Ok(Secret::new(*key))
-    }
+    head: Head,
+    contents: Contents,
 }
 
 impl Keystore {
     /// A keystore without trees, under a wrapping key that nobody knows.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self { wrapping: Secret::generate(rng), trees: BTreeMap::new() }
+    ///
+    /// # Errors
+    /// Where the cost of the passphrase is not allowed, or there is no memory for it.
+    pub fn generate(wrap: Wrap<'_>, rng: &mut impl CryptoRng) -> Result<Self, KeystoreError> {
+        let wrapping = Secret::generate(rng);
+        let head = Head::new(&wrapping, wrap, rng)?;
+        Ok(Self { wrapping, head, contents: Contents::default() })
     }
 
-    /// The key that opens the trees without the passphrase: what recovery words encode.
+    /// The key that opens the contents without the passphrase: what recovery words encode.
     #[must_use]
     pub fn wrapping_key(&self) -> &Secret {
         &self.wrapping
     }
 
+    /// Whether a passphrase is needed to open its file.
+    #[must_use]
+    pub fn has_passphrase(&self) -> bool {
+        self.head.has_passphrase()
+    }
+
+    /// Sets, changes or takes away the passphrase. The wrapping key stays, and with it the recovery
+    /// words: who had them, or the old passphrase and an old copy of the file, can open what is written
+    /// from now on. Where one of these may be in other hands, [renew](Keystore::renew) instead.
+    ///
+    /// # Errors
+    /// Where the cost of the passphrase is not allowed, or there is no memory for it.
+    pub fn rewrap(
+        &mut self,
+        wrap: Wrap<'_>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeystoreError> {
+        self.head = Head::new(&self.wrapping, wrap, rng)?;
+        Ok(())
+    }
+
+    /// Takes another wrapping key: the recovery words are others from now on, and the old ones open no
+    /// new file.
+    ///
+    /// # Errors
+    /// As [`Keystore::rewrap`].
+    pub fn renew(&mut self, wrap: Wrap<'_>, rng: &mut impl CryptoRng) -> Result<(), KeystoreError> {
+        let wrapping = Secret::generate(rng);
+        self.head = Head::new(&wrapping, wrap, rng)?;
+        self.wrapping = wrapping;
+        Ok(())
+    }
+
     /// The trees, by their ids.
     pub fn trees(&self) -> impl Iterator<Item = &KeyTree> {
-        self.trees.values()
+        self.contents.trees.values().filter(|tree| !tree.is_empty())
     }
 
-    /// A tree.
+    /// A tree; none where nothing is left of it.
     #[must_use]
     pub fn tree(&self, id: &TreeId) -> Option<&KeyTree> {
-        self.trees.get(id)
+        self.contents.trees.get(id).filter(|tree| !tree.is_empty())
     }
 
-    /// Takes a tree.
+    /// The trees of a metric in the order of their windows; none where it has none.
+    #[must_use]
+    pub fn trees_of(&self, metric: &MetricId) -> &[TreeFrom] {
+        self.contents.metrics.get(metric).map_or(&[], Vec::as_slice)
+    }
+
+    /// The tree that chunks of a window of a metric are sealed under.
+    #[must_use]
+    pub fn tree_at(&self, metric: &MetricId, window: i64) -> Option<TreeId> {
+        let trees = self.trees_of(metric);
+        let after = trees.partition_point(|tree| tree.from <= window);
+        Some(trees.get(after.checked_sub(1)?)?.tree)
+    }
+
+    /// Takes the first tree of a metric.
+    ///
+    /// # Errors
+    /// Where the metric has one, or there is one of its id.
+    pub fn begin(
+        &mut self,
+        metric: MetricId,
+        tree: TreeId,
+        root: Secret,
+    ) -> Result<(), KeystoreError> {
+        if self.contents.metrics.contains_key(&metric) {
+            return Err(KeystoreError::MetricExists { metric });
+        }
+        self.insert(KeyTree::new(tree, root))?;
+        self.contents.metrics.insert(metric, vec![TreeFrom { from: i64::MIN, tree }]);
+        Ok(())
+    }
+
+    /// Takes another tree of a metric, for the windows from `from` on. Those before stay with the trees
+    /// they have, late chunks as well; so `from` must be behind every window that was sealed already.
+    ///
+    /// # Errors
+    /// Where the metric has no tree, one that begins there or later, or there is one of its id.
+    pub fn rotate(
+        &mut self,
+        metric: MetricId,
+        from: i64,
+        tree: TreeId,
+        root: Secret,
+    ) -> Result<(), KeystoreError> {
+        let missing = KeystoreError::MetricMissing { metric };
+        let last = self.trees_of(&metric).last().ok_or(missing)?.from;
+        if from <= last {
+            return Err(KeystoreError::Rotation { from, last });
+        }
+        self.insert(KeyTree::new(tree, root))?;
+        self.contents.metrics.entry(metric).or_default().push(TreeFrom { from, tree });
+        Ok(())
+    }
+
+    /// Takes a tree that belongs to no metric.
     ///
     /// # Errors
     /// Where there is one of its id: it may have been punctured since.
     pub fn insert(&mut self, tree: KeyTree) -> Result<(), KeystoreError> {
         let id = tree.id();
-        if self.trees.contains_key(&id) {
+        if self.contents.trees.contains_key(&id) {
             return Err(KeystoreError::Exists { tree: id });
         }
-        self.trees.insert(id, tree);
+        self.contents.trees.insert(id, tree);
         Ok(())
     }
 
-    /// Destroys the keys of a range of windows; see [`KeyTree::puncture`]. A tree of which nothing is
-    /// left goes.
+    /// Destroys the keys of a range of windows; see [`KeyTree::puncture`].
     ///
     /// # Errors
     /// Where there is no such tree.
@@ -175,101 +200,128 @@ impl Keystore {
         id: &TreeId,
         windows: RangeInclusive<i64>,
     ) -> Result<(), KeystoreError> {
-        let tree = self.trees.get_mut(id).ok_or(KeystoreError::Missing { tree: *id })?;
-        tree.puncture(windows);
-        if tree.is_empty() {
-            self.trees.remove(id);
+        let missing = KeystoreError::Missing { tree: *id };
+        self.contents.trees.get_mut(id).ok_or(missing)?.puncture(windows);
+        Ok(())
+    }
+
+    /// Destroys the keys of a range of a metric's windows, in all of its trees.
+    ///
+    /// # Errors
+    /// Where the metric has no trees.
+    pub fn destroy(
+        &mut self,
+        metric: &MetricId,
+        windows: RangeInclusive<i64>,
+    ) -> Result<(), KeystoreError> {
+        let missing = KeystoreError::MetricMissing { metric: *metric };
+        for TreeFrom { tree, .. } in self.contents.metrics.get(metric).ok_or(missing)? {
+            if let Some(tree) = self.contents.trees.get_mut(tree) {
+                tree.puncture(windows.clone());
+            }
         }
         Ok(())
     }
 
-    /// The bytes of a file, under a passphrase.
+    /// The keys of a range of a metric's windows, from each tree those of its own windows: what a
+    /// [`Grant`] is made of.
     ///
     /// # Errors
-    /// Where the cost is not allowed or there is no memory for it, or the trees are too many.
-    pub fn seal(
+    /// Where the metric has no trees, or keys in the range were destroyed.
+    pub fn cover(
         &self,
-        passphrase: &[u8],
-        cost: Cost,
-        rng: &mut impl CryptoRng,
-    ) -> Result<Vec<u8>, KeystoreError> {
-        let cost = cost.check()?;
-        let mut file = Vec::with_capacity(HEAD_BYTES + WRAPPED_BYTES);
-        file.extend_from_slice(&MAGIC);
-        file.extend_from_slice(&VERSION.to_le_bytes());
-        file.extend_from_slice(&cost.memory_kib.to_le_bytes());
-        file.extend_from_slice(&cost.passes.to_le_bytes());
-        let salt: [u8; SALT_BYTES] = random(rng);
-        file.extend_from_slice(&salt);
-        let size = HEAD_BYTES + WRAPPED_BYTES + OVERHEAD_BYTES;
-        let trees = self.encode_trees();
-        let found = size + trees.len();
+        metric: &MetricId,
+        windows: RangeInclusive<i64>,
+    ) -> Result<Vec<KeyTree>, KeystoreError> {
+        let trees = self.trees_of(metric);
+        if trees.is_empty() {
+            return Err(KeystoreError::MetricMissing { metric: *metric });
+        }
+        let untils = trees.iter().skip(1).map(|next| next.from.saturating_sub(1));
+        let mut parts = Vec::new();
+        for (tree, until) in trees.iter().zip(untils.chain([i64::MAX])) {
+            let (first, last) = (tree.from.max(*windows.start()), until.min(*windows.end()));
+            if first > last {
+                continue;
+            }
+            let held = self.tree(&tree.tree);
+            let missing = NotHeld { tree: tree.tree, window: first };
+            parts.push(held.ok_or(missing)?.cover(first..=last)?);
+        }
+        Ok(parts)
+    }
+
+    /// What was bought.
+    #[must_use]
+    pub fn bought(&self) -> &Keyring {
+        &self.contents.bought
+    }
+
+    /// Keeps the keys of a grant; how many of its ranges were not there yet.
+    pub fn keep(&mut self, grant: &Grant) -> usize {
+        self.contents.bought.add(grant)
+    }
+
+    /// Forgets what was bought of a tree; whether there was anything.
+    pub fn forget(&mut self, tree: &TreeId) -> bool {
+        self.contents.bought.remove(tree)
+    }
+
+    /// The key of a chunk's body by what its header says, from the own trees or from what was bought.
+    #[must_use]
+    pub fn body_key(&self, chunk: &Encryption, slot: ChunkSlot) -> Option<BodyKey> {
+        let own = self.tree(&chunk.tree).and_then(|tree| tree.body_key(slot));
+        let own = own.filter(|key| key.is_committed(&chunk.commitment));
+        own.or_else(|| self.contents.bought.body_key(chunk, slot))
+    }
+
+    /// Takes the root of the keys that files are encrypted with; `id` is random.
+    ///
+    /// # Errors
+    /// Where there is one.
+    pub fn begin_at_rest(&mut self, id: TreeId, root: Secret) -> Result<(), KeystoreError> {
+        self.begin(MetricId::at_rest(), id, root)
+    }
+
+    /// The key at rest of a number; none where there is no root of them, or the key was destroyed.
+    #[must_use]
+    pub fn at_rest_key(&self, number: u32) -> Option<AtRestKey> {
+        let tree = self.tree_at(&MetricId::at_rest(), number.into())?;
+        self.tree(&tree)?.at_rest_key(number)
+    }
+
+    #[cfg(fuzzing)]
+    pub(crate) fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// The bytes of a file. Without a passphrase they are a secret themselves.
+    ///
+    /// # Errors
+    /// [`KeystoreError::TooLarge`] where the trees are too many.
+    pub fn to_bytes(&self, rng: &mut impl CryptoRng) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
+        let head = self.head.bytes();
+        let found = head.len() + OVERHEAD_BYTES + self.contents.encoded_bytes() + CHECKSUM_BYTES;
         if found > KEYSTORE_BYTES_MAX {
             return Err(KeystoreError::TooLarge { found });
         }
-        let key = cost.derive(passphrase, &salt)?;
-        let name = file.get(..NAME_BYTES).unwrap_or_default().to_vec();
-        // Neither is longer than the cipher takes.
-        let closed = KeystoreError::TooLarge { found };
-        let wrapped = cipher::seal(key.bytes(), random(rng), &file, self.wrapping.bytes());
-        file.extend_from_slice(&wrapped.ok_or_else(|| closed.clone())?);
-        let trees = cipher::seal(self.wrapping.bytes(), random(rng), &name, &trees);
-        file.extend_from_slice(&trees.ok_or(closed)?);
+        let mut file = Zeroizing::new(Vec::with_capacity(found));
+        file.extend_from_slice(head);
+        let name = head.get(..NAME_BYTES).unwrap_or_default();
+        let contents = self.contents.to_bytes();
+        let sealed = cipher::seal(self.wrapping.bytes(), random(rng), name, &contents);
+        file.extend_from_slice(&sealed.ok_or(KeystoreError::TooLarge { found })?);
+        let checksum = crc32fast::hash(&file);
+        file.extend_from_slice(&checksum.to_le_bytes());
         Ok(file)
     }
 
-    /// Opens a file with its passphrase.
+    /// Opens the bytes of a file.
     ///
     /// # Errors
-    /// Where the bytes are no keystore, the passphrase is another, or there is no memory to check it.
-    pub fn open(file: &[u8], passphrase: &[u8]) -> Result<Self, KeystoreError> {
-        let parts = Parts::of(file)?;
-        let key = parts.cost.derive(passphrase, parts.salt)?;
-        let opened = cipher::open(key.bytes(), parts.head, parts.wrapped);
-        let wrapping = opened.map(Zeroizing::new).ok_or(KeystoreError::Closed)?;
-        let wrapping = <[u8; 32]>::try_from(wrapping.as_slice());
-        parts.open_trees(Secret::new(wrapping.map_err(|_| KeystoreError::Closed)?))
-    }
-
-    /// Opens a file with its wrapping key.
-    ///
-    /// # Errors
-    /// Where the bytes are no keystore, or the key is another.
-    pub fn open_with_key(file: &[u8], wrapping: Secret) -> Result<Self, KeystoreError> {
-        Parts::of(file)?.open_trees(wrapping)
-    }
-
-    fn encode_trees(&self) -> Zeroizing<Vec<u8>> {
-        let size = self.trees.values().map(KeyTree::encoded_bytes).sum();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(size));
-        self.trees.values().for_each(|tree| tree.put(&mut bytes));
-        bytes
-    }
-}
-
-impl fmt::Debug for Keystore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keystore").field("trees", &self.trees.len()).finish_non_exhaustive()
-    }
-}
-
-/// A file taken apart.
-struct Parts<'a> {
-    /// All before the first nonce.
-    head: &'a [u8],
-    name: &'a [u8],
-    cost: Cost,
-    salt: &'a [u8; SALT_BYTES],
-    wrapped: &'a [u8; WRAPPED_BYTES],
-    trees: &'a [u8],
-}
-
-fn malformed((offset, problem): Malformed) -> KeystoreError {
-    KeystoreError::Malformed { offset, problem }
-}
-
-impl<'a> Parts<'a> {
-    fn of(file: &'a [u8]) -> Result<Self, KeystoreError> {
+    /// Where the bytes are no keystore or damaged, what it is opened with is wrong, or there is no memory
+    /// to check the passphrase.
+    pub fn from_bytes(file: &[u8], unlock: Unlock<'_>) -> Result<Self, KeystoreError> {
         if file.len() > KEYSTORE_BYTES_MAX {
             return Err(KeystoreError::TooLarge { found: file.len() });
         }
@@ -281,42 +333,33 @@ impl<'a> Parts<'a> {
         if found != VERSION {
             return Err(malformed((8, EncodingProblem::Version { found, known: VERSION })));
         }
-        let name = file.get(..reader.offset()).unwrap_or_default();
-        let memory_kib = u32::from_le_bytes(*reader.take().map_err(malformed)?);
-        let passes = u32::from_le_bytes(*reader.take().map_err(malformed)?);
-        let cost = Cost { memory_kib, passes }.check()?;
-        let salt = reader.take().map_err(malformed)?;
-        let head = file.get(..reader.offset()).unwrap_or_default();
-        let wrapped = reader.take().map_err(malformed)?;
-        Ok(Self { head, name, cost, salt, wrapped, trees: reader.rest() })
-    }
-
-    fn open_trees(&self, wrapping: Secret) -> Result<Keystore, KeystoreError> {
-        let opened = cipher::open(wrapping.bytes(), self.name, self.trees);
-        let bytes = opened.map(Zeroizing::new).ok_or(KeystoreError::TreesClosed)?;
-        // Places in the file: a ciphertext is as long as what is in it.
-        let before = HEAD_BYTES + WRAPPED_BYTES + NONCE_BYTES;
-        let malformed = |(offset, problem)| malformed((before + offset, problem));
-        let mut reader = Reader::new(&bytes);
-        let mut trees: BTreeMap<TreeId, KeyTree> = BTreeMap::new();
-        while !reader.is_empty() {
-            let start = reader.offset();
-            let range = reader.range().map_err(malformed)?;
-            let is_in_order = match trees.last_key_value().map(|(id, _)| *id) {
-                Some(id) if id == range.id => {
-                    trees.get_mut(&id).is_some_and(|tree| tree.push(range))
-                }
-                Some(id) if id > range.id => false,
-                _ => {
-                    trees.insert(range.id, range.into());
-                    true
-                }
-            };
-            if !is_in_order {
-                return Err(malformed((start, EncodingProblem::Order)));
-            }
+        let Some((whole, checksum)) = file.split_last_chunk::<CHECKSUM_BYTES>() else {
+            return Err(malformed((file.len(), EncodingProblem::Truncated)));
+        };
+        if crc32fast::hash(whole) != u32::from_le_bytes(*checksum) {
+            return Err(KeystoreError::Damaged);
         }
-        Ok(Keystore { wrapping, trees })
+        let mut reader = Reader::new(whole);
+        reader.take::<NAME_BYTES>().map_err(malformed)?;
+        let (head, wrapping) = Head::read(whole, &mut reader, unlock)?;
+        let name = whole.get(..NAME_BYTES).unwrap_or_default();
+        let opened = cipher::open(wrapping.bytes(), name, reader.rest());
+        let opened = opened.map(Zeroizing::new).ok_or(KeystoreError::TreesClosed)?;
+        // Places in the file: a ciphertext is as long as what is in it.
+        let before = reader.offset() + NONCE_BYTES;
+        let contents = Contents::from_bytes(&opened)
+            .map_err(|(offset, problem)| malformed((before + offset, problem)))?;
+        Ok(Self { wrapping, head, contents })
+    }
+}
+
+impl fmt::Debug for Keystore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keystore")
+            .field("metrics", &self.contents.metrics.len())
+            .field("trees", &self.contents.trees.len())
+            .field("bought", &self.contents.bought)
+            .finish_non_exhaustive()
     }
 }
 

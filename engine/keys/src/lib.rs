@@ -38,28 +38,39 @@
 //! # run(rng).unwrap();
 //! ```
 //!
-//! An owner keeps trees in a [`Keystore`], under a passphrase.
+//! A [`Keystore`] has an owner's trees and what a buyer was given, under a passphrase and recovery words;
+//! a [`KeystoreFile`] keeps it on a disk.
 //!
-//! The crate is pure: no files, no clock, no randomness of its own. It is a leaf because both sides
-//! that never see each other need it: the engine that seals chunks and the chain that judges
-//! disputes (ADR 21).
+//! The crate is pure but for that file: no clock, no randomness of its own. It is a leaf because both
+//! sides that never see each other need it: the engine that seals chunks and the chain that judges
+//! disputes (ADR 21, ADR 35).
 
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
+mod answer;
+mod at_rest;
 mod body;
 mod cbor;
 mod cipher;
 mod cover;
 mod encoding;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grant;
 mod header;
 mod id;
+mod keyring;
 mod keystore;
+mod padding;
+pub mod policy;
 mod secret;
 mod tree;
 mod windows;
 
+pub use answer::{open_answer, seal_answer};
+pub use at_rest::AtRestKey;
 pub use body::{BodyError, BodyKey, ChunkSlot};
 pub use cipher::{NONCE_BYTES, OVERHEAD_BYTES};
 pub use encoding::EncodingProblem;
@@ -68,8 +79,13 @@ pub use grant::{
     SealError,
 };
 pub use header::{Encryption, HEADER_BYTES_MAX, HeaderError, HeaderProblem, HeaderView, SCHEME};
-pub use id::{MetricIdentity, TreeId};
-pub use keystore::{Cost, KEYSTORE_BYTES_MAX, Keystore, KeystoreError};
+pub use id::{MetricId, MetricIdentity, TreeId};
+pub use keyring::Keyring;
+pub use keystore::{
+    Cost, KEYSTORE_BYTES_MAX, Keystore, KeystoreError, KeystoreFile, KeystoreFileError, TreeFrom,
+    Unlock, WordsError, Wrap,
+};
+pub use padding::{PaddingError, pad, padded_bytes, unpad};
 pub use secret::Secret;
 pub use tree::{KeyTree, NotHeld};
 pub use windows::{Windows, WindowsError};

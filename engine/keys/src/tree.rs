@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use sha2::Digest as _;
 
+use crate::at_rest::AtRestKey;
 use crate::body::{BodyKey, ChunkSlot};
 use crate::cover::{Place, cover, cover_positions, position};
 use crate::encoding::{Range, range_bytes};
@@ -30,10 +31,11 @@ pub struct KeyTree {
     subtrees: Vec<Subtree>,
 }
 
+/// A node, and with it all that is below.
 #[derive(Clone)]
-struct Subtree {
-    place: Place,
-    secret: Secret,
+pub(crate) struct Subtree {
+    pub(crate) place: Place,
+    pub(crate) secret: Secret,
 }
 
 /// A window whose key is not held.
@@ -49,17 +51,56 @@ pub struct NotHeld {
 }
 
 impl Subtree {
-    /// What follows for a place below.
-    fn derive(&self, below: Place) -> Self {
-        let mut secret = self.secret.clone();
-        for is_right in self.place.path_to(below) {
-            // 55 bytes: one block of SHA-256.
-            let hasher = hasher("chronolith/key-node/1");
-            let child = hasher.chain_update([u8::from(is_right)]).chain_update(secret.bytes());
-            secret = Secret::new(child.finalize().into());
-        }
-        Self { place: below, secret }
+    /// The child on the way to a place below.
+    fn child(&self, below: Place) -> Self {
+        let (place, is_right) = self.place.child(below);
+        // 55 bytes: one block of SHA-256.
+        let hasher = hasher("chronolith/key-node/1");
+        let child = hasher.chain_update([u8::from(is_right)]).chain_update(self.secret.bytes());
+        Self { place, secret: Secret::new(child.finalize().into()) }
     }
+}
+
+/// A way down from a node. The next place is looked for from where the ways part, so that a run of
+/// places costs little more than the nodes above them.
+struct Way<'a> {
+    top: &'a Subtree,
+    /// Each the child of the one before. It never grows beyond its room, and what is left is
+    /// overwritten where it stands, so no copies stay behind.
+    nodes: Vec<Subtree>,
+}
+
+impl<'a> Way<'a> {
+    fn new(top: &'a Subtree) -> Self {
+        Self { top, nodes: Vec::with_capacity(64) }
+    }
+
+    /// What follows for a place below the top.
+    fn derive(&mut self, below: Place) -> Subtree {
+        debug_assert!(self.top.place.contains(&below), "the way would not end");
+        let shared = self.nodes.iter().take_while(|node| node.place.contains(&below)).count();
+        self.nodes.truncate(shared);
+        loop {
+            let last = self.nodes.last().unwrap_or(self.top);
+            if last.place == below {
+                return last.clone();
+            }
+            let child = last.child(below);
+            self.nodes.push(child);
+        }
+    }
+}
+
+/// Appends nodes. Where there is no room for them, all are copied into a larger one and the old ones
+/// overwritten, which growing by itself does not do.
+fn append(nodes: &mut Vec<Subtree>, more: &[Subtree]) {
+    if nodes.capacity() - nodes.len() < more.len() {
+        let room = (nodes.len() + more.len()).max(2 * nodes.len());
+        let mut larger = Vec::with_capacity(room);
+        larger.extend_from_slice(nodes);
+        *nodes = larger;
+    }
+    nodes.extend_from_slice(more);
 }
 
 impl KeyTree {
@@ -67,6 +108,11 @@ impl KeyTree {
     #[must_use]
     pub fn new(id: TreeId, root: Secret) -> Self {
         Self { id, subtrees: vec![Subtree { place: Place::ROOT, secret: root }] }
+    }
+
+    /// A tree of which nothing is left.
+    pub(crate) fn destroyed(id: TreeId) -> Self {
+        Self { id, subtrees: Vec::new() }
     }
 
     /// The name of the tree.
@@ -102,10 +148,17 @@ impl KeyTree {
     /// # Errors
     /// Where the key of a window in the range is not held.
     pub fn cover(&self, windows: RangeInclusive<i64>) -> Result<Self, NotHeld> {
-        let mut subtrees = Vec::new();
-        for place in cover(windows) {
-            match self.above(place) {
-                Some(subtree) => subtrees.push(subtree.derive(place)),
+        let places = cover(windows);
+        // With all the room at once, here and below, so that growing leaves no copies behind.
+        let mut subtrees = Vec::with_capacity(places.len());
+        let mut way: Option<Way<'_>> = None;
+        for place in places {
+            let is_below = |way: &Way<'_>| way.top.place.contains(&place);
+            if !way.as_ref().is_some_and(is_below) {
+                way = self.above(place).map(Way::new);
+            }
+            match &mut way {
+                Some(way) => subtrees.push(way.derive(place)),
                 None => return Err(NotHeld { tree: self.id, window: self.first_missing(place) }),
             }
         }
@@ -137,15 +190,17 @@ impl KeyTree {
             return;
         }
         let (first, last) = (position(*windows.start()), position(*windows.end()));
+        // At most two of them are cut, at one end of the range each.
         let mut remaining = Vec::with_capacity(self.subtrees.len() + 2 * 64);
-        for subtree in self.subtrees.drain(..) {
+        for subtree in &self.subtrees {
             let (begin, end) = (subtree.place.first(), subtree.place.last());
             if end < first || last < begin {
-                remaining.push(subtree);
+                remaining.push(subtree.clone());
                 continue;
             }
+            let mut way = Way::new(subtree);
             let mut keep = |from: u64, to: u64| {
-                remaining.extend(cover_positions(from, to).into_iter().map(|p| subtree.derive(p)));
+                remaining.extend(cover_positions(from, to).into_iter().map(|p| way.derive(p)));
             };
             if begin < first {
                 keep(begin, first - 1);
@@ -154,15 +209,35 @@ impl KeyTree {
                 keep(last + 1, end);
             }
         }
+        // The old nodes are overwritten where they stand.
         self.subtrees = remaining;
+    }
+
+    fn leaf(&self, window: i64) -> Option<Subtree> {
+        let leaf = Place::leaf(window);
+        Some(Way::new(self.above(leaf)?).derive(leaf))
+    }
+
+    /// Whether the key of a window is held.
+    #[must_use]
+    pub fn holds(&self, window: i64) -> bool {
+        self.above(Place::leaf(window)).is_some()
     }
 
     /// The key of a chunk's body; none where its window's is not held.
     #[must_use]
     pub fn body_key(&self, slot: ChunkSlot) -> Option<BodyKey> {
-        let leaf = Place::leaf(slot.window);
-        let leaf = self.above(leaf)?.derive(leaf);
-        Some(BodyKey::derive(&leaf.secret, self.id, slot))
+        Some(BodyKey::derive(&self.leaf(slot.window)?.secret, self.id, slot))
+    }
+
+    /// The key at rest of a number, where the tree is one of these.
+    pub(crate) fn at_rest_key(&self, number: u32) -> Option<AtRestKey> {
+        Some(AtRestKey::derive(&self.leaf(number.into())?.secret, number))
+    }
+
+    /// The secrets of its nodes, in order.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.subtrees.iter().map(|subtree| subtree.secret.bytes())
     }
 
     /// How long the encoding of its ranges is: bytes.
@@ -190,7 +265,7 @@ impl KeyTree {
         let last = self.subtrees.last().map(|last| *last.place.windows().end());
         let is_apart = last.is_none_or(|last| next.is_some_and(|next| last <= next));
         if is_apart {
-            self.subtrees.extend(Self::from(range).subtrees);
+            append(&mut self.subtrees, &range.nodes);
         }
         is_apart
     }
@@ -198,8 +273,7 @@ impl KeyTree {
 
 impl From<Range> for KeyTree {
     fn from(range: Range) -> Self {
-        let subtrees = range.nodes.into_iter().map(|(place, secret)| Subtree { place, secret });
-        Self { id: range.id, subtrees: subtrees.collect() }
+        Self { id: range.id, subtrees: range.nodes }
     }
 }
 

@@ -4,7 +4,8 @@
 //! docs/format/grant.md; the sealed grant is from the HPKE of pyca/cryptography 48.
 
 use chronolith_keys::{
-    ChunkSlot, Grant, GrantContext, KeyTree, MetricIdentity, OneTimeSecret, Secret, TreeId,
+    ChunkSlot, Grant, GrantContext, KeyTree, MetricId, MetricIdentity, OneTimeSecret, Secret,
+    TreeId,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -43,10 +44,9 @@ fn commitments_are_those_of_the_definition() {
 #[test]
 fn bodies_are_those_of_the_definition() {
     let slot = ChunkSlot { window: 490_000, generation: 1, part: 2 };
-    let nonce = std::array::from_fn(|at| 100 + at as u8);
     let body = b"a body of some length, longer than one block of sixty-four bytes is";
-    let sealed = tree().body_key(slot).unwrap().seal(nonce, b"the header", body).unwrap();
-    let expected = "856f10ccd87c47dc86e2b2b205b118e92cfac377876d633fb0e450b8b29fac71";
+    let sealed = tree().body_key(slot).unwrap().seal(b"the header", body).unwrap();
+    let expected = "0a71440a4657cbe7101238dfec05615641ee531a95e8120962b89d4081821634";
     assert_eq!(hex(&Sha256::digest(sealed)), expected);
 }
 
@@ -56,6 +56,9 @@ fn names_of_trees_are_those_of_the_definition() {
     let metric = MetricIdentity { device: "car-17", name: "speed", tags };
     let id = TreeId::named(&[1; 32], 2, 3, 3_600_000_000_000, &metric);
     let expected = "5e05ed2deb2f6f003911175d764aee988596201f5dcb30e72652a7993a40d93b";
+    assert_eq!(id.to_string(), expected);
+    let id = MetricId::of(&[1; 32], 2, 3_600_000_000_000, &metric);
+    let expected = "e12e3ffff85a59d37541db625339f29f1904692c7bcfb08b097315144ec1f0d3";
     assert_eq!(id.to_string(), expected);
 }
 
@@ -71,6 +74,48 @@ fn grants_are_those_of_the_definition_and_open_whoever_sealed_them() {
     let context = GrantContext { chain: [1; 32], request: [2; 32] };
     let opened = Grant::open(&bytes(SEALED), &secret, &context).unwrap();
     assert_eq!(opened.to_bytes(), grant);
+}
+
+/// The libraries that all of it stands on, by the vectors of their standards.
+#[test]
+fn the_libraries_are_those_of_the_standards() {
+    // RFC 5869, A.1.
+    let mut okm = [0; 42];
+    let salt: [u8; 13] = std::array::from_fn(|at| at as u8);
+    let hkdf = hkdf::Hkdf::<Sha256>::new(Some(&salt), &[0x0B; 22]);
+    hkdf.expand(&bytes("f0f1f2f3f4f5f6f7f8f9"), &mut okm).unwrap();
+    let expected =
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+    assert_eq!(hex(&okm), expected);
+
+    // RFC 9180, A.2.1, sequence number 0.
+    use hpke::{Deserializable as _, Kem};
+    type X25519 = hpke::kem::X25519HkdfSha256;
+    let secret = bytes("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb");
+    let key = bytes("1afa08d3dec047a643885163f1180476fa7ddb54c6a8029ea33f95796bf2ac4a");
+    let text = "1c5250d8034ec2b784ba2cfd69dbdb8af406cfe3ff938e131f0def8c8b60b4db21993c62ce81883d2dd1b51a28";
+    let opened =
+        hpke::single_shot_open::<hpke::aead::ChaCha20Poly1305, hpke::kdf::HkdfSha256, X25519>(
+            &hpke::OpModeR::Base,
+            &<X25519 as Kem>::PrivateKey::from_bytes(&secret).unwrap(),
+            &<X25519 as Kem>::EncappedKey::from_bytes(&key).unwrap(),
+            b"Ode on a Grecian Urn",
+            &bytes(text),
+            b"Count-0",
+        );
+    assert_eq!(opened.unwrap(), b"Beauty is truth, truth beauty");
+
+    // draft-irtf-cfrg-xchacha-03, A.3.1.
+    use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
+    let (key, nonce) =
+        (std::array::from_fn(|at| 0x80 + at as u8), std::array::from_fn(|at| 0x40 + at as u8));
+    let msg = b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for \
+        the future, sunscreen would be it.";
+    let aad = &bytes("50515253c0c1c2c3c4c5c6c7");
+    let cipher = chacha20poly1305::XChaCha20Poly1305::new((&key).into());
+    let sealed = cipher.encrypt(&nonce.into(), Payload { msg, aad }).unwrap();
+    assert_eq!(hex(&sealed[..16]), "bd6d179d3e83d43b9576579493c0e939");
+    assert_eq!(hex(&sealed[msg.len()..]), "c0875924c1c7987947deafd8780acf49");
 }
 
 const SEALED: &str = "\
