@@ -238,7 +238,7 @@ impl Buckets<'_> {
                 return Ok(());
             }
             self.report.note(&window);
-            let bytes = live.segment.body(body)?;
+            let bytes = live.segment.body(entry, body)?;
             let fault = |error: &dyn std::fmt::Display| body_fault(live, body, error);
             let view = BodyView::parse(&bytes, body.count as usize).map_err(|e| fault(&e))?;
             scratch.values.clear();

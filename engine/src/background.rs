@@ -1,11 +1,13 @@
 //! The threads that do in time what no caller waits for.
 //!
-//! One keeps the promises about durability, the other flushes and seals, which may take long. They
+//! One keeps the promises about durability, another flushes and seals, which may take long, and one
+//! moves segments to their store, which may take longer. They
 //! are started when they are first needed: at the opening of a database with background
 //! maintenance, or by the first write that is to be durable later. They hold only weak
 //! references, so that dropping the last handle closes the database.
 
 mod durability;
+mod moves;
 mod upkeep;
 mod worker;
 
@@ -18,6 +20,7 @@ use crate::options::Maintenance;
 use crate::wal::Sequence;
 
 use durability::Promises;
+use moves::Moves;
 use upkeep::Chores;
 use worker::Worker;
 
@@ -31,6 +34,7 @@ type Callback = Box<dyn FnOnce(Result<(), WriteError>) + Send>;
 pub(crate) struct Background {
     promises: Worker<Promises>,
     chores: Worker<Chores>,
+    moves: Worker<Moves>,
 }
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
@@ -52,6 +56,10 @@ impl Background {
         if options.maintenance == Maintenance::Background && !options.read_only {
             let first = Instant::now().checked_add(options.seal_interval);
             self.chores.ask(inner, |chores| chores.seal_by = first);
+            if let Some(store) = &options.segment_store {
+                let first = Instant::now().checked_add(store.move_interval);
+                self.moves.ask(inner, |moves| moves.look_by = first);
+            }
         }
     }
 
@@ -82,6 +90,7 @@ impl Background {
 
     /// Ends the threads and returns when they have ended. Callbacks that wait are called here.
     pub(crate) fn stop(&self, inner: &Arc<Inner>) {
+        self.moves.stop();
         self.chores.stop();
         self.promises.stop().keep_all(inner);
     }

@@ -4,22 +4,27 @@
 //! are canonical DAG-CBOR blocks, so that any IPLD tool can walk from the root to every header.
 //! Where a node ends is decided by the content ids in it (as in a prolly tree, Gustafsson et al.,
 //! Noms, 2015), so that the tree depends on the set of chunks alone, and a new chunk changes only
-//! the nodes on its path. Two neighbouring leaves prove that nothing lies between them.
+//! the nodes on its path. Two neighbouring leaves prove that nothing lies between them: see [`proof`].
+
+mod node;
+mod proof;
 
 use std::collections::BTreeMap;
 
-use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
+use chronolith_merkle::HashFunction;
 use cid::Cid;
-use ipld_core::ipld::Ipld;
 
 use crate::chunk::ChunkKey;
+use crate::model::Metric;
+use crate::registry::codec::metric_bytes;
+
+use node::{Below, Node, NodeEntry};
+pub use proof::{CatalogueError, CatalogueProof, CatalogueScope, CatalogueSpan, Listed};
 
 /// A node ends behind an entry whose content id ends in as many zero bits: 1 in 64.
 const BOUNDARY_MASK: u8 = 0x3f;
 /// A node ends here at the latest.
 const NODE_ENTRIES_MAX: usize = 256;
-/// The version of nodes that this program writes.
-const VERSION: i128 = 1;
 
 /// A chunk of a catalogue: which metric (by a digest of its identity, or its pseudonym), which
 /// chunk of it, and the header's content id.
@@ -46,15 +51,13 @@ impl CatalogueEntry {
     const fn order(&self) -> ([u8; 32], i64, u32, u32) {
         (self.metric, self.window, self.generation, self.part)
     }
+}
 
-    fn to_ipld(self) -> Ipld {
-        Ipld::List(vec![
-            Ipld::Bytes(self.metric.to_vec()),
-            Ipld::Integer(self.window.into()),
-            Ipld::Integer(self.generation.into()),
-            Ipld::Integer(self.part.into()),
-            Ipld::Link(self.header),
-        ])
+impl Metric {
+    /// What names the metric in catalogues, where its privacy level hides nothing: a digest of its identity.
+    #[must_use]
+    pub fn catalogue_name(&self) -> [u8; 32] {
+        HashFunction::Sha256.digest(&metric_bytes(self))
     }
 }
 
@@ -71,7 +74,7 @@ pub struct Catalogue {
 
 /// A node on the level below: its first entry, how many chunks it covers, and its content id.
 struct Child {
-    first: Ipld,
+    first: CatalogueEntry,
     chunks: u64,
     cid: Cid,
 }
@@ -87,10 +90,11 @@ impl Catalogue {
         entries.sort_unstable_by_key(CatalogueEntry::order);
         let chunks = entries.len() as u64;
         let mut nodes = BTreeMap::new();
-        let leaves = entries.into_iter().map(|entry| {
-            let first = entry.to_ipld();
-            Child { cid: entry.header, chunks: 1, first }
-        });
+        if entries.is_empty() {
+            let (root, block) = Node::default().identified(function);
+            return Self { root, nodes: [(root, block)].into(), chunks };
+        }
+        let leaves = entries.into_iter().map(|first| Child { cid: first.header, chunks: 1, first });
         let mut level: Vec<Child> = leaves.collect();
         let mut height = 0;
         loop {
@@ -102,7 +106,7 @@ impl Catalogue {
         }
     }
 
-    /// Groups a level into nodes; one empty node where there is nothing.
+    /// Groups a level, which is not empty, into nodes.
     fn raise(
         level: &[Child],
         height: u32,
@@ -113,53 +117,44 @@ impl Catalogue {
         let mut start = 0;
         for (index, child) in level.iter().enumerate() {
             if index + 1 == level.len() || ends_node(&child.cid, index + 1 - start) {
-                raised.push(Self::node(&level[start..=index], height, function, nodes));
+                raised.extend(Self::node(&level[start..=index], height, function, nodes));
                 start = index + 1;
             }
         }
         // Nodes that all end behind one entry would never become fewer: the rest is one node.
         if raised.len() == level.len() && level.len() > 1 {
-            raised = vec![Self::node(level, height, function, nodes)];
-        }
-        if raised.is_empty() {
-            raised.push(Self::node(&[], height, function, nodes));
+            raised = Self::node(level, height, function, nodes).into_iter().collect();
         }
         raised
     }
 
+    /// A node over some entries, of which there is one at least.
     fn node(
         children: &[Child],
         height: u32,
         function: HashFunction,
         nodes: &mut BTreeMap<Cid, Vec<u8>>,
-    ) -> Child {
-        let entry = |child: &Child| match height {
-            0 => child.first.clone(),
-            _ => Ipld::List(vec![
-                child.first.clone(),
-                Ipld::Integer(child.chunks.into()),
-                Ipld::Link(child.cid),
-            ]),
+    ) -> Option<Child> {
+        let entry = |child: &Child| {
+            let below = Below { chunks: child.chunks, node: child.cid };
+            NodeEntry { first: child.first, below: (height > 0).then_some(below) }
         };
-        let fields = BTreeMap::from([
-            ("v".to_owned(), Ipld::Integer(VERSION)),
-            ("height".to_owned(), Ipld::Integer(height.into())),
-            ("entries".to_owned(), Ipld::List(children.iter().map(entry).collect())),
-        ]);
-        // Writing to memory cannot fail, and nothing in it is a float.
-        let block = serde_ipld_dagcbor::to_vec(&Ipld::Map(fields)).unwrap_or_default();
-        let cid = content_id(DAG_CBOR, function, &block);
+        let node = Node { height, entries: children.iter().map(entry).collect() };
+        let (cid, block) = node.identified(function);
         nodes.insert(cid, block);
-        let first = children.first().map_or(Ipld::Null, |child| child.first.clone());
-        Child { first, chunks: children.iter().map(|child| child.chunks).sum(), cid }
+        let first = children.first()?.first;
+        Some(Child { first, chunks: children.iter().map(|child| child.chunks).sum(), cid })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chronolith_merkle::{DAG_CBOR, content_id};
+    use ipld_core::ipld::Ipld;
+
     use super::*;
 
-    fn entries(count: u64) -> Vec<CatalogueEntry> {
+    pub(super) fn entries(count: u64) -> Vec<CatalogueEntry> {
         let entry = |number: u64| {
             let header = content_id(DAG_CBOR, HashFunction::Sha256, &number.to_le_bytes());
             let window = (number / 3) as i64 - 50;

@@ -7,9 +7,14 @@
 
 pub(crate) mod body;
 pub mod codec;
+mod foreign;
 pub(crate) mod header;
+mod opened;
 pub(crate) mod statistics;
+pub(crate) mod stored;
 
 pub use chronolith_keys::{Encryption, TreeId};
+pub use foreign::{ForeignChunk, ForeignError};
 pub use header::{ChunkHeader, ChunkKey, HeaderError, Shown};
+pub use opened::{OpenChunkError, OpenedChunk};
 pub use statistics::{Statistics, Sum};

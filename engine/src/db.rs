@@ -7,7 +7,9 @@ pub(crate) mod chunks;
 mod compact;
 mod delete;
 mod flush;
+mod moving;
 mod open;
+mod provable;
 mod run_output;
 mod seal;
 mod sealed;
@@ -17,8 +19,8 @@ mod statistics;
 mod write;
 
 use std::ops::RangeBounds;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Weak};
 
 use chronolith_disk::{Disk, DiskLock};
 use parking_lot::{Mutex, MutexGuard, RwLock};
@@ -27,6 +29,7 @@ use crate::aggregate::{Aggregation, Bucket};
 use crate::background::Background;
 use crate::batch::Batch;
 use crate::error::{DiskError, MaintenanceError, ReadError};
+use crate::key_trees::ChunkKeys;
 use crate::keys::ProducerKey;
 use crate::latest::latest;
 use crate::layers::MetricRef;
@@ -36,7 +39,8 @@ use crate::options::Options;
 use crate::registry::{MetricShape, Registry, Selector};
 use crate::run::{self, Run};
 use crate::scan::Scan;
-use crate::segment::{self, PageBudget, Segment};
+use crate::segment::PageBudget;
+use crate::store::StoreReader;
 use crate::view::{LiveRun, LiveSegment, View};
 use crate::wal::recovery::TornTail;
 use crate::wal::{Sequence, Wal};
@@ -46,6 +50,9 @@ pub use backup::{CopyReport, restore};
 pub use changes::{Change, ChangeKind, Changes};
 pub use chunks::{ChunkBlocks, ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
+pub use delete::DestroyReport;
+pub use moving::MoveReport;
+pub use provable::{BatchProof, Unproved};
 pub use seal::{SealReport, SealScope, SealedBatch};
 pub use sealed::{SealedChunk, SealedSegments};
 pub use segments::SegmentInfo;
@@ -87,7 +94,8 @@ pub(crate) struct Inner {
     /// `None` where the database is open for reading only.
     wal: Option<Arc<Wal>>,
     state: Mutex<State>,
-    /// Held for as long as it takes by whoever seals or compacts. Taken before all other locks.
+    /// Held for as long as it takes by whoever seals or compacts. Taken before all other locks but
+    /// the one of whoever moves.
     rebuilding: Mutex<()>,
     /// Held for a moment by whoever changes which files there are.
     upkeep: Mutex<Upkeep>,
@@ -97,6 +105,17 @@ pub(crate) struct Inner {
     upkeep_failure: Mutex<Option<String>>,
     /// The bytes that name the database.
     database: Vec<u8>,
+    /// Where moved segments are read from.
+    store: Option<Arc<StoreReader>>,
+    /// Held for as long as it takes by whoever moves segments, before all other locks; whether
+    /// objects that were left behind were looked for.
+    moving: Mutex<bool>,
+    /// Why moving failed the last time.
+    move_failure: Mutex<Option<String>>,
+    /// Moved segments that are gone, and who still shows them.
+    gone_segments: Mutex<Vec<(u64, Weak<LiveSegment>)>>,
+    /// Whether the database is being closed, so that what takes long is given up.
+    is_closing: AtomicBool,
     budget: Arc<PageBudget>,
     background: Background,
     torn: Option<TornTail>,
@@ -122,12 +141,15 @@ impl Inner {
         Arc::new(LiveRun { run: Run::new(disk, protect, name, record.size_bytes), record })
     }
 
+    /// A segment that was just written.
     fn segment(&self, record: SegmentRecord) -> Arc<LiveSegment> {
-        let (disk, protect) = (Arc::clone(&self.disk), Arc::clone(&self.options.protect));
-        let name = segment::file_name(record.partition, record.number);
-        let budget = Arc::clone(&self.budget);
-        let segment = Segment::new(disk, protect, budget, name, record.size_bytes);
-        Arc::new(LiveSegment { segment, record })
+        Arc::new(self.live_segment(&Manifest::default(), record))
+    }
+
+    /// A segment as a manifest has it: here, or in the store.
+    fn live_segment(&self, manifest: &Manifest, record: SegmentRecord) -> LiveSegment {
+        let (disk, budget) = (Arc::clone(&self.disk), Arc::clone(&self.budget));
+        LiveSegment::of(manifest, record, disk, &self.options, budget, self.store.clone())
     }
 
     pub(crate) fn options(&self) -> &Options {
@@ -213,6 +235,12 @@ impl Db {
         self.inner.registry.read().get(metric.index()).cloned()
     }
 
+    /// The keys that the database was opened with.
+    #[must_use]
+    pub fn keys(&self) -> Option<&ChunkKeys> {
+        self.inner.options.keys.as_ref()
+    }
+
     /// How many metrics there are.
     #[must_use]
     pub fn metric_count(&self) -> usize {
@@ -249,7 +277,11 @@ impl Db {
         Snapshot { inner: Arc::clone(&self.inner), view, closer: Arc::clone(&self.closer) }
     }
 
-    pub(crate) fn latest_view(&self) -> Snapshot {
+    /// The database as it is, at no cost: later flushes, seals and deletions do not change it, but
+    /// records that are written later may be seen. For those who ask often; a [`Db::snapshot`] ends
+    /// the present memtable, so that many of them make many small ones.
+    #[must_use]
+    pub fn latest_view(&self) -> Snapshot {
         self.snapshot_of(self.inner.view())
     }
 

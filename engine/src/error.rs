@@ -8,7 +8,10 @@ use std::io;
 use chronolith_disk::Disk;
 
 use crate::Kind;
+use crate::key_trees::KeyError;
 use crate::model::DefinitionError;
+use crate::protect::ProtectError;
+use crate::store::StoreError;
 
 /// Bytes in a file that are not what the store wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +101,24 @@ pub enum ReadError {
     /// A blob that is not here.
     #[error("blob {0} is not in this database")]
     UnknownBlob(String),
+    /// Chunks that were moved to a segment store, which could not give them.
+    #[error(transparent)]
+    Store(Box<StoreError>),
+    /// A key that is not at hand.
+    #[error(transparent)]
+    Key(Box<KeyError>),
+}
+
+impl From<KeyError> for ReadError {
+    fn from(error: KeyError) -> Self {
+        Self::Key(Box::new(error))
+    }
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
 }
 
 /// Why a batch was not written. Nothing of a refused batch is in the store.
@@ -216,6 +237,18 @@ impl From<DiskError> for MaintenanceError {
     }
 }
 
+impl From<StoreError> for MaintenanceError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
+impl From<KeyError> for MaintenanceError {
+    fn from(error: KeyError) -> Self {
+        Self::Read(error.into())
+    }
+}
+
 impl From<Fault> for MaintenanceError {
     fn from(fault: Fault) -> Self {
         Self::Read(ReadError::Fault(fault))
@@ -234,6 +267,14 @@ pub enum OpenError {
     /// Another process has it open.
     #[error("{0} is locked: another process has this database open; stop it, or open read-only")]
     Locked(String),
+    /// Its files are encrypted, and the key is not at hand.
+    #[error("{file} is {problem}; open the database with its keystore")]
+    Protected {
+        /// The file.
+        file: String,
+        /// How it is protected, and why it does not open.
+        problem: ProtectError,
+    },
     /// A format that this version does not know.
     #[error("{file} has format version {found}; this program reads versions up to {newest}")]
     Version {

@@ -6,6 +6,7 @@
 //! need not guess checksums.
 
 mod blobs;
+mod catalogues;
 mod chunks;
 mod definitions;
 mod log;
@@ -27,12 +28,13 @@ use crate::registry::Defined;
 use crate::wal::payload::Deletion;
 
 pub use blobs::blob_list;
+pub use catalogues::catalogue_proof;
 pub use chunks::{body_decode, body_round_trip, header};
 pub use definitions::{definitions, definitions_file, state_file};
 pub use log::{wal_frame, wal_payload};
 pub use manifest::{manifest, record};
 pub use runs::run_table;
-pub use segments::{segment_index, segment_page};
+pub use segments::{segment_index, segment_page, segment_tail};
 
 const SECOND_NS: i64 = 1_000_000_000;
 const POLICIES: [Policy; 2] = [Policy::Smallest, Policy::Fastest];
@@ -157,6 +159,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     definitions::seeds(&mut seeds);
     manifest::seeds(&mut seeds);
     blobs::seeds(&mut seeds);
+    catalogues::seeds(&mut seeds);
     runs::seeds(&mut seeds);
     segments::seeds(&mut seeds);
     seeds

@@ -6,6 +6,7 @@
 //! ```
 
 use chronolith_disk::{Disk, read_all};
+use chronolith_keys::TreeId;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
 use crate::error::{DiskContext, DiskError, Fault, ReadError};
@@ -41,10 +42,15 @@ impl ProducerKey {
         self.0.sign(message).to_bytes()
     }
 
-    /// A name for a metric that only the holder of this key can link to it.
-    pub(crate) fn pseudonym(&self, metric: &[u8]) -> [u8; 32] {
-        let key = blake3::derive_key("chronolith 2026 metric pseudonym v1", self.0.as_bytes());
-        *blake3::keyed_hash(&key, metric).as_bytes()
+    /// A name for a metric, or for one under a key tree, that only the holder of this key can link to it.
+    pub(crate) fn pseudonym(&self, metric: &[u8], tree: Option<TreeId>) -> [u8; 32] {
+        let secret = self.0.as_bytes();
+        let Some(TreeId(tree)) = tree else {
+            let key = blake3::derive_key("chronolith 2026 metric pseudonym v1", secret);
+            return *blake3::keyed_hash(&key, metric).as_bytes();
+        };
+        let key = blake3::derive_key("chronolith 2026 pseudonym of metric and key tree v1", secret);
+        *blake3::Hasher::new_keyed(&key).update(&tree).update(metric).finalize().as_bytes()
     }
 
     pub(crate) fn store(&self, disk: &dyn Disk) -> Result<(), DiskError> {

@@ -175,6 +175,16 @@ impl Layer {
         metric: MetricRef,
         tombstones: &[Tombstone],
     ) -> Result<Block, ReadError> {
+        // What a deletion hides wholly need not be there: it may be far away, or damaged.
+        let is_gone = |tombstone: &Tombstone| {
+            tombstone.sequence > self.last_sequence
+                && self.span().is_some_and(|(first_ns, last_ns)| {
+                    tombstone.deletion.from_ns <= first_ns && tombstone.deletion.to_ns >= last_ns
+                })
+        };
+        if tombstones.iter().any(is_gone) {
+            return Ok(Block::new(metric.kind));
+        }
         let mut block = match &self.source {
             Source::Chunk(live, entry, body) if entry.kind == metric.kind => {
                 decode_chunk(live, entry, body)?
@@ -217,8 +227,17 @@ pub(crate) fn decode_chunk(
     entry: &ChunkEntry,
     body: &Body,
 ) -> Result<Block, ReadError> {
-    let bytes = live.segment.body(body)?;
-    let view = BodyView::parse(&bytes, body.count as usize);
+    decode_body(live, entry, body, &live.segment.body(entry, body)?)
+}
+
+/// The records of a chunk from the bytes of its body.
+pub(crate) fn decode_body(
+    live: &LiveSegment,
+    entry: &ChunkEntry,
+    body: &Body,
+    bytes: &[u8],
+) -> Result<Block, ReadError> {
+    let view = BodyView::parse(bytes, body.count as usize);
     let block = view.and_then(|view| view.decode(entry.kind));
     block.map_err(|error| body_fault(live, body, error))
 }

@@ -24,10 +24,14 @@
 //!
 //! The way of a record: [`Batch`] → write-ahead log → memtable → run (when memory is full) →
 //! sealed chunk (when its window closes) in a segment. `docs/architecture.md` draws it.
+//!
+//! With keys ([`Options::with_keys`]) chunks are encrypted as they are sealed, and so is everything else on
+//! disk.
 
 #![forbid(unsafe_code)]
 
 mod aggregate;
+mod at_rest;
 mod background;
 mod batch;
 mod blob;
@@ -41,6 +45,7 @@ mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod key_trees;
 mod keys;
 mod latest;
 mod layers;
@@ -56,6 +61,7 @@ mod repair;
 mod run;
 mod scan;
 mod segment;
+mod store;
 mod sum;
 mod verify;
 mod view;
@@ -63,23 +69,30 @@ mod wal;
 mod windows;
 
 pub use aggregate::{Aggregated, Aggregation, Bucket, Every, Function, Partial, combine};
+pub use at_rest::AtRest;
 pub use batch::Batch;
 pub use blob::BlobReader;
 pub use block::Block;
-pub use catalogue::{Catalogue, CatalogueEntry};
+pub use catalogue::{
+    Catalogue, CatalogueEntry, CatalogueError, CatalogueProof, CatalogueScope, CatalogueSpan,
+    Listed,
+};
 pub use db::{
-    Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo, CodecStatistics,
-    CompactReport, CopyReport, Db, DbStatistics, MetricStatistics, ProvableChunk, SealReport,
-    SealScope, SealedBatch, SealedChunk, SealedSegments, SegmentInfo, Snapshot, restore,
+    BatchProof, Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo,
+    CodecStatistics, CompactReport, CopyReport, Db, DbStatistics, DestroyReport, MetricStatistics,
+    MoveReport, ProvableChunk, SealReport, SealScope, SealedBatch, SealedChunk, SealedSegments,
+    SegmentInfo, Snapshot, Unproved, restore,
 };
 pub use error::{DiskError, Fault, MaintenanceError, OpenError, ReadError, WriteError};
+pub use key_trees::{ChunkKeys, DeviceAccount, KeyError, KeyRandom};
 pub use manifest::RetentionRule;
 pub use model::*;
-pub use options::{Clock, Durability, Maintenance, Options, SystemClock};
+pub use options::{Clock, Durability, Maintenance, Options, Rules, SystemClock};
 pub use protect::{Clear, Protect, ProtectError, Protection, Purpose};
 pub use registry::{Match, Selector};
 pub use repair::{RepairReport, repair};
 pub use scan::Scan;
+pub use store::{SegmentStore, SegmentStoreOptions, StoreError, StoreProblem, StoreStatus};
 pub use verify::{VerifyReport, verify};
 pub use wal::recovery::TornTail;
 pub use wal::{Followed, Follower, Logged, Sequence, Ticket};

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{DiskContext, DiskError, Fault, OpenError};
 use crate::protect::{Protect, Purpose};
 use crate::record;
+use crate::segment;
 use crate::wal::Sequence;
 use crate::wal::payload::Deletion;
 use crate::wal::recovery::LogEnd;
@@ -63,6 +64,31 @@ pub(crate) struct SegmentRecord {
     pub(crate) last_metric: u32,
 }
 
+/// What of the database is in a segment store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MovedRecord {
+    /// Random bytes that tell the objects of this directory from those of a copy of it.
+    #[serde(with = "serde_bytes")]
+    pub(crate) home: Vec<u8>,
+    /// Where segments were moved to last, for messages.
+    pub(crate) store: String,
+    /// The numbers of the segments whose bodies are there alone, rising.
+    pub(crate) segments: Vec<u64>,
+    /// Objects that nothing here needs any more.
+    pub(crate) unneeded: Vec<UnneededObject>,
+}
+
+/// An object of a segment that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UnneededObject {
+    pub(crate) partition: i64,
+    pub(crate) number: u64,
+    /// Since when, nanoseconds since the epoch.
+    pub(crate) since_ns: i64,
+}
+
 /// A deletion that hides older records until they are gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
@@ -102,6 +128,9 @@ pub(crate) struct Manifest {
     pub(crate) tombstones: Vec<Tombstone>,
     /// How long the records of a selection of metrics are kept.
     pub(crate) retention: Vec<RetentionRule>,
+    /// What is in a segment store; `None` where nothing ever was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) moved: Option<MovedRecord>,
 }
 
 /// How long records are kept: the last rule whose patterns fit a metric holds.
@@ -153,12 +182,19 @@ impl Manifest {
             return Err(fault(8, "the manifest has another length than it says").into());
         }
         let offset = HEADER_BYTES as u64;
-        let content = record::get(body, protect, Purpose::Manifest, FILE, offset)?;
+        let (protection, content) = record::protected(body, FILE, offset)?;
+        let opened = protect.open(Purpose::Manifest, protection, content);
+        let content = opened
+            .map_err(|problem| OpenError::Protected { file: disk.describe(FILE), problem })?;
         let manifest: Result<Self, _> = serde_ipld_dagcbor::from_slice(&content);
         let manifest = manifest.map_err(|error| Fault::new(FILE, offset, error.to_string()))?;
         let numbers = [manifest.last_file, manifest.last_batch, manifest.last_known_log()];
         if numbers.iter().any(|number| *number > NUMBER_MAX) {
             return Err(Fault::new(FILE, offset, "a number of a file is far too large").into());
+        }
+        let is_in_order = |moved: &MovedRecord| moved.segments.is_sorted_by(|a, b| a < b);
+        if !manifest.moved.as_ref().is_none_or(is_in_order) {
+            return Err(Fault::new(FILE, offset, "moved segments that are not in order").into());
         }
         Ok(manifest)
     }
@@ -169,6 +205,47 @@ impl Manifest {
         bytes[..6].copy_from_slice(&MAGIC);
         bytes[8..HEADER_BYTES].copy_from_slice(&length.to_le_bytes());
         record::mend(&mut bytes[HEADER_BYTES..]).then_some(bytes)
+    }
+
+    /// Whether the bodies of a segment are in a store alone.
+    pub(crate) fn is_moved(&self, number: u64) -> bool {
+        self.moved.as_ref().is_some_and(|moved| moved.segments.binary_search(&number).is_ok())
+    }
+
+    /// The file of a segment: all of it, or the footer of one that was moved.
+    pub(crate) fn segment_file(&self, record: &SegmentRecord) -> String {
+        match self.is_moved(record.number) {
+            true => segment::tail_name(record.partition, record.number),
+            false => segment::file_name(record.partition, record.number),
+        }
+    }
+
+    /// The object of a segment, as the store has it.
+    pub(crate) fn object(&self, partition: i64, number: u64) -> String {
+        format!("{}{}", self.objects_folder(), segment::file_name(partition, number))
+    }
+
+    /// The folder of all objects of this directory; it ends in `/`.
+    pub(crate) fn objects_folder(&self) -> String {
+        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02x}")).collect() };
+        let home = self.moved.as_ref().map_or(&[][..], |moved| &moved.home);
+        format!("{}-{}/", hex(&self.database), hex(home))
+    }
+
+    /// Drops segments; the objects of those that were moved are needed no more from `now_ns` on.
+    pub(crate) fn drop_segments(&mut self, gone: &[u64], now_ns: i64) {
+        if let Some(moved) = &mut self.moved {
+            let is_moved = |number: &u64| moved.segments.binary_search(number).is_ok();
+            let dropped = self.segments.iter().filter(|record| gone.contains(&record.number));
+            let dropped = dropped.filter(|record| is_moved(&record.number));
+            moved.unneeded.extend(dropped.map(|record| UnneededObject {
+                partition: record.partition,
+                number: record.number,
+                since_ns: now_ns,
+            }));
+            moved.segments.retain(|number| !gone.contains(number));
+        }
+        self.segments.retain(|record| !gone.contains(&record.number));
     }
 
     /// The last file of the log that must be there.

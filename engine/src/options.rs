@@ -5,9 +5,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chronolith_merkle::HashFunction;
 
+use crate::at_rest::AtRest;
 use crate::chunk::codec::Policy;
+use crate::key_trees::{ChunkKeys, KeyError};
 use crate::model::{Definition, Limits};
 use crate::protect::{Clear, Protect};
+use crate::store::SegmentStoreOptions;
 
 /// When a write returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +53,9 @@ impl Clock for SystemClock {
     }
 }
 
+/// What is said of a new metric beyond what its first writer says: its level, for example.
+pub type Rules = Arc<dyn Fn(Definition) -> Definition + Send + Sync>;
+
 /// How a database is opened; [`Options::default`] suits most programs.
 #[derive(Clone)]
 pub struct Options {
@@ -76,14 +82,22 @@ pub struct Options {
     pub maintenance: Maintenance,
     /// The window of metrics that are made without saying one: nanoseconds.
     pub default_window_ns: i64,
+    /// What becomes of the definition of a metric that is new; `None` leaves it as its writer says it.
+    pub rules: Option<Rules>,
     /// Segments of a partition are merged up to about this size: bytes.
     pub segment_bytes: u64,
     /// Where the time of day comes from.
     pub clock: Arc<dyn Clock>,
     /// How bytes on disk are protected.
     pub protect: Arc<dyn Protect>,
+    /// The keys that chunks are sealed under and opened with; `None` seals in the clear. See
+    /// [`Options::with_keys`].
+    pub keys: Option<ChunkKeys>,
     /// The secret of the signing key of a new database; random where `None`.
     pub producer_secret: Option<[u8; 32]>,
+    /// Where old segments go; `None` keeps all of them in the directory. A database that has moved
+    /// some can be opened without, but what they hold cannot be read then.
+    pub segment_store: Option<SegmentStoreOptions>,
 }
 
 impl Default for Options {
@@ -100,15 +114,33 @@ impl Default for Options {
             seal_interval: Duration::from_secs(60),
             maintenance: Maintenance::default(),
             default_window_ns: Definition::DEFAULT_WINDOW_NS,
+            rules: None,
             segment_bytes: 256 << 20,
             clock: Arc::new(SystemClock),
             protect: Arc::new(Clear),
+            keys: None,
             producer_secret: None,
+            segment_store: None,
         }
     }
 }
 
 impl Options {
+    /// With keys: chunks are sealed under them, but those of metrics that are public by choice, and all
+    /// other files are encrypted with the keystore's key at rest, which it gets where it has none. What a
+    /// database has in the clear already stays so until it is written anew.
+    ///
+    /// # Errors
+    /// Where the keystore has to be changed and cannot be, or its key at rest was destroyed.
+    pub fn with_keys(self, keys: ChunkKeys) -> Result<Self, KeyError> {
+        if keys.is_read_only() && !keys.has_begun_at_rest() {
+            // Nothing was ever encrypted at rest by it.
+            return Ok(Self { keys: Some(keys), ..self });
+        }
+        let protect = Arc::new(AtRest::new(&keys)?);
+        Ok(Self { protect, keys: Some(keys), ..self })
+    }
+
     /// For an existing database, reading only.
     #[must_use]
     pub fn read_only() -> Self {

@@ -55,7 +55,7 @@ pub struct ProtectError {
 
 /// Turns bytes into what stands on disk, and back.
 pub trait Protect: Send + Sync + fmt::Debug {
-    /// Protects bytes before they are written.
+    /// Protects bytes before they are written. To bytes of one purpose it always adds as many.
     fn protect<'a>(&self, purpose: Purpose, bytes: &'a [u8]) -> (Protection, Cow<'a, [u8]>);
 
     /// Opens bytes that were read.

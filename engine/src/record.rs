@@ -38,6 +38,16 @@ pub(crate) fn put(
     out.len() - start
 }
 
+/// The schemes that records may have, and how many bytes each adds: those in the clear, and those that are
+/// protected as now.
+pub(crate) fn forms(protect: &dyn Protect, purpose: Purpose) -> Vec<(u8, usize)> {
+    let mut empty = Vec::new();
+    let overhead = put(&mut empty, protect, purpose, &[]);
+    let mut forms = vec![(0, OVERHEAD_BYTES), (empty.first().copied().unwrap_or(0), overhead)];
+    forms.dedup();
+    forms
+}
+
 /// Whether the checksum of a whole record holds.
 pub(crate) fn checksum_holds(record: &[u8]) -> bool {
     record
@@ -53,6 +63,17 @@ pub(crate) fn get<'a>(
     file: &str,
     offset: u64,
 ) -> Result<Cow<'a, [u8]>, Fault> {
+    let (protection, content) = protected(record, file, offset)?;
+    let opened = protect.open(purpose, protection, content);
+    opened.map_err(|error| Fault::new(file, offset, error.to_string()))
+}
+
+/// The content of a whole record as it is protected, and how it is.
+pub(crate) fn protected<'a>(
+    record: &'a [u8],
+    file: &str,
+    offset: u64,
+) -> Result<(Protection, &'a [u8]), Fault> {
     if record.len() < OVERHEAD_BYTES || !checksum_holds(record) {
         return Err(Fault::new(file, offset, "the checksum of the record does not match"));
     }
@@ -65,5 +86,5 @@ pub(crate) fn get<'a>(
     }
     let size = reader.remaining();
     let content = reader.bytes(size).map_err(|error| fault(error.to_string()))?;
-    protect.open(purpose, protection, content).map_err(|error| fault(error.to_string()))
+    Ok((protection, content))
 }

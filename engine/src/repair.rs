@@ -41,6 +41,9 @@ pub struct RepairReport {
     pub salvaged_frames: u64,
     /// How many files were rewritten or dropped.
     pub changed_files: u64,
+    /// What is damaged in segments that were moved to a segment store which could not be read: they
+    /// stay as they are.
+    pub unreached: Vec<String>,
     /// Where the damaged originals are now, relative to the database directory. Nothing needs them
     /// any more, and nothing removes them.
     pub originals: Vec<String>,
@@ -49,6 +52,10 @@ pub struct RepairReport {
 /// Repairs the database on a disk; it must not be open.
 pub fn repair(disk: &Arc<dyn Disk>, options: &Options) -> Result<RepairReport, OpenError> {
     let _lock = lock(&**disk)?;
+    // Without the keys everything would look damaged.
+    if let Err(error @ OpenError::Protected { .. }) = Manifest::load(&**disk, &*options.protect) {
+        return Err(error);
+    }
     let mut faults = verify(disk, options).faults;
     if faults.is_empty() {
         return Ok(RepairReport::default());
@@ -64,8 +71,9 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &Options) -> Result<RepairReport, O
     let mut registry = Registry::default();
     registry::log::load(&**disk, &*options.protect, manifest.metrics_bytes, &mut registry)?;
     let (before, originals) = (manifest.clone(), Vec::new());
+    let (disk_of, unreached) = (Arc::clone(disk), Vec::new());
     let mut repairer =
-        Repairer { disk: Arc::clone(disk), options, registry, manifest, report, originals };
+        Repairer { disk: disk_of, options, registry, manifest, report, originals, unreached };
     lost::prepare(&**disk)?;
     repairer.key()?;
     repairer.log()?;
@@ -73,13 +81,15 @@ pub fn repair(disk: &Arc<dyn Disk>, options: &Options) -> Result<RepairReport, O
     repairer.runs()?;
     repairer.segments()?;
     repairer.blobs()?;
-    let Repairer { manifest, mut report, originals, .. } = repairer;
+    let Repairer { manifest, mut report, originals, unreached, .. } = repairer;
     if manifest != before {
         lost::list(&**disk, &originals)?;
         manifest.store(&**disk, &*options.protect)?;
         report.originals.extend(lost::move_listed(&**disk, &manifest)?);
     }
-    let missing = verify(disk, options).faults;
+    let mut missing = verify(disk, options).faults;
+    // What the store may still give is not lost: the next repair tries again.
+    missing.retain(|fault| !unreached.contains(&fault.file));
     report.lost.extend(missing.iter().map(ToString::to_string));
     lost::note_known(&**disk, &*options.protect, &missing)?;
     Ok(report)
@@ -103,6 +113,8 @@ struct Repairer<'a> {
     report: RepairReport,
     /// The files that it will not name any more.
     originals: Vec<String>,
+    /// Segments, and files of theirs, that are damaged and could not be read from their store.
+    unreached: Vec<String>,
 }
 
 impl Repairer<'_> {

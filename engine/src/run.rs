@@ -133,7 +133,11 @@ impl Run {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
         }
-        let map = self.disk.map(&self.name).at(&*self.disk, "read", &self.name)?;
+        let map = match self.disk.map(&self.name).at(&*self.disk, "read", &self.name) {
+            Ok(map) => map,
+            // Whoever removes a file has it open: since the look above, in that case.
+            Err(error) => return self.opened.get().ok_or_else(|| error.into()),
+        };
         let opened = self.read_table(map)?;
         Ok(self.opened.get_or_init(|| opened))
     }

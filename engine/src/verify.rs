@@ -1,6 +1,7 @@
 //! Verifying a database: every byte that counts is read and checked, and every fault is named.
 //!
-//! Nothing is changed, and nothing but the manifest has to be whole for the rest to be checked.
+//! Nothing is changed, and nothing but the manifest has to be whole for the rest to be checked. Moved
+//! segments are read from their store; where that cannot be, they count as unchecked, not as damaged.
 
 mod extra;
 
@@ -16,14 +17,15 @@ use crate::db::chunks::rebuild_header;
 use crate::db::signature_holds;
 use crate::error::{Fault, OpenError, ReadError};
 use crate::keys::ProducerKey;
-use crate::layers::decode_chunk;
+use crate::layers::decode_body;
 use crate::manifest::{self, Manifest};
 use crate::model::{BlobRef, Column, window_end, window_start};
 use crate::options::Options;
 use crate::registry::{self, Registry};
 use crate::repair::lost;
 use crate::run::{self, Mark, Run};
-use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord, Segment};
+use crate::segment::{self, Body, ChunkEntry, PageBudget, SealRecord};
+use crate::store::{StoreProblem, StoreReader};
 use crate::view::LiveSegment;
 use crate::wal::recovery::{self, LogStart, TornTail};
 
@@ -41,8 +43,15 @@ pub struct VerifyReport {
     pub files: u64,
     /// How many sealed chunks were decoded and compared with their headers.
     pub chunks: u64,
+    /// How many of them are encrypted with keys that are not at hand: their checksums, headers and content
+    /// ids were checked, their records not.
+    pub locked_chunks: u64,
     /// How many seal batches were compared with their signed roots.
     pub batches: u64,
+    /// How many segments were read from a segment store.
+    pub moved_segments: u64,
+    /// What could not be read from the segment store, and so was not checked, with the reason.
+    pub unchecked: Vec<Fault>,
     /// How many frames of the log were read.
     pub frames: u64,
     /// How many blobs were read.
@@ -112,6 +121,15 @@ struct Verifier<'a> {
     leaves: BTreeMap<u64, Batch>,
     /// The blobs that records refer to.
     blobs: Vec<BlobRef>,
+    /// Where moved segments are read from.
+    store: Option<Arc<StoreReader>>,
+    /// How the store failed: it is not asked again for each segment.
+    store_failure: Option<String>,
+}
+
+/// Whether an error of the store says that something is lost; else it may be there all the same.
+const fn is_loss(problem: &StoreProblem) -> bool {
+    matches!(problem, StoreProblem::Missing | StoreProblem::Damaged(_))
 }
 
 /// An error as a fault: of the file it names, or of the one that was being read.
@@ -124,8 +142,17 @@ fn as_fault(file: &str, error: ReadError) -> Fault {
 
 impl<'a> Verifier<'a> {
     fn new(disk: &Arc<dyn Disk>, options: &'a Options, registry: Registry) -> Self {
-        let (disk, report) = (Arc::clone(disk), VerifyReport::default());
-        Self { disk, options, report, registry, leaves: BTreeMap::new(), blobs: Vec::new() }
+        let store = options.segment_store.clone();
+        Self {
+            disk: Arc::clone(disk),
+            options,
+            report: VerifyReport::default(),
+            registry,
+            leaves: BTreeMap::new(),
+            blobs: Vec::new(),
+            store: store.map(|store| Arc::new(StoreReader::new(disk, store, false))),
+            store_failure: None,
+        }
     }
 
     fn note(&mut self, file: &str, result: Result<(), ReadError>) {
@@ -170,13 +197,11 @@ impl<'a> Verifier<'a> {
         }
         let budget = Arc::new(PageBudget::new(0));
         for record in &manifest.segments {
-            let name = segment::file_name(record.partition, record.number);
-            let (disk, protect) = (Arc::clone(&disk), Arc::clone(&protect));
-            let budget = Arc::clone(&budget);
-            let segment = Segment::new(disk, protect, budget, name.clone(), record.size_bytes);
-            let live = LiveSegment { record: record.clone(), segment };
+            let (disk, budget) = (Arc::clone(&disk), Arc::clone(&budget));
+            let (options, store) = (self.options, self.store.clone());
+            let live = LiveSegment::of(&manifest, record.clone(), disk, options, budget, store);
             let checked = self.check_segment(&live);
-            self.note(&name, checked);
+            self.note(live.segment.footer_file(), checked);
         }
         self.check_batches();
         self.check_blobs();
@@ -248,21 +273,45 @@ impl<'a> Verifier<'a> {
             chunks.push((entry.clone(), *seal, *digest));
             Ok(())
         })?;
+        let mut skips = self.is_out_of_reach(live);
         for (entry, seal, digest) in chunks {
             let id = entry.function.content_id_of_digest(DAG_CBOR, &digest);
             let batch = self.leaves.entry(seal.number);
             let (_, _, leaves) =
                 batch.or_insert_with(|| (seal, live.segment.name().to_owned(), Vec::new()));
             leaves.push((entry.key, leaf_hash(&id.to_bytes())));
-            let Some(body) = entry.body else { continue };
-            self.report.chunks += 1;
+            let Some(body) = entry.body.filter(|_| !skips) else { continue };
             match self.check_chunk(live, &entry, &seal, &body, &digest) {
+                Err(ReadError::Store(error)) => {
+                    // One is enough: the others would wait as long for the same.
+                    skips = true;
+                    let fault = Fault::new(live.segment.name(), body.offset, error.to_string());
+                    if is_loss(&error.problem) {
+                        faults.push(fault);
+                    } else {
+                        self.store_failure = Some(error.to_string());
+                        self.report.unchecked.push(fault);
+                    }
+                    continue;
+                }
+                Err(ReadError::Key(error)) if error.is_of_chunk() => self.report.locked_chunks += 1,
                 Err(error) => faults.push(as_fault(live.segment.name(), error)),
                 Ok(values) => self.note_blobs(&values),
             }
+            self.report.chunks += 1;
         }
+        self.report.moved_segments += u64::from(live.segment.moved().is_some() && !skips);
         self.report.faults.extend(faults);
         Ok(())
+    }
+
+    /// Whether the bodies of a segment cannot be read, since its store failed before.
+    fn is_out_of_reach(&mut self, live: &LiveSegment) -> bool {
+        let failure = self.store_failure.as_ref().filter(|_| live.segment.moved().is_some());
+        let fault = failure.map(|failure| Fault::new(live.segment.name(), 0, failure));
+        let is_out = fault.is_some();
+        self.report.unchecked.extend(fault);
+        is_out
     }
 
     /// Checks a body against everything that is said of it.
@@ -279,11 +328,19 @@ impl<'a> Verifier<'a> {
             let chunk = format!("chunk {metric}/{window}/{generation}/{part}");
             Err(Fault::new(live.segment.name(), body.offset, format!("{chunk}: {what}")).into())
         };
-        let block = decode_chunk(live, entry, body)?;
+        let stored = live.segment.stored(entry, body)?;
+        let header = rebuild_header(&self.registry, live, entry, seal, body, &stored)?;
+        if entry.function.digest(&header.to_bytes()) != *digest {
+            return fault("the header is not the one that was sealed");
+        }
+        if stored.lock().is_some_and(|lock| lock.binding != header.binding()) {
+            return fault("what the body is bound to is not its header");
+        }
+        let bytes = live.segment.open(entry, body, stored)?;
+        let block = decode_body(live, entry, body, &bytes)?;
         if block.first_time() != Some(body.first_ns) || block.last_time() != Some(body.last_ns) {
             return fault("the times are not those of the footer");
         }
-        let (header, _) = rebuild_header(&self.registry, live, entry, seal, body)?;
         let window = entry.key.window;
         if body.first_ns < window_start(window, header.window_ns)
             || body.last_ns > window_end(window, header.window_ns)
@@ -292,9 +349,6 @@ impl<'a> Verifier<'a> {
         }
         if Statistics::of(block.values()) != body.statistics {
             return fault("the statistics are not those of the values");
-        }
-        if entry.function.digest(&header.to_bytes()) != *digest {
-            return fault("the header is not the one that was sealed");
         }
         let (_, values) = block.into_columns();
         Ok(values)

@@ -6,10 +6,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::manifest::{RunRecord, SegmentRecord, Tombstone};
+use chronolith_disk::Disk;
+
+use crate::manifest::{Manifest, RunRecord, SegmentRecord, Tombstone};
 use crate::memtable::Memtable;
+use crate::options::Options;
 use crate::run::Run;
-use crate::segment::Segment;
+use crate::segment::{self, MovedBodies, PageBudget, Segment};
+use crate::store::{ObjectPlace, StoreReader};
 use crate::wal::Sequence;
 
 /// A run and what the manifest says of it.
@@ -22,6 +26,34 @@ pub(crate) struct LiveRun {
 pub(crate) struct LiveSegment {
     pub(crate) record: SegmentRecord,
     pub(crate) segment: Segment,
+}
+
+impl LiveSegment {
+    /// A segment as a manifest has it.
+    pub(crate) fn of(
+        manifest: &Manifest,
+        record: SegmentRecord,
+        disk: Arc<dyn Disk>,
+        options: &Options,
+        budget: Arc<PageBudget>,
+        store: Option<Arc<StoreReader>>,
+    ) -> Self {
+        let name = segment::file_name(record.partition, record.number);
+        let size_bytes = record.size_bytes;
+        let protect = Arc::clone(&options.protect);
+        let segment = Segment::new(disk, protect, budget, name, size_bytes);
+        let mut segment = segment.with_keys(options.keys.clone());
+        if let Some(moved) = manifest.moved.as_ref().filter(|_| manifest.is_moved(record.number)) {
+            let object = manifest.object(record.partition, record.number);
+            let bodies = MovedBodies {
+                reader: store,
+                place: ObjectPlace { number: record.number, object, size_bytes },
+                moved_to: moved.store.clone(),
+            };
+            segment = segment.with_bodies_in(bodies, manifest.segment_file(&record));
+        }
+        Self { record, segment }
+    }
 }
 
 /// The deletions that still hide records, by metric.

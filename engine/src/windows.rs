@@ -197,11 +197,11 @@ impl WindowRecords {
     /// Decodes the times alone, where one sealed chunk is all of the window; everything otherwise.
     pub fn times(&self, report: &mut ReadReport) -> Result<Vec<i64>, ReadError> {
         let tombstones = self.view.tombstones.of(self.metric.number);
-        let Some((live, _, body)) = self.layers.single_chunk(tombstones) else {
+        let Some((live, entry, body)) = self.layers.single_chunk(tombstones) else {
             return Ok(self.decode(report)?.into_columns().0);
         };
         report.note(&self.layers);
-        let bytes = live.segment.body(body)?;
+        let bytes = live.segment.body(entry, body)?;
         let view = BodyView::parse(&bytes, body.count as usize);
         let mut times = Vec::new();
         let decoded = view.and_then(|view| Ok(view.times()?.decode(&mut times)?));

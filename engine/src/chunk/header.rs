@@ -98,7 +98,7 @@ impl Shown {
         first_ns: i64,
         last_ns: i64,
         count: u64,
-        codec: (&str, &str),
+        codec: String,
     ) -> Self {
         Self {
             device: definition.metric.device().to_owned(),
@@ -110,7 +110,7 @@ impl Shown {
             first_ns,
             last_ns,
             count,
-            codec: format!("{}/{}", codec.0, codec.1),
+            codec,
         }
     }
 
@@ -196,6 +196,20 @@ impl ChunkHeader {
     /// The canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut fields = self.fields_without_body();
+        fields.insert("body".into(), Ipld::Link(self.body));
+        fields.insert("body_bytes".into(), Ipld::Integer(self.body_bytes.into()));
+        to_cbor(fields)
+    }
+
+    /// What an encrypted body is bound to, its associated data: the SHA-256 of the header's canonical bytes
+    /// without `body` and `body_bytes`. It says all that the header says but what follows from the body.
+    #[must_use]
+    pub fn binding(&self) -> [u8; 32] {
+        HashFunction::Sha256.digest(&to_cbor(self.fields_without_body()))
+    }
+
+    fn fields_without_body(&self) -> BTreeMap<String, Ipld> {
         let mut fields = BTreeMap::new();
         let integer = |value: i128| Ipld::Integer(value);
         fields.insert("v".into(), integer(VERSION.into()));
@@ -208,8 +222,6 @@ impl ChunkHeader {
         let supersedes = self.supersedes.map_or(Ipld::Null, |last| integer(last.into()));
         fields.insert("supersedes".into(), supersedes);
         fields.insert("encryption".into(), encryption_field(self.encryption));
-        fields.insert("body".into(), Ipld::Link(self.body));
-        fields.insert("body_bytes".into(), integer(self.body_bytes.into()));
         fields.insert("producer".into(), Ipld::Bytes(self.producer.to_vec()));
         if let Some(pseudonym) = self.pseudonym {
             fields.insert("pseudonym".into(), Ipld::Bytes(pseudonym.to_vec()));
@@ -217,7 +229,7 @@ impl ChunkHeader {
         if let Some(shown) = &self.shown {
             shown.fields(&mut fields);
         }
-        to_cbor(fields)
+        fields
     }
 
     /// Reads a header; anything that [`ChunkHeader::to_bytes`] would not write is refused.

@@ -8,11 +8,13 @@ use crate::blob;
 use crate::db::{Db, Maintained, state};
 use crate::error::{DiskContext, DiskError, MaintenanceError, OpenError};
 use crate::keys;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, SegmentRecord};
 use crate::options::Options;
 use crate::registry;
 use crate::run;
-use crate::segment;
+use crate::segment::{self, PageBudget};
+use crate::store::StoreReader;
+use crate::view::LiveSegment;
 use crate::wal;
 
 /// Files are copied in pieces of this size: bytes.
@@ -29,7 +31,8 @@ pub struct CopyReport {
 
 impl Db {
     /// Copies the database, as it is at this moment, to an empty directory; writers and
-    /// maintenance go on meanwhile. The copy is a database and holds the signing key: keep it as
+    /// maintenance go on meanwhile. What is in a segment store is fetched, so that the copy is
+    /// whole without it. The copy is a database and holds the signing key: keep it as
     /// safe.
     pub fn backup(&self, target: &Arc<dyn Disk>) -> Maintained<CopyReport> {
         let inner = &self.inner;
@@ -49,13 +52,15 @@ impl Db {
             let files = open_all(source, &files_of(&manifest))?;
             (manifest, files, blobs_of(source)?, view)
         };
-        let report = copy(source, target, &manifest, files, &blobs, &inner.options)?;
-        drop(shown);
-        Ok(report)
+        // What the view shows stays in the store.
+        let moved = shown.segments.iter().filter(|live| manifest.is_moved(live.record.number));
+        let moved: Vec<&LiveSegment> = moved.map(|live| &**live).collect();
+        copy((source, target), &manifest, files, &moved, &blobs, &inner.options)
     }
 }
 
-/// Copies a backup, or any database that is closed, to an empty directory.
+/// Copies a backup, or any database that is closed, to an empty directory. A backup needs no segment
+/// store; a database that has moved segments needs the one that the options name.
 pub fn restore(
     backup: &Arc<dyn Disk>,
     target: &Arc<dyn Disk>,
@@ -74,7 +79,17 @@ pub fn restore(
         }
     }
     let files = open_all(source, &names)?;
-    Ok(copy(source, &**target, &manifest, files, &blobs_of(source)?, options)?)
+    let store = options.segment_store.clone();
+    let store = store.map(|store| Arc::new(StoreReader::new(backup, store, false)));
+    let budget = Arc::new(PageBudget::new(0));
+    let live = |record: &SegmentRecord| {
+        let (disk, budget) = (Arc::clone(backup), Arc::clone(&budget));
+        LiveSegment::of(&manifest, record.clone(), disk, options, budget, store.clone())
+    };
+    let moved = manifest.segments.iter().filter(|record| manifest.is_moved(record.number));
+    let moved: Vec<LiveSegment> = moved.map(live).collect();
+    let moved: Vec<&LiveSegment> = moved.iter().collect();
+    Ok(copy((source, &**target), &manifest, files, &moved, &blobs_of(source)?, options)?)
 }
 
 fn check_empty(target: &dyn Disk) -> Maintained<()> {
@@ -88,11 +103,11 @@ type Part = (String, Option<u64>);
 /// An open file, its name, and how much of it is copied.
 type OpenPart = (String, Box<dyn DiskFile>, u64);
 
-/// The files that a manifest names, and the key.
+/// The files that a manifest names, and the key; without the tails of moved segments.
 fn files_of(manifest: &Manifest) -> Vec<Part> {
     let mut names: Vec<Part> = Vec::new();
     names.extend(manifest.runs.iter().map(|record| (run::file_name(record.number), None)));
-    let segments = manifest.segments.iter();
+    let segments = manifest.segments.iter().filter(|record| !manifest.is_moved(record.number));
     names
         .extend(segments.map(|record| (segment::file_name(record.partition, record.number), None)));
     names.extend(manifest.state.map(|number| (state::file_name(number), None)));
@@ -121,12 +136,12 @@ fn blobs_of(source: &dyn Disk) -> Result<Vec<String>, DiskError> {
     Ok(names.into_iter().map(|name| format!("{}/{name}", blob::DIR)).collect())
 }
 
-/// Copies files and blobs, and the manifest last.
+/// Copies files, moved segments and blobs, and the manifest last.
 fn copy(
-    source: &dyn Disk,
-    target: &dyn Disk,
+    (source, target): (&dyn Disk, &dyn Disk),
     manifest: &Manifest,
     files: Vec<OpenPart>,
+    moved: &[&LiveSegment],
     blobs: &[String],
     options: &Options,
 ) -> Maintained<CopyReport> {
@@ -142,6 +157,10 @@ fn copy(
     let mut report = CopyReport::default();
     for (name, file, len) in files {
         copy_file((source, &*file), target, &name, len, &mut report)?;
+    }
+    for live in moved {
+        report.bytes += live.segment.copy_to(target, live.segment.name())?;
+        report.files += 1;
     }
     for name in blobs {
         let file = match source.open_read(name) {
@@ -161,7 +180,10 @@ fn copy(
         wal::prepare_file(target, &manifest.database, manifest.first_log, manifest.flushed)?;
         report.files += 1;
     }
-    manifest.store(target, &*options.protect)?;
+    // Everything is in the copy. What it moves itself gets a home of its own, so that neither
+    // removes what the other needs.
+    let copied = Manifest { moved: None, ..manifest.clone() };
+    copied.store(target, &*options.protect)?;
     report.files += 1;
     Ok(report)
 }

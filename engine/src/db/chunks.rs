@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
+use chronolith_keys::TreeId;
 use chronolith_merkle::{DAG_CBOR, Digest, HashFunction, Proof, RAW, Tree, content_id, leaf_hash};
 use cid::Cid;
-use parking_lot::RwLockReadGuard;
 
 use crate::catalogue::{Catalogue, CatalogueEntry};
 use crate::chunk::body::BodyView;
+use crate::chunk::stored::{Label, StoredBody};
 use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
 use crate::db::{Db, Inner, first_and_last};
 use crate::error::{Fault, ReadError};
 use crate::keys::ProducerKey;
 use crate::layers::body_fault;
-use crate::model::{Kind, MetricId};
+use crate::model::{Definition, Kind, MetricId};
 use crate::registry::codec::metric_bytes;
 use crate::registry::{Registry, Selector};
 use crate::segment::{Body, ChunkEntry, SealRecord};
@@ -89,39 +90,56 @@ pub struct ProvableChunk {
     pub signature: [u8; 64],
 }
 
-/// Rebuilds the header of a chunk byte for byte.
+/// Rebuilds the header of a chunk byte for byte from its stored body.
 pub(crate) fn rebuild_header(
     registry: &Registry,
     live: &LiveSegment,
     entry: &ChunkEntry,
     seal: &SealRecord,
     body: &Body,
-) -> Result<(ChunkHeader, Vec<u8>), ReadError> {
+    stored: &StoredBody<'_>,
+) -> Result<ChunkHeader, ReadError> {
     let metric = entry.key.metric;
     let definition = registry.version(metric, entry.definition);
     let definition = definition.ok_or(ReadError::UnknownMetric(metric))?;
-    let bytes = live.segment.body(body)?;
-    let view = BodyView::parse(&bytes, body.count as usize);
-    let view = view.map_err(|error| body_fault(live, body, error))?;
-    let (shown, pseudonym) = if definition.level.hides_metric() {
-        let inner = Shown::from_inner(view.inner());
-        let (_, pseudonym) = inner.map_err(|error| body_fault(live, body, error))?;
-        (None, Some(pseudonym))
-    } else {
-        let codec = view.codec_names().map_err(|error| body_fault(live, body, error))?;
-        let count = u64::from(body.count);
-        (Some(Shown::new(definition, body.first_ns, body.last_ns, count, codec)), None)
+    let lock = stored.lock();
+    let (shown, pseudonym) = match lock.map(|lock| lock.label) {
+        Some(Label::Codec(codec)) => (Some(shown(definition, body, codec.to_owned())), None),
+        Some(Label::Pseudonym(pseudonym)) => (None, Some(pseudonym)),
+        None => shown_in_clear(live, definition, body, stored.block())?,
     };
-    let header = ChunkHeader {
-        body: content_id(RAW, entry.function, &bytes),
-        body_bytes: bytes.len() as u64,
+    Ok(ChunkHeader {
+        encryption: lock.map(|lock| lock.encryption),
+        body: content_id(RAW, entry.function, stored.block()),
+        body_bytes: stored.block().len() as u64,
         supersedes: entry.supersedes,
         producer: seal.producer,
         pseudonym,
         shown,
         ..ChunkHeader::of(definition, entry.key)
-    };
-    Ok((header, bytes.into_owned()))
+    })
+}
+
+fn shown(definition: &Definition, body: &Body, codec: String) -> Shown {
+    Shown::new(definition, body.first_ns, body.last_ns, body.count.into(), codec)
+}
+
+/// What a header shows of a body in the clear: the records, or a pseudonym.
+fn shown_in_clear(
+    live: &LiveSegment,
+    definition: &Definition,
+    body: &Body,
+    bytes: &[u8],
+) -> Result<(Option<Shown>, Option<[u8; 32]>), ReadError> {
+    let view = BodyView::parse(bytes, body.count as usize);
+    let view = view.map_err(|error| body_fault(live, body, error))?;
+    if definition.level.hides_metric() {
+        let inner = Shown::from_inner(view.inner());
+        let (_, pseudonym) = inner.map_err(|error| body_fault(live, body, error))?;
+        return Ok((None, Some(pseudonym)));
+    }
+    let codec = view.codec_names().map_err(|error| body_fault(live, body, error))?;
+    Ok((Some(shown(definition, body, format!("{}/{}", codec.0, codec.1))), None))
 }
 
 /// A chunk as the index of a segment has it; `None` where it is not in there.
@@ -136,6 +154,23 @@ fn entry_of(
         }
     })?;
     Ok(found)
+}
+
+impl Inner {
+    /// A chunk's header as it was sealed, and its body, encrypted where it is so, which is read before any lock is taken: it
+    /// may be far away.
+    fn header_and_body(
+        &self,
+        live: &LiveSegment,
+        entry: &ChunkEntry,
+        seal: &SealRecord,
+        body: &Body,
+    ) -> Result<(ChunkHeader, Vec<u8>), ReadError> {
+        let stored = live.segment.stored(entry, body)?;
+        let registry = self.registry.read();
+        let header = rebuild_header(&registry, live, entry, seal, body, &stored)?;
+        Ok((header, stored.block().to_vec()))
+    }
 }
 
 /// A chunk as the two blocks that content ids name.
@@ -155,8 +190,7 @@ impl Db {
         for live in &view.segments {
             let Some((entry, seal)) = entry_of(live, key)? else { continue };
             let Some(body) = entry.body else { return Ok(None) };
-            let registry = self.inner.registry.read();
-            let (header, _) = rebuild_header(&registry, live, &entry, &seal, &body)?;
+            let (header, _) = self.inner.header_and_body(live, &entry, &seal, &body)?;
             return Ok(Some(header.to_bytes()));
         }
         Ok(None)
@@ -210,8 +244,7 @@ impl Db {
             })?;
             let Some((entry, seal)) = found else { continue };
             let Some(body) = entry.body else { return Ok(None) };
-            let registry = self.inner.registry.read();
-            let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body)?;
+            let (header, body) = self.inner.header_and_body(live, &entry, &seal, &body)?;
             return Ok(Some(ChunkBlocks { header: header.to_bytes(), body }));
         }
         Ok(None)
@@ -225,8 +258,7 @@ impl Db {
         for live in &view.segments {
             let Some((entry, seal)) = entry_of(live, key)? else { continue };
             let Some(body_place) = entry.body else { return Ok(None) };
-            let registry = inner.registry.read();
-            let (header, body) = rebuild_header(&registry, live, &entry, &seal, &body_place)?;
+            let (header, body) = inner.header_and_body(live, &entry, &seal, &body_place)?;
             let leaves = inner.batch_leaves(seal.number)?;
             let fault = |what: &str| Fault::new(live.segment.name(), body_place.offset, what);
             let index = leaves.binary_search_by_key(&key, |(key, _)| *key);
@@ -294,11 +326,11 @@ type ListedChunk = (Arc<LiveSegment>, ChunkEntry, SealRecord, Cid);
 /// What names a metric's chunks in catalogues. A chunk of the metric's open days is named by a
 /// digest of the metric's identity, one of its hidden days by the pseudonym in its header.
 struct CatalogueNames<'a> {
-    registry: RwLockReadGuard<'a, Registry>,
+    inner: &'a Inner,
     key: Option<&'a ProducerKey>,
     identity: Vec<u8>,
-    /// By the producer: there are several where a lost key was replaced.
-    pseudonyms: HashMap<[u8; 32], [u8; 32]>,
+    /// By the producer, of whom there are several where a lost key was replaced, and the key tree.
+    pseudonyms: HashMap<([u8; 32], Option<TreeId>), [u8; 32]>,
 }
 
 impl CatalogueNames<'_> {
@@ -308,19 +340,19 @@ impl CatalogueNames<'_> {
         chunks: &[ListedChunk],
     ) -> Result<[u8; 32], ReadError> {
         let metric = entry.key.metric;
-        let definition = self.registry.version(metric, entry.definition);
+        let definition = self.inner.registry.read().version(metric, entry.definition).cloned();
         if !definition.ok_or(ReadError::UnknownMetric(metric))?.level.hides_metric() {
             return Ok(HashFunction::Sha256.digest(&self.identity));
         }
-        let producer = seal.producer;
-        if let Some(known) = self.pseudonyms.get(&producer) {
+        let (producer, tree) = (seal.producer, entry.tree);
+        if let Some(known) = self.pseudonyms.get(&(producer, tree)) {
             return Ok(*known);
         }
         let name = match self.key.filter(|key| key.public() == producer) {
-            Some(key) => key.pseudonym(&self.identity),
-            None => self.told_by_bodies(producer, chunks)?.unwrap_or_default(),
+            Some(key) => key.pseudonym(&self.identity, tree),
+            None => self.told_by_bodies(producer, tree, chunks)?.unwrap_or_default(),
         };
-        self.pseudonyms.insert(producer, name);
+        self.pseudonyms.insert((producer, tree), name);
         Ok(name)
     }
 
@@ -328,11 +360,13 @@ impl CatalogueNames<'_> {
     fn told_by_bodies(
         &self,
         producer: [u8; 32],
+        tree: Option<TreeId>,
         chunks: &[ListedChunk],
     ) -> Result<Option<[u8; 32]>, ReadError> {
         for (live, entry, seal, _) in chunks {
-            if let Some(body) = entry.body.filter(|_| seal.producer == producer) {
-                let (header, _) = rebuild_header(&self.registry, live, entry, seal, &body)?;
+            let is_alike = seal.producer == producer && entry.tree == tree;
+            if let Some(body) = entry.body.filter(|_| is_alike) {
+                let (header, _) = self.inner.header_and_body(live, entry, seal, &body)?;
                 if header.pseudonym.is_some() {
                     return Ok(header.pseudonym);
                 }
@@ -357,11 +391,11 @@ impl Inner {
         let registry = self.registry.read();
         let definition = registry.get(id.index()).ok_or(ReadError::UnknownMetric(id.index()))?;
         let identity = metric_bytes(&definition.metric);
-        Ok(CatalogueNames { registry, key, identity, pseudonyms: HashMap::new() })
+        Ok(CatalogueNames { inner: self, key, identity, pseudonyms: HashMap::new() })
     }
 
     /// The keys and leaf hashes of a seal batch that are still here, in the order of keys.
-    fn batch_leaves(&self, number: u64) -> Result<Vec<(ChunkKey, Digest)>, ReadError> {
+    pub(super) fn batch_leaves(&self, number: u64) -> Result<Vec<(ChunkKey, Digest)>, ReadError> {
         let mut leaves = Vec::new();
         for live in &self.view().segments {
             live.segment.for_all(&mut |entry, seal, digest| {

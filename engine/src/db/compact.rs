@@ -17,8 +17,9 @@ use crate::db::{Db, Inner, Maintained};
 use crate::error::{Fault, MaintenanceError, ReadError};
 use crate::layers::{self, MetricRef, Source};
 use crate::manifest::{RunRecord, SegmentRecord};
-use crate::model::Window;
-use crate::segment::{ChunkEntry, ChunkSource, SealRecord};
+use crate::model::{Window, window_start};
+use crate::segment::{self, ChunkEntry, ChunkSource, SealRecord, partition_of};
+use crate::store::StoreError;
 use crate::view::{LiveSegment, Tombstones};
 
 /// What a compaction did.
@@ -33,6 +34,11 @@ pub struct CompactReport {
     pub rewritten_windows: usize,
     /// What was damaged in segments that stay as they are for it.
     pub faults: Vec<Fault>,
+    /// Windows that are rewritten another time, since the segment store that holds them failed.
+    /// What was deleted of them stays hidden.
+    pub postponed_windows: usize,
+    /// How the store failed.
+    pub store_failure: Option<StoreError>,
 }
 
 /// A chunk of a segment that is to be copied.
@@ -62,20 +68,25 @@ impl Inner {
         let (runs, segments) = (&base.view.runs, &base.view.segments);
         let mut touched = self.touched_windows(&base)?;
         touched.extend(self.outdated_windows(&base)?);
-        let Rewritten { gone, written, faults } =
+        let Rewritten { gone, written, faults, postponed, store_failure } =
             self.rewrite_segments(&base, &touched, &Sealer::new(self)?)?;
+        touched.retain(|window| !postponed.contains(window));
         let merged = self.merge_runs(&base, &touched)?;
         let gone_runs: Vec<u64> = match &merged {
             Some(_) => runs.iter().map(|live| live.record.number).collect(),
             None => Vec::new(),
         };
         let run = merged.flatten();
+        let mut dropped = Vec::new();
         self.publish_rebuilt(
             |manifest| {
                 manifest.runs.retain(|record| !gone_runs.contains(&record.number));
                 manifest.runs.extend(run.clone());
-                manifest.segments.retain(|record| !gone.contains(&record.number));
+                manifest.drop_segments(&gone, self.options.clock.now_ns());
                 manifest.segments.extend(written.iter().cloned());
+                if !postponed.is_empty() {
+                    return;
+                }
                 // Everything that the deletions up to here hid is gone now.
                 let carried_out = manifest.tombstones.iter().map(|tombstone| tombstone.sequence);
                 let carried_out = carried_out.filter(|sequence| *sequence <= base.last).max();
@@ -85,20 +96,36 @@ impl Inner {
             |view, manifest| {
                 view.runs.retain(|live| !gone_runs.contains(&live.record.number));
                 view.runs.extend(run.clone().map(|record| self.run(record)));
-                view.segments.retain(|live| !gone.contains(&live.record.number));
+                (view.segments, dropped) = std::mem::take(&mut view.segments)
+                    .into_iter()
+                    .partition(|live| !gone.contains(&live.record.number));
+                let moved = dropped.iter().filter(|live| live.segment.moved().is_some());
+                let moved = moved.map(|live| (live.record.number, Arc::downgrade(live)));
+                self.gone_segments.lock().extend(moved);
                 view.segments.extend(written.iter().cloned().map(|record| self.segment(record)));
                 view.tombstones = Arc::new(Tombstones::new(&manifest.tombstones));
             },
         )?;
-        let report = CompactReport {
+        let mut report = CompactReport {
             runs: (runs.len(), runs.len() - gone_runs.len() + run.iter().len()),
             segments: (segments.len(), segments.len() - gone.len() + written.len()),
             rewritten_windows: touched.len(),
             faults,
+            postponed_windows: postponed.len(),
+            store_failure,
         };
         self.remove_runs(gone_runs.into_iter());
-        self.remove_segments(&base, &gone);
-        self.remove_unused_blobs(!base.view.tombstones.metrics().is_empty())?;
+        self.remove_segments(&dropped);
+        match self.remove_unused_blobs(!base.view.tombstones.metrics().is_empty()) {
+            // Which blobs moved chunks need is looked up another time.
+            Err(MaintenanceError::Read(ReadError::Store(error))) => {
+                report.store_failure.get_or_insert(*error);
+            }
+            // Of chunks that cannot be opened nobody knows which blobs they need: all stay, until these
+            // chunks are gone.
+            Err(MaintenanceError::Read(ReadError::Key(error))) if error.is_of_chunk() => {}
+            removed => removed?,
+        }
         Ok(report)
     }
 
@@ -166,21 +193,36 @@ impl Inner {
         }
         let mut rewritten = Rewritten::default();
         for (partition, segments) in partitions {
-            let (mut chosen, mut must) = (Vec::new(), false);
+            let (mut chosen, mut small) = (Vec::new(), Vec::new());
             for live in segments {
-                let is_touched = holds_any(&live, touched)?;
-                must |= is_touched;
-                if is_touched || is_small(&live.record, self.options.segment_bytes) {
+                if holds_any(&live, touched)? {
                     chosen.push(live);
+                } else if live.segment.moved().is_none()
+                    && is_small(&live.record, self.options.segment_bytes)
+                {
+                    small.push(live);
                 }
             }
-            if !must && chosen.len() < 2 {
+            let mut must = !chosen.is_empty();
+            let is_moved = |live: &Arc<LiveSegment>| live.segment.moved().is_some();
+            // A store that failed is not asked again for each partition.
+            if must && chosen.iter().any(is_moved) && rewritten.store_failure.is_some() {
+                self.postpone(partition, touched, &mut rewritten)?;
+                (chosen, must) = (Vec::new(), false);
+            }
+            let all: Vec<_> = chosen.iter().chain(&small).cloned().collect();
+            if !must && all.len() < 2 {
                 continue;
             }
-            match self.rewrite(base, partition, &chosen, touched, sealer) {
-                Ok(records) => {
-                    rewritten.gone.extend(chosen.iter().map(|live| live.record.number));
-                    rewritten.written.extend(records);
+            match self.rewrite(base, partition, &all, touched, sealer) {
+                Ok(records) => rewritten.add(&all, records),
+                Err(MaintenanceError::Read(ReadError::Store(error))) => {
+                    rewritten.store_failure.get_or_insert(*error);
+                    self.postpone(partition, touched, &mut rewritten)?;
+                    if small.len() > 1 {
+                        let records = self.rewrite(base, partition, &small, touched, sealer)?;
+                        rewritten.add(&small, records);
+                    }
                 }
                 // What is damaged stays where it is, unless deleted records would come back.
                 Err(MaintenanceError::Read(ReadError::Fault(fault))) if !must => {
@@ -190,6 +232,22 @@ impl Inner {
             }
         }
         Ok(rewritten)
+    }
+
+    /// Leaves the windows of a partition as they are for this time.
+    fn postpone(
+        &self,
+        partition: i64,
+        touched: &HashSet<(u32, Window)>,
+        rewritten: &mut Rewritten,
+    ) -> Result<(), ReadError> {
+        for (metric, window) in touched {
+            let start_ns = window_start(*window, self.metric_ref(*metric)?.window_ns);
+            if partition_of(start_ns) == partition {
+                rewritten.postponed.insert((*metric, *window));
+            }
+        }
+        Ok(())
     }
 
     fn rewrite<'a>(
@@ -294,10 +352,16 @@ impl Inner {
         Ok(Some(output.finish()?))
     }
 
-    fn remove_segments(&self, base: &Base, numbers: &[u64]) {
-        for live in &base.view.segments {
-            if numbers.contains(&live.record.number) {
-                let _ = self.disk.remove(live.segment.name());
+    /// Removes the files of segments that no new view shows. Older views may, and have them open
+    /// from here on: one that was moved after the base was taken was perhaps never read.
+    fn remove_segments(&self, dropped: &[Arc<LiveSegment>]) {
+        for live in dropped {
+            let _ = live.segment.hold();
+            let _ = self.disk.remove(live.segment.name());
+            // It may have been moved meanwhile.
+            if self.store.is_some() || live.segment.moved().is_some() {
+                let (partition, number) = (live.record.partition, live.record.number);
+                let _ = self.disk.remove(&segment::tail_name(partition, number));
             }
         }
     }
@@ -312,6 +376,16 @@ struct Rewritten {
     written: Vec<SegmentRecord>,
     /// What was damaged in segments that stay.
     faults: Vec<Fault>,
+    /// Windows that stay as they are, since the store failed.
+    postponed: HashSet<(u32, Window)>,
+    store_failure: Option<StoreError>,
+}
+
+impl Rewritten {
+    fn add(&mut self, gone: &[Arc<LiveSegment>], written: Vec<SegmentRecord>) {
+        self.gone.extend(gone.iter().map(|live| live.record.number));
+        self.written.extend(written);
+    }
 }
 
 /// Whether a segment has chunks of any of some windows.
@@ -334,9 +408,10 @@ pub(super) fn is_small(record: &SegmentRecord, segment_bytes: u64) -> bool {
 
 /// Copies a chunk, its bytes unchanged.
 fn copy(chunk: &OldChunk, output: &mut SegmentOutput<'_>) -> Result<(), MaintenanceError> {
-    let source = match &chunk.entry.body {
-        Some(body) => ChunkSource::Record(chunk.live.segment.body_record(body)?),
-        None => ChunkSource::Dropped,
+    let record = match &chunk.entry.body {
+        Some(body) => Some(chunk.live.segment.body_record(body)?),
+        None => None,
     };
+    let source = record.as_deref().map_or(ChunkSource::Dropped, ChunkSource::Record);
     output.copy(chunk.entry.clone(), &chunk.seal, chunk.digest, source)
 }

@@ -1,6 +1,6 @@
 //! Deleting: hidden at once, gone with the next compaction.
 
-use std::ops::RangeBounds;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::sync::Arc;
 
 use regex::Regex;
@@ -10,7 +10,7 @@ use crate::db::{Db, Inner, Maintained, Upkeep, first_and_last};
 use crate::error::{MaintenanceError, ReadError, WriteError};
 use crate::layers::{self};
 use crate::manifest::{RetentionRule, Tombstone};
-use crate::model::{MetricId, floor_to_window, window_start};
+use crate::model::{Definition, MetricId, Window, floor_to_window, window_end, window_start};
 use crate::registry::whole_pattern;
 use crate::view::View;
 use crate::wal::payload::Deletion;
@@ -35,6 +35,48 @@ impl Db {
         let deletions: Vec<Deletion> = metrics.iter().map(deletion).collect();
         let mut upkeep = self.inner.upkeep()?;
         self.inner.delete_with(&mut upkeep, &deletions)
+    }
+
+    /// Deletes the records of some metrics in a range of time, and destroys the keys of the windows that lie
+    /// in it whole: their chunks cannot be opened any more, wherever copies of them are. The bytes that are
+    /// here are gone after the next compaction. Of a window that the range has a part of, the records are
+    /// deleted and the key stays, since the rest needs it; such a window's old chunk can be opened by
+    /// whoever has a copy of it and the key.
+    ///
+    /// Keys in older copies of the keystore's file and keys that were granted stay where they are.
+    ///
+    /// # Errors
+    /// As [`Db::delete`], and where the database has no keys or the keystore cannot be changed. The
+    /// records are deleted first: where the keys then stay, destroy once more.
+    pub fn destroy(
+        &self,
+        metrics: &[MetricId],
+        range: impl RangeBounds<i64>,
+    ) -> Maintained<DestroyReport> {
+        let keys = self.inner.options.keys.as_ref().ok_or_else(|| {
+            let what = "the database was opened without keys: there is nothing to destroy";
+            MaintenanceError::Refused(what.to_owned())
+        })?;
+        let Some((from_ns, to_ns)) = first_and_last(&range)? else {
+            return Ok(DestroyReport::default());
+        };
+        // Nothing is sealed meanwhile: what is written after the deletion gets other keys.
+        let _rebuilding = self.inner.rebuilding.lock();
+        self.delete(metrics, from_ns..=to_ns)?;
+        let mut windows = Vec::new();
+        for metric in metrics {
+            let definition = self.definition(*metric);
+            let definition = definition.ok_or(ReadError::UnknownMetric(metric.index()))?;
+            if let Some(whole) = whole_windows(definition.window_ns, from_ns, to_ns) {
+                windows.push((*metric, definition, whole));
+            }
+        }
+        let of_keys = |(_, definition, whole): &(_, Arc<Definition>, RangeInclusive<Window>)| {
+            (Arc::clone(definition), whole.clone())
+        };
+        keys.destroy(&windows.iter().map(of_keys).collect::<Vec<_>>())?;
+        let windows = windows.into_iter().map(|(metric, _, whole)| (metric, whole)).collect();
+        Ok(DestroyReport { windows })
     }
 
     /// Sets how long records are kept. The last rule that fits a metric holds; compaction deletes
@@ -64,6 +106,23 @@ impl Db {
     pub fn retention(&self) -> Vec<RetentionRule> {
         self.inner.upkeep.lock().manifest.retention.clone()
     }
+}
+
+/// What was destroyed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestroyReport {
+    /// The windows whose keys are gone, of each metric that has some.
+    pub windows: Vec<(MetricId, RangeInclusive<Window>)>,
+}
+
+/// The windows that lie in a range of times whole, both ends included.
+fn whole_windows(window_ns: i64, from_ns: i64, to_ns: i64) -> Option<RangeInclusive<Window>> {
+    let (first, last) = (floor_to_window(from_ns, window_ns), floor_to_window(to_ns, window_ns));
+    // The outermost windows of all reach beyond the times there are.
+    let first =
+        if window_start(first, window_ns) < from_ns { first.checked_add(1)? } else { first };
+    let last = if window_end(last, window_ns) > to_ns { last.checked_sub(1)? } else { last };
+    (first <= last).then_some(first..=last)
 }
 
 /// A pattern that must match all of a text.

@@ -200,7 +200,7 @@ impl Inner {
         Ok(())
     }
 
-    fn change_view(&self, change: impl FnOnce(&mut View)) {
+    pub(super) fn change_view(&self, change: impl FnOnce(&mut View)) {
         let mut guard = self.view.write();
         let mut view = View::clone(&guard);
         change(&mut view);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chronolith_disk::{Disk, DiskFile, RealDisk};
 use parking_lot::{Mutex, RwLock};
@@ -19,6 +19,7 @@ use crate::options::Options;
 use crate::registry::{self, Registry};
 use crate::run;
 use crate::segment::{self, PageBudget};
+use crate::store::{CACHE_DIR, StoreReader};
 use crate::view::{Tombstones, View};
 use crate::wal::payload::Payload;
 use crate::wal::recovery::{self, LogStart, Recovered};
@@ -109,7 +110,16 @@ impl Db {
             segments: Vec::new(),
             tombstones: Arc::new(Tombstones::new(&manifest.tombstones)),
         };
+        let store = options.segment_store.clone();
+        // A reader writes nothing, a cache neither.
+        let keeps_on_disk = !options.read_only;
+        let store = store.map(|store| Arc::new(StoreReader::new(&disk, store, keeps_on_disk)));
         let mut inner = Inner {
+            store,
+            moving: Mutex::new(false),
+            move_failure: Mutex::default(),
+            gone_segments: Mutex::default(),
+            is_closing: AtomicBool::new(false),
             budget: Arc::new(PageBudget::new(options.page_cache_bytes)),
             disk,
             options,
@@ -173,7 +183,9 @@ fn refuse_foreign(disk: &dyn Disk) -> Result<(), OpenError> {
     for name in disk.list("").at(disk, "list", "")? {
         let is_ours = name == LOCK
             || name == "manifest.new"
-            || name.strip_suffix('/').is_some_and(|name| FOLDERS.contains(&name));
+            || name
+                .strip_suffix('/')
+                .is_some_and(|name| FOLDERS.contains(&name) || name == CACHE_DIR);
         if !is_ours {
             let place = disk.describe("");
             let what =
@@ -240,11 +252,14 @@ fn rewrite(file: &dyn DiskFile, mut from: u64) -> std::io::Result<()> {
 impl Inner {
     /// Puts the manifest's runs and segments into the view.
     fn show_files(&mut self) {
-        let manifest = &self.upkeep.get_mut().manifest;
+        let manifest = self.upkeep.get_mut().manifest.clone();
         let (runs, segments) = (manifest.runs.clone(), manifest.segments.clone());
         let mut view = View::clone(&self.view.read());
         view.runs = runs.into_iter().map(|record| self.run(record)).collect();
-        view.segments = segments.into_iter().map(|record| self.segment(record)).collect();
+        view.segments = segments
+            .into_iter()
+            .map(|record| Arc::new(self.live_segment(&manifest, record)))
+            .collect();
         *self.view.get_mut() = Arc::new(view);
     }
 
@@ -397,17 +412,15 @@ impl Inner {
                 remove(&path)?;
             }
         }
-        let segments: Vec<String> = manifest
-            .segments
-            .iter()
-            .map(|record| segment::file_name(record.partition, record.number))
-            .collect();
+        let segments: Vec<String> =
+            manifest.segments.iter().map(|record| manifest.segment_file(record)).collect();
         for folder in list(segment::DIR)? {
             let Some(folder) = folder.strip_suffix('/') else { continue };
             let folder = format!("{}/{folder}", segment::DIR);
             for name in list(&folder)? {
                 let path = format!("{folder}/{name}");
-                if name.ends_with(".seg") && !segments.contains(&path) {
+                let is_ours = name.ends_with(".seg") || name.ends_with(".tail");
+                if is_ours && !segments.contains(&path) {
                     remove(&path)?;
                 }
             }
@@ -418,6 +431,7 @@ impl Inner {
     /// Ends the threads, puts everything on stable storage, and lets go of the lock. Does nothing
     /// the second time.
     pub(super) fn close(inner: &Arc<Self>) -> Maintained<()> {
+        inner.is_closing.store(true, Ordering::Relaxed);
         inner.background.stop(inner);
         let settled = inner.settle();
         drop(inner.lock.lock().take());
@@ -428,7 +442,8 @@ impl Inner {
     /// more writes.
     fn settle(&self) -> Maintained<()> {
         let Some(wal) = &self.wal else { return Ok(()) };
-        // Whoever rebuilds finishes first; afterwards the files belong to the next opening.
+        // Whoever moves or rebuilds finishes first; afterwards the files belong to the next opening.
+        let _moving = self.moving.lock();
         let _rebuilding = self.rebuilding.lock();
         let mut upkeep = self.upkeep.lock();
         if wal.is_closed() {
@@ -469,7 +484,10 @@ impl Inner {
             (manifest.runs.len(), small_segments(manifest, self.options.segment_bytes))
         };
         if runs > RUNS_MAX || small > SMALL_SEGMENTS_MAX {
-            self.compact()?;
+            // Deletions that need a store which fails are carried out another time.
+            if let Some(error) = self.compact()?.store_failure {
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -485,7 +503,7 @@ fn small_segments(manifest: &Manifest, segment_bytes: u64) -> usize {
     let mut partitions: Vec<i64> = manifest
         .segments
         .iter()
-        .filter(|record| is_small(record, segment_bytes))
+        .filter(|record| is_small(record, segment_bytes) && !manifest.is_moved(record.number))
         .map(|record| record.partition)
         .collect();
     partitions.sort_unstable();

@@ -113,6 +113,7 @@ impl Inner {
         let base = self.flush_with(&mut *self.upkeep()?)?;
         let jobs = self.jobs(&base, scope)?;
         let sealer = Sealer::new(self)?;
+        sealer.begin_trees(&jobs)?;
         let (mut report, mut segments, mut sealed) =
             (SealReport::default(), Vec::new(), HashSet::new());
         for jobs in jobs.chunk_by(|a, b| a.0 == b.0) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chronolith_disk::Disk;
 
 use crate::chunk::body::BodyView;
+use crate::chunk::stored::Label;
 use crate::db::{Db, Inner};
 use crate::error::{DiskContext, ReadError};
 use crate::layers::{self, Layer, MetricRef, Source, body_fault};
@@ -45,7 +46,8 @@ pub struct DbStatistics {
     pub runs: u64,
     /// Segments.
     pub segments: u64,
-    /// Chunks and records by `times/values` codec.
+    /// Chunks and records by `times/values` codec. Moved chunks count as `moved`: what they are
+    /// encoded with is not looked up in the segment store.
     pub by_codec: BTreeMap<String, CodecStatistics>,
     /// The earliest time, nanoseconds since the epoch.
     pub first_ns: Option<i64>,
@@ -112,15 +114,28 @@ impl Db {
         for live in &view.segments {
             live.segment.for_all(&mut |entry, _, _| {
                 let Some(body) = &entry.body else { return Ok(()) };
-                let bytes = live.segment.body(body)?;
-                let names = BodyView::parse(&bytes, body.count as usize)
-                    .and_then(|view| view.codec_names())
-                    .map_err(|error| body_fault(live, body, error))?;
-                let of_codec =
-                    statistics.by_codec.entry(format!("{}/{}", names.0, names.1)).or_default();
+                let (codec, bytes) = match live.segment.moved() {
+                    Some(_) => ("moved".to_owned(), u64::from(body.size)),
+                    None => {
+                        let stored = live.segment.stored(entry, body)?;
+                        let size = stored.block().len() as u64;
+                        let codec = match stored.lock().map(|lock| lock.label) {
+                            Some(Label::Codec(codec)) => codec.to_owned(),
+                            Some(Label::Pseudonym(_)) => "hidden".to_owned(),
+                            None => {
+                                let view = BodyView::parse(stored.block(), body.count as usize);
+                                let names = view.and_then(|view| view.codec_names());
+                                let names = names.map_err(|error| body_fault(live, body, error))?;
+                                format!("{}/{}", names.0, names.1)
+                            }
+                        };
+                        (codec, size)
+                    }
+                };
+                let of_codec = statistics.by_codec.entry(codec).or_default();
                 of_codec.chunks += 1;
                 of_codec.records += u64::from(body.count);
-                of_codec.bytes += bytes.len() as u64;
+                of_codec.bytes += bytes;
                 Ok(())
             })?;
         }

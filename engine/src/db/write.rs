@@ -35,10 +35,15 @@ impl Db {
     }
 
     /// Makes a metric, or amends the unit, level, place or metadata of one that exists. The
-    /// window is fixed for ever, and the level may only become stricter.
+    /// window is fixed for ever, and the level may only become stricter. What is said of a new metric
+    /// goes through [`crate::Options::rules`].
     pub fn define(&self, definition: Definition) -> Result<MetricId, WriteError> {
         let wal = self.inner.log()?;
         let mut registry = self.inner.registry.write();
+        let definition = match &self.inner.options.rules {
+            Some(rules) if registry.find(&definition.metric).is_none() => rules(definition),
+            _ => definition,
+        };
         let number = match registry.check(&definition, &self.inner.options.limits)? {
             Some(number) => number,
             None => {

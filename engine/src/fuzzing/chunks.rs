@@ -63,7 +63,7 @@ pub(super) fn seeds(seeds: &mut Vec<(&'static str, Vec<u8>)>) {
     }
     let key = ChunkKey { metric: 1, window: 490_000, generation: 1, part: 2 };
     let open = a_definition(Level::Regular);
-    let shown = Shown::new(&open, 1, 2, 3, ("grid", "decimal"));
+    let shown = Shown::new(&open, 1, 2, 3, "grid/decimal".to_owned());
     let body = content_id(RAW, HashFunction::Sha256, b"body");
     let named = ChunkHeader {
         supersedes: Some(0),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chronolith_disk::{Disk, SimDisk};
+use chronolith_keys::TreeId;
 use chronolith_merkle::HashFunction;
 
 use crate::chunk::{ChunkKey, Statistics};
@@ -10,8 +11,10 @@ use crate::encoding::{put_signed, put_varint};
 use crate::model::Kind;
 use crate::protect::{Clear, Protect, Purpose};
 use crate::segment::{
-    self, Body, ChunkEntry, ChunkSource, PageBudget, SealRecord, Segment, SegmentWriter,
+    self, Body, ChunkEntry, ChunkSource, MovedBodies, PageBudget, SealRecord, Segment,
+    SegmentWriter,
 };
+use crate::store::ObjectPlace;
 
 use super::{SECOND_NS, Spy, Swap, block_of, disk_with};
 
@@ -41,13 +44,14 @@ fn entry(metric: u32, window: i64) -> ChunkEntry {
         definition: 0,
         batch: 0,
         function: HashFunction::Sha256,
+        tree: (window % 4 == 0).then_some(TreeId([9; 32])),
         body: (window % 2 == 0).then_some(body),
     }
 }
 
 fn write_segment(disk: &SimDisk, entries: &[ChunkEntry]) -> u64 {
     let name = segment::file_name(0, 1);
-    let mut writer = SegmentWriter::create(disk, &Clear, name).expect("a segment");
+    let mut writer = SegmentWriter::create(disk, &Clear, name, true).expect("a segment");
     for number in 0..2 {
         writer.seal(&SealRecord { number, ..SealRecord::UNSIGNED });
     }
@@ -78,7 +82,7 @@ fn read_segment(segment: &Segment) -> Vec<ChunkEntry> {
     for entry in &entries {
         let _ = segment.digest(entry.key);
         if let Some(body) = &entry.body {
-            let _ = (segment.body(body), segment.body_record(body));
+            let _ = (segment.body(entry, body), segment.body_record(body));
         }
     }
     entries
@@ -120,6 +124,37 @@ pub fn segment_page(data: &[u8]) {
     assert_eq!(again, entries);
 }
 
+/// The tail of a moved segment. There is no store, so that bodies are never there.
+pub fn segment_tail(data: &[u8]) {
+    let (whole, size) = segment_disk();
+    let (mut bytes, tail) = (data.to_vec(), tail_of(&whole, size));
+    for round in 0..2 {
+        let disk = disk_with(&segment::folder(0), &segment::tail_name(0, 1), &bytes);
+        read_segment(&moved(&disk, size));
+        // And with the header of the whole one, so that the rest is looked at, too.
+        let len = bytes.len().min(16);
+        if round == 0 {
+            bytes[..len].copy_from_slice(&tail[..len]);
+            bytes.resize(tail.len(), 0);
+        }
+    }
+}
+
+fn moved(disk: &SimDisk, size: u64) -> Segment {
+    let bodies = MovedBodies {
+        reader: None,
+        place: ObjectPlace { number: 1, object: "object".to_owned(), size_bytes: size },
+        moved_to: "nowhere".to_owned(),
+    };
+    open_segment(disk, Arc::new(Clear), size).with_bodies_in(bodies, segment::tail_name(0, 1))
+}
+
+fn tail_of(disk: &SimDisk, size: u64) -> Vec<u8> {
+    let (name, segment) = (segment::tail_name(0, 1), open_segment(disk, Arc::new(Clear), size));
+    segment.write_tail(name.clone()).expect("a tail");
+    disk.read_file(&name).expect("the tail is there")
+}
+
 /// The contents of a footer's records: the index, then the pages' entries and digests.
 fn footer_contents(disk: &SimDisk, size: u64) -> Vec<Vec<u8>> {
     let spy = Arc::new(Spy::default());
@@ -135,6 +170,7 @@ pub(super) fn seeds(seeds: &mut Vec<(&'static str, Vec<u8>)>) {
     seeds.push(("segment_index", contents.swap_remove(0)));
     let file = disk.read_file(&segment::file_name(0, 1)).expect("the segment is there");
     seeds.push(("segment_index", file));
+    seeds.push(("segment_tail", tail_of(&disk, size)));
     // A page of chunks of other kinds, the fields of which are all there.
     let mut page = Vec::new();
     for (kind, window) in [(Kind::Text, 0), (Kind::I64, 2)] {

@@ -159,7 +159,11 @@ fn cut(layers: &[Layer], metric: MetricRef) -> Result<Vec<(i64, i64)>, ReadError
     // After how many bytes of a layer comes which time.
     let mut marks: Vec<(i64, usize)> = Vec::new();
     for layer in layers {
-        let block = layer.decode(metric, &[])?;
+        let block = match layer.decode(metric, &[]) {
+            // Where its keys were destroyed, all of it is deleted, too.
+            Err(ReadError::Key(error)) if error.is_not_held() => continue,
+            block => block?,
+        };
         let mut bytes = 0;
         for (index, time_ns) in block.times().iter().enumerate() {
             bytes += block.value_bytes(index) + size_of::<i64>();

@@ -173,6 +173,9 @@ pub struct Definition {
     pub window_ns: i64,
     /// Where it is produced, coarsely.
     pub place: Option<Place>,
+    /// Whether its chunks are in the clear by choice, for everybody to read, although the database has
+    /// keys; only for levels 3 and 4.
+    pub is_public: bool,
     /// What the producer says of it; goes into the header of every chunk.
     pub metadata: BTreeMap<String, String>,
 }
@@ -195,6 +198,7 @@ impl Definition {
             level: Level::Bulk,
             window_ns: Self::DEFAULT_WINDOW_NS,
             place: None,
+            is_public: false,
             metadata: BTreeMap::new(),
         }
     }
@@ -220,6 +224,13 @@ impl Definition {
         self
     }
 
+    /// The same, in the clear for everybody.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.is_public = true;
+        self
+    }
+
     /// Checks names, lengths and ranges.
     pub fn check(&self, limits: &Limits) -> Result<(), DefinitionError> {
         let fail = |what: &'static str, problem: String| {
@@ -227,6 +238,10 @@ impl Definition {
         };
         if self.metric.name.is_empty() {
             return fail("name", "is empty".to_owned());
+        }
+        if self.is_public && self.level.hides_metric() {
+            let problem = format!("is {}, which is never public", self.level.number());
+            return fail("privacy level", problem);
         }
         let (device, name) = (self.metric.device(), self.metric.name());
         let named = [("device", device), ("name", name), ("unit", &self.unit)];

@@ -8,6 +8,9 @@ use crate::model::{Definition, Kind, Level, Metric, Place};
 
 use super::Defined;
 
+const HAS_PLACE: u8 = 1;
+const IS_PUBLIC: u8 = 2;
+
 /// A metric's identity as bytes: device, name, tags.
 pub(crate) fn metric_bytes(metric: &Metric) -> Vec<u8> {
     let mut out = Vec::new();
@@ -44,10 +47,11 @@ fn put_definition(out: &mut Vec<u8>, definition: &Definition) {
     out.push(definition.level.number());
     put_signed(out, definition.window_ns);
     put_bytes(out, definition.unit.as_bytes());
+    let public = if definition.is_public { IS_PUBLIC } else { 0 };
     match definition.place {
-        None => out.push(0),
+        None => out.push(public),
         Some(place) => {
-            out.push(1);
+            out.push(HAS_PLACE | public);
             put_signed(out, place.latitude_centidegrees.into());
             put_signed(out, place.longitude_centidegrees.into());
         }
@@ -73,19 +77,24 @@ pub(crate) fn read_defined(reader: &mut Reader<'_>) -> Result<Defined, Malformed
         return Err(reader.malformed("an impossible window length"));
     }
     let unit = reader.text()?.to_owned();
-    let place = match reader.u8()? {
+    let flags = reader.u8()?;
+    if flags & !(HAS_PLACE | IS_PUBLIC) != 0 {
+        return Err(reader.malformed("a flag of a definition that is not known"));
+    }
+    let is_public = flags & IS_PUBLIC != 0;
+    let place = match flags & HAS_PLACE {
         0 => None,
-        1 => Some(Place {
+        _ => Some(Place {
             latitude_centidegrees: centidegrees(reader)?,
             longitude_centidegrees: centidegrees(reader)?,
         }),
-        _ => return Err(reader.malformed("neither a place nor none")),
     };
     let mut metadata = BTreeMap::new();
     for _ in 0..reader.varint_usize(reader.remaining())? {
         metadata.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
     }
-    let definition = Definition { metric, kind, unit, level, window_ns, place, metadata };
+    let definition =
+        Definition { metric, kind, unit, level, window_ns, place, is_public, metadata };
     Ok(Defined { metric: number, definition: Arc::new(definition) })
 }
 

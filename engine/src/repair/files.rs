@@ -9,14 +9,18 @@ use crate::db::chunks::rebuild_header;
 use crate::db::seal_statement;
 use crate::error::{DiskContext, DiskError, OpenError, ReadError};
 use crate::keys::ProducerKey;
-use crate::layers::decode_chunk;
-use crate::manifest::{RunRecord, SegmentRecord};
+use crate::layers::decode_body;
+use crate::manifest::{RunRecord, SegmentRecord, UnneededObject};
 use crate::run::{self, Mark, Mended, Run, RunWriter};
 use crate::segment::{self, ChunkSource, Leaf, PageBudget, SealRecord, Segment, SegmentWriter};
+use crate::store::{StoreError, StoreProblem, StoreReader};
 use crate::verify::{run_faults, segment_faults};
 use crate::view::LiveSegment;
 
 use super::Repairer;
+
+/// What is fetched at once of a moved segment: bytes.
+const FETCH_BYTES: u64 = 8 << 20;
 
 /// What a file holds; `None` where there is none.
 pub(super) fn read(disk: &dyn Disk, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
@@ -126,17 +130,69 @@ impl Repairer<'_> {
     pub(super) fn segments(&mut self) -> Result<(), OpenError> {
         for record in std::mem::take(&mut self.manifest.segments) {
             let name = segment::file_name(record.partition, record.number);
-            if !self.is_damaged(&name) {
+            let file = self.manifest.segment_file(&record);
+            if !self.is_damaged(&name) && !self.is_damaged(&file) {
+                self.manifest.segments.push(record);
+                continue;
+            }
+            if self.manifest.is_moved(record.number)
+                && let Err(error) = self.fetch(&record, &name)?
+            {
+                self.report.unreached.push(error.to_string());
+                self.unreached.extend([name, file]);
                 self.manifest.segments.push(record);
                 continue;
             }
             self.report.changed_files += 1;
-            match self.segment(&record, &name)? {
+            let repaired = self.segment(&record, &name)?;
+            if file != name {
+                self.is_back(&record, file, repaired.as_ref().and_then(Option::as_ref));
+            }
+            match repaired {
                 Some(new) => self.manifest.segments.extend(new),
                 None => self.report.lost.push(format!("all {} chunks of {name}", record.chunks)),
             }
         }
         Ok(())
+    }
+
+    /// Gets all of a moved segment back into a file, which nothing names yet.
+    fn fetch(
+        &self,
+        record: &SegmentRecord,
+        name: &str,
+    ) -> Result<Result<(), StoreError>, OpenError> {
+        let object = self.manifest.object(record.partition, record.number);
+        let Some(store) = self.options.segment_store.clone() else {
+            let moved_to = self.manifest.moved.as_ref().map(|moved| moved.store.clone());
+            let (store, problem) = (moved_to.unwrap_or_default(), StoreProblem::NotConfigured);
+            return Ok(Err(StoreError { action: "read", store, object, problem }));
+        };
+        let reader = StoreReader::new(&self.disk, store, false);
+        let mut bytes = Vec::new();
+        while (bytes.len() as u64) < record.size_bytes {
+            let at = bytes.len() as u64;
+            let len = FETCH_BYTES.min(record.size_bytes - at);
+            match reader.get_range(&object, at, len) {
+                Ok(part) => bytes.extend_from_slice(&part),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        write(&*self.disk, name, &bytes)?;
+        Ok(Ok(()))
+    }
+
+    /// Notes that a moved segment is here again: `new` is what was kept of it.
+    fn is_back(&mut self, record: &SegmentRecord, tail: String, new: Option<&SegmentRecord>) {
+        self.originals.push(tail);
+        let (partition, number) = (record.partition, record.number);
+        let since_ns = self.options.clock.now_ns();
+        let Some(moved) = &mut self.manifest.moved else { return };
+        moved.segments.retain(|other| *other != number);
+        // One that keeps its number keeps its object, too, until it is moved there again.
+        if new.is_none_or(|new| new.number != number) {
+            moved.unneeded.push(UnneededObject { partition, number, since_ns });
+        }
     }
 
     fn segment(
@@ -180,6 +236,7 @@ impl Repairer<'_> {
         let new = SegmentRecord { number, size_bytes, ..record.clone() };
         let budget = Arc::new(PageBudget::new(0));
         let segment = Segment::new(Arc::clone(&disk), protect, budget, mended.clone(), size_bytes);
+        let segment = segment.with_keys(self.options.keys.clone());
         let live = LiveSegment { record: new.clone(), segment };
         if segment_faults(&disk, self.options, &mut self.registry, &live).is_empty() {
             return Ok(Some(Some(new)));
@@ -211,22 +268,29 @@ impl Repairer<'_> {
         let number = self.manifest.take_number();
         let disk = &*self.disk;
         let new = segment::file_name(live.record.partition, number);
-        let mut writer = SegmentWriter::create(disk, &*self.options.protect, new)?;
+        let may_be_locked = live.segment.may_be_locked()?;
+        let mut writer = SegmentWriter::create(disk, &*self.options.protect, new, may_be_locked)?;
         for (mut entry, seal, digest) in chunks {
             // A body that can be decoded may still be another than was sealed.
             let is_whole = |body: &segment::Body| {
-                let header = rebuild_header(&self.registry, live, &entry, &seal, body);
-                decode_chunk(live, &entry, body).is_ok()
-                    && header.is_ok_and(|(header, _)| {
-                        entry.function.digest(&header.to_bytes()) == digest
-                    })
+                let Ok(stored) = live.segment.stored(&entry, body) else { return false };
+                let header = rebuild_header(&self.registry, live, &entry, &seal, body, &stored);
+                let is_sealed =
+                    header.is_ok_and(|header| entry.function.digest(&header.to_bytes()) == digest);
+                is_sealed
+                    && match live.segment.open(&entry, body, stored) {
+                        Ok(bytes) => decode_body(live, &entry, body, &bytes).is_ok(),
+                        // It is what was sealed, whoever has the key.
+                        Err(ReadError::Key(error)) => error.is_of_chunk(),
+                        Err(_) => false,
+                    }
             };
             let body = entry.body.filter(is_whole);
             entry.batch = writer.seal(&seal);
             match body {
                 Some(body) => {
                     let record = live.segment.body_record(&body)?;
-                    writer.push(entry, digest, ChunkSource::Record(record))?;
+                    writer.push(entry, digest, ChunkSource::Record(&record))?;
                 }
                 None => {
                     if let Some(body) = entry.body {

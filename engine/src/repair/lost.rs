@@ -13,7 +13,7 @@ use crate::encoding::{Malformed, Reader, put_bytes, put_varint};
 use crate::error::{DiskContext, DiskError, Fault};
 use crate::manifest::Manifest;
 use crate::protect::{Protect, Purpose};
-use crate::{db, record, run, segment, wal};
+use crate::{db, record, run, wal};
 
 const DIR: &str = "lost";
 const MOVING: &str = "lost/moving";
@@ -73,10 +73,7 @@ fn is_named(manifest: &Manifest, name: &str) -> bool {
         return number >= manifest.first_log;
     }
     manifest.runs.iter().any(|record| run::file_name(record.number) == name)
-        || manifest
-            .segments
-            .iter()
-            .any(|record| segment::file_name(record.partition, record.number) == name)
+        || manifest.segments.iter().any(|record| manifest.segment_file(record) == name)
         || manifest.state.map(db::state_file_name).as_deref() == Some(name)
 }
 

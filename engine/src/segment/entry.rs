@@ -1,5 +1,6 @@
 //! Entries: what a segment's footer knows of each chunk.
 
+use chronolith_keys::TreeId;
 use chronolith_merkle::HashFunction;
 
 use crate::chunk::{ChunkKey, Statistics};
@@ -32,6 +33,8 @@ pub(crate) struct ChunkEntry {
     /// Which of the segment's seal batches it belongs to.
     pub(crate) batch: u32,
     pub(crate) function: HashFunction,
+    /// The key tree that the body is encrypted under; `None` in the clear.
+    pub(crate) tree: Option<TreeId>,
     /// `None` where the body was dropped; the header's digest stays.
     pub(crate) body: Option<Body>,
 }
@@ -44,6 +47,10 @@ const HAS_BLOBS: u8 = 16;
 const HAS_BATCH: u8 = 32;
 const HAS_DEFINITION: u8 = 64;
 const BLAKE3: u8 = 128;
+/// Beside the kind, in segments of version 2: a key tree follows.
+const HAS_TREE: u8 = 128;
+/// Beside the kind, in segments of version 2: the key tree of the entry before.
+const SAME_TREE: u8 = 64;
 
 /// What entries are written relative to: the entry before, on the same page.
 #[derive(Debug, Clone, Copy)]
@@ -52,12 +59,14 @@ pub(crate) struct Before {
     window: i64,
     last_ns: i64,
     next_offset: u64,
+    /// The last key tree that was named.
+    tree: Option<TreeId>,
 }
 
 impl Before {
     /// The state before the first entry of a page, whose bodies begin at an offset.
     pub(crate) const fn page(offset: u64) -> Self {
-        Self { metric: 0, window: 0, last_ns: 0, next_offset: offset }
+        Self { metric: 0, window: 0, last_ns: 0, next_offset: offset, tree: None }
     }
 }
 
@@ -80,7 +89,13 @@ impl ChunkEntry {
                 | flag(self.definition != 0, HAS_DEFINITION)
                 | flag(self.function == HashFunction::Blake3, BLAKE3),
         );
-        out.push(self.kind.code());
+        let is_same = self.tree.is_some() && self.tree == before.tree;
+        let new_tree = self.tree.filter(|_| !is_same);
+        out.push(self.kind.code() | flag(is_same, SAME_TREE) | flag(new_tree.is_some(), HAS_TREE));
+        if let Some(tree) = new_tree {
+            out.extend_from_slice(&tree.0);
+            before.tree = Some(tree);
+        }
         let optional = [
             (self.key.generation != 0).then_some(self.key.generation),
             (self.key.part != 0).then_some(self.key.part),
@@ -114,7 +129,16 @@ impl ChunkEntry {
         let metric = metric.ok_or(reader.malformed("a metric number beyond 32 bits"))?;
         let window = before.window.wrapping_add(reader.signed()?);
         let flags = reader.u8()?;
-        let kind = Kind::from_code(reader.u8()?).ok_or(reader.malformed("no such kind"))?;
+        let code = reader.u8()?;
+        let kind = Kind::from_code(code & !(HAS_TREE | SAME_TREE));
+        let kind = kind.ok_or(reader.malformed("no such kind"))?;
+        let tree = match (code & HAS_TREE != 0, code & SAME_TREE != 0) {
+            (false, false) => None,
+            (true, false) => Some(TreeId(reader.array()?)),
+            (false, true) if before.tree.is_some() => before.tree,
+            _ => return Err(reader.malformed("a key tree that is not there")),
+        };
+        before.tree = tree.or(before.tree);
         let mut optional = |flag: u8| match flags & flag {
             0 => Ok(None),
             _ => reader.varint_u32().map(Some),
@@ -140,6 +164,7 @@ impl ChunkEntry {
                 0 => HashFunction::Sha256,
                 _ => HashFunction::Blake3,
             },
+            tree,
             body,
         })
     }

@@ -41,7 +41,10 @@ pub(crate) fn mend(
         return false;
     }
     bytes.resize(size, 0);
-    bytes[..HEADER_BYTES].copy_from_slice(&header());
+    let is_whole = [false, true].iter().any(|locked| bytes[..HEADER_BYTES] == header(*locked));
+    if !is_whole {
+        bytes[..HEADER_BYTES].copy_from_slice(&header(false));
+    }
     let at = size - TRAILER_BYTES;
     bytes[at + 20..].copy_from_slice(&END_MAGIC);
     let told = record::mend(&mut bytes[at..at + 20]).then(|| index_place(bytes, at)).flatten();
@@ -59,7 +62,9 @@ pub(crate) fn mend(
             index
         }
     };
-    mend_chunks(bytes, &index, protect);
+    if mend_chunks(bytes, &index, protect) && !is_whole {
+        bytes[..HEADER_BYTES].copy_from_slice(&header(true));
+    }
     true
 }
 
@@ -88,8 +93,9 @@ fn put_index(bytes: &mut Vec<u8>, index: &Index, protect: &dyn Protect) {
     bytes.extend_from_slice(&trailer);
 }
 
-/// Mends pages, and the bodies that they name.
-fn mend_chunks(bytes: &mut [u8], index: &Index, protect: &dyn Protect) {
+/// Mends pages, and the bodies that they name; whether some of these are encrypted.
+fn mend_chunks(bytes: &mut [u8], index: &Index, protect: &dyn Protect) -> bool {
+    let mut is_locked = false;
     let range = |offset: u64, size: u32, limit: usize| {
         let start = usize::try_from(offset).ok()?;
         let end = start.checked_add(size as usize)?;
@@ -106,12 +112,15 @@ fn mend_chunks(bytes: &mut [u8], index: &Index, protect: &dyn Protect) {
             continue;
         }
         let entries = read_entries(&bytes[place], page.chunks as usize, page.bodies, protect);
-        for body in entries.unwrap_or_default().iter().filter_map(|entry| entry.body) {
-            if let Some(place) = range(body.offset, body.size, limit) {
+        for entry in entries.unwrap_or_default() {
+            is_locked |= entry.tree.is_some();
+            let place = entry.body.and_then(|body| range(body.offset, body.size, limit));
+            if let Some(place) = place {
                 record::mend(&mut bytes[place]);
             }
         }
     }
+    is_locked
 }
 
 /// The entries of a page: `None` where they are not as many, or not all there is.
@@ -176,7 +185,8 @@ fn rebuild(
         Some(end) => end,
         None => {
             let least = limit.saturating_sub(INDEX_BYTES_MAX).max(HEADER_BYTES);
-            (least..=limit).rev().find(|end| ends_page(bytes, *end))?
+            let forms = record::forms(protect, Purpose::Footer);
+            (least..=limit).rev().find(|end| ends_page(bytes, *end, &forms))?
         }
     };
     if let Some(index) = read_index(bytes, end..limit, protect) {
@@ -225,11 +235,13 @@ fn rebuild(
     Some((index, end))
 }
 
-/// Whether a record of digests, in the clear, ends here.
-fn ends_page(bytes: &[u8], end: usize) -> bool {
+/// Whether a record of digests ends here, of one of some forms.
+fn ends_page(bytes: &[u8], end: usize, forms: &[(u8, usize)]) -> bool {
     (1..=PAGE_CHUNKS).any(|chunks| {
-        let start = end.checked_sub(32 * chunks + record::OVERHEAD_BYTES);
-        let record = start.and_then(|start| bytes.get(start..end));
-        record.is_some_and(|record| record[0] == 0 && record::checksum_holds(record))
+        forms.iter().any(|(scheme, overhead)| {
+            let start = end.checked_sub(32 * chunks + overhead);
+            let record = start.and_then(|start| bytes.get(start..end));
+            record.is_some_and(|record| record[0] == *scheme && record::checksum_holds(record))
+        })
     })
 }

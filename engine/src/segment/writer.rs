@@ -5,7 +5,7 @@ use chronolith_disk::Disk;
 use crate::chunk::ChunkKey;
 use crate::error::DiskError;
 use crate::new_file::NewFile;
-use crate::protect::{Protect, Purpose};
+use crate::protect::{Clear, Protect, Purpose};
 use crate::record;
 use crate::wal::Sequence;
 
@@ -15,7 +15,7 @@ use super::{END_MAGIC, PAGE_CHUNKS, TRAILER_BYTES, header};
 
 /// The bytes of a body on their way into a segment.
 pub(crate) enum ChunkSource<'a> {
-    /// A body that is not protected yet.
+    /// A body that is not protected yet, with what is stored before an encrypted one.
     Body(&'a [u8]),
     /// A whole record out of another segment, copied unchanged.
     Record(&'a [u8]),
@@ -42,12 +42,14 @@ pub(crate) struct WrittenSegment {
 }
 
 impl<'a> SegmentWriter<'a> {
+    /// Begins a file; `may_be_locked` where some of its chunks may be encrypted.
     pub(crate) fn create(
         disk: &'a dyn Disk,
         protect: &'a dyn Protect,
         name: String,
+        may_be_locked: bool,
     ) -> Result<Self, DiskError> {
-        let file = NewFile::create(disk, name, &header())?;
+        let file = NewFile::create(disk, name, &header(may_be_locked))?;
         Ok(Self { protect, file, index: Index::default(), entries: Vec::new() })
     }
 
@@ -98,7 +100,9 @@ impl<'a> SegmentWriter<'a> {
         let offset = self.file.len();
         let size = match source {
             ChunkSource::Body(body) => {
-                record::put(self.file.buffer(), self.protect, Purpose::Chunk, body)
+                // What is encrypted for the world needs nothing more on this disk.
+                let protect = if entry.tree.is_some() { &Clear } else { self.protect };
+                record::put(self.file.buffer(), protect, Purpose::Chunk, body)
             }
             ChunkSource::Record(record) => {
                 self.file.buffer().extend_from_slice(record);

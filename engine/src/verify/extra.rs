@@ -16,12 +16,16 @@ use crate::wal;
 
 /// The file that the process which has the database open locks.
 const LOCK: &str = "LOCK";
+/// Where old segments go, for the program that opens the database.
+const STORE: &str = "store.toml";
 /// A cache that can be rebuilt at any time.
 const SEARCH: &str = "search/";
 /// What search keeps of others, in a format of its own.
 const REMOTE: &str = "remote/";
 /// What repairs keep.
 const LOST: &str = "lost/";
+/// What was read from a segment store.
+const CACHE: &str = "cache/";
 
 /// The files that the manifest does not name, in order; folders that it knows nothing of end in `/`.
 pub(super) fn extra_files(disk: &dyn Disk, manifest: &Manifest) -> Result<Vec<String>, DiskError> {
@@ -34,7 +38,7 @@ pub(super) fn extra_files(disk: &dyn Disk, manifest: &Manifest) -> Result<Vec<St
             match path.strip_suffix('/') {
                 Some(path) if is_folder(path) => folders.push(path.to_owned()),
                 None if known.contains(&path) || is_kept(&path, manifest) => {}
-                _ if [SEARCH, REMOTE, LOST].contains(&path.as_str()) => {}
+                _ if [SEARCH, REMOTE, LOST, CACHE].contains(&path.as_str()) => {}
                 _ => extra.push(path),
             }
         }
@@ -46,8 +50,8 @@ pub(super) fn extra_files(disk: &dyn Disk, manifest: &Manifest) -> Result<Vec<St
 fn known_files(manifest: &Manifest) -> HashSet<String> {
     let runs = manifest.runs.iter().map(|record| run::file_name(record.number));
     let segments = manifest.segments.iter();
-    let segments = segments.map(|record| segment::file_name(record.partition, record.number));
-    let single = [LOCK, manifest::FILE, registry::log::FILE, keys::FILE].map(str::to_owned);
+    let segments = segments.map(|record| manifest.segment_file(record));
+    let single = [LOCK, STORE, manifest::FILE, registry::log::FILE, keys::FILE].map(str::to_owned);
     let state = manifest.state.map(state_file_name);
     runs.chain(segments).chain(single).chain(state).collect()
 }

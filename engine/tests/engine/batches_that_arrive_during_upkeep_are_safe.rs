@@ -79,7 +79,7 @@ fn prepare() -> Run {
     let (disk, arrivals) = (Arc::new(Hooked::new()), Arc::new(Mutex::new(Arrivals::default())));
     let (sim, of_disk, of_calls) = (disk.sim.clone(), disk.sim.clone(), Arc::clone(&arrivals));
     disk.set(move |call, _| {
-        if !matches!(call, "list" | "renamed") {
+        if !matches!(call, "list" | "map" | "renamed") {
             of_calls.lock().unwrap().arrive(&of_disk);
         }
     });

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use chronolith_disk::{Disk, SimDisk};
 use chronolith_engine::{
-    Change, ChangeKind, Changes, Db, Definition, Durability, Kind, MaintenanceError, Metric,
+    Change, ChangeKind, Changes, Db, Definition, Durability, Kind, Level, MaintenanceError, Metric,
     MetricId, OpenError, Options, ReadError, RetentionRule, SealScope, Ticket, Value, WriteError,
     verify,
 };
@@ -73,6 +73,8 @@ pub(crate) enum Step {
     Backup,
     /// What a reader of changes is told covers what happened since it asked last.
     Changes,
+    /// Old segments go to the segment store of the options.
+    Move,
 }
 
 /// What the store must hold after some events.
@@ -169,7 +171,9 @@ pub(crate) fn definition(number: u64, unit: &str) -> Definition {
     let kind = Kind::ALL[number as usize % Kind::ALL.len()];
     let window_ns = [2, 5, 20][number as usize % 3] * SECOND_NS;
     let metric = Metric::new(format!("car-{}", number % 2), format!("metric-{number}"));
-    Definition::new(metric, kind).window_ns(window_ns).unit(unit)
+    let level = [Level::Secret, Level::Personal, Level::Regular, Level::Bulk][number as usize % 4];
+    let definition = Definition::new(metric, kind).window_ns(window_ns).unit(unit).level(level);
+    if number % 8 == 7 { definition.public() } else { definition }
 }
 
 fn value(kind: Kind, random: &mut Random) -> Value {
@@ -394,6 +398,7 @@ pub(crate) struct Player {
     disk: Arc<dyn Disk>,
     operations: Box<dyn Fn() -> u64>,
     pub(crate) db: Option<Db>,
+    pub(crate) options: Options,
     tickets: Vec<(usize, Ticket)>,
     events: usize,
     model: Model,
@@ -420,11 +425,23 @@ impl Player {
         journal.models.push(model.clone());
         let operations = Box::new(operations);
         let (tickets, unknown) = (Vec::new(), Vec::new());
-        Self { disk, operations, db: None, tickets, events: 0, model, known: 0, unknown, journal }
+        let options = script_options();
+        Self {
+            disk,
+            operations,
+            db: None,
+            options,
+            tickets,
+            events: 0,
+            model,
+            known: 0,
+            unknown,
+            journal,
+        }
     }
 
     pub(crate) fn open(&mut self) -> Result<(), Failed> {
-        self.db = Some(Db::open_on(Arc::clone(&self.disk), script_options())?);
+        self.db = Some(Db::open_on(Arc::clone(&self.disk), self.options.clone())?);
         Ok(())
     }
 
@@ -467,6 +484,10 @@ impl Player {
             Step::Seal => drop(db.seal(SealScope::All)?),
             Step::SealClosed(now_ns) => drop(db.seal(SealScope::ClosedAt(*now_ns))?),
             Step::Compact => drop(db.compact()?),
+            Step::Move => {
+                db.move_segments()?;
+                return Ok(());
+            }
             Step::Retention(keep_ns) => return self.set_retention(&db, *keep_ns),
             Step::CloseAndReopen => {
                 self.tickets.clear();

@@ -60,7 +60,7 @@ fn refused(disk: &SimDisk, path: &str, place: &str) {
 /// file of the log. Fix: the first file of the log and the one that is written to are durable before
 /// a manifest names them, so that one that is not there is lost.
 #[test]
-fn whichever_file_is_gone() {
+pub(crate) fn whichever_file_is_gone() {
     for disk in [store(), killed_store()] {
         let whole = content(&opened(&disk.deep_clone())).unwrap();
         for path in files(&disk) {

@@ -103,7 +103,7 @@ fn assert_names(error: &str, path: &str, offset: u64) {
 }
 
 #[test]
-fn a_flipped_byte_of_a_closed_store_is_an_error_that_names_the_file() {
+pub(crate) fn a_flipped_byte_of_a_closed_store_is_an_error_that_names_the_file() {
     let (disk, db) = store();
     db.close().unwrap();
     let files = disk.files();
@@ -131,7 +131,7 @@ fn a_flipped_byte_of_a_closed_store_is_an_error_that_names_the_file() {
 }
 
 #[test]
-fn a_flipped_byte_of_a_store_that_was_not_closed_reads_as_torn_only_at_the_end() {
+pub(crate) fn a_flipped_byte_of_a_store_that_was_not_closed_reads_as_torn_only_at_the_end() {
     let (disk, db) = store();
     let disk = disk.deep_clone();
     drop(db);

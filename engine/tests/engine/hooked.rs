@@ -48,6 +48,7 @@ impl Disk for Hooked {
     }
 
     fn map(&self, path: &str) -> io::Result<Mapped> {
+        self.call("map", path);
         self.sim.map(path)
     }
 

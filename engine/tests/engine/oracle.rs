@@ -9,6 +9,8 @@ use chronolith_engine::{
     Value, ValueRef,
 };
 
+use crate::keyed::of_this_test;
+
 /// What the store must answer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Oracle {
@@ -167,10 +169,10 @@ impl Clock for TestClock {
 
 /// Options without threads, whose every byte is reproducible.
 pub(crate) fn options() -> Options {
-    Options {
+    of_this_test(Options {
         maintenance: Maintenance::Manual,
         producer_secret: Some([7; 32]),
         clock: Arc::new(TestClock::default()),
         ..Options::default()
-    }
+    })
 }

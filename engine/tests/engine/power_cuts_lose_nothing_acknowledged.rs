@@ -24,7 +24,7 @@ use crate::oracle::assert_agrees;
 const CUTS: usize = 2_500;
 const STEPS: usize = 110;
 
-fn number(variable: &str, default: usize) -> usize {
+pub(crate) fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
@@ -44,10 +44,10 @@ impl Drop for Context {
 }
 
 /// How the store is interrupted: killed, with everything still in the system's memory, or cut off.
-type Cut = Option<CrashMode>;
+pub(crate) type Cut = Option<CrashMode>;
 
 /// Every way to be interrupted.
-const CUT_KINDS: [Cut; 6] = [
+pub(crate) const CUT_KINDS: [Cut; 6] = [
     None,
     Some(CrashMode::DropUnsynced),
     Some(CrashMode::KeepAll),
@@ -56,7 +56,7 @@ const CUT_KINDS: [Cut; 6] = [
     Some(CrashMode::Mixed),
 ];
 
-fn interrupted(disk: &SimDisk, cut: Cut, seed: u64) -> SimDisk {
+pub(crate) fn interrupted(disk: &SimDisk, cut: Cut, seed: u64) -> SimDisk {
     cut.map_or_else(|| disk.deep_clone(), |mode| disk.crash(mode, seed))
 }
 
@@ -142,7 +142,7 @@ fn for_each_cut(mut count: usize, mut cut: impl FnMut(u64, &Played, usize, Cut, 
 }
 
 #[test]
-fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
+pub(crate) fn a_power_cut_after_any_operation_loses_nothing_acknowledged() {
     let count = number("CHRONOLITH_CUT_POINTS", CUTS);
     let (mut done, mut went_on) = (0, 0);
     for_each_cut(count, |script, played, operations, mode, seed| {

@@ -2,10 +2,11 @@
 //! often the database is reopened: it answers what a simple map would.
 
 use chronolith_engine::{
-    Db, Definition, Durability, Kind, Metric, MetricId, Options, SealScope, Value,
+    Db, Definition, Durability, Kind, Level, Metric, MetricId, Options, SealScope, Value,
 };
 use proptest::prelude::*;
 
+use crate::keyed::with_keys;
 use crate::oracle::{Oracle, assert_agrees, options, scan};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -19,6 +20,8 @@ enum Operation {
     SealClosed(i64),
     Compact,
     Delete(usize, i64, i64),
+    /// Deletes, and destroys the keys where there are some.
+    Destroy(usize, i64, i64),
     Reopen,
     SnapshotThenWrite(Vec<(usize, i64, u64)>),
 }
@@ -42,6 +45,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Operation::Compact),
         2 => (0..6_usize, time(), 0..20_i64)
             .prop_map(|(metric, from, span)| Operation::Delete(metric, from, from + span * SECOND_NS)),
+        1 => (0..6_usize, time(), 0..30_i64)
+            .prop_map(|(metric, from, span)| Operation::Destroy(metric, from, from + span * SECOND_NS)),
         1 => Just(Operation::Reopen),
         1 => records().prop_map(Operation::SnapshotThenWrite),
     ]
@@ -66,7 +71,8 @@ fn metrics(db: &Db) -> Vec<MetricId> {
         .map(|(index, kind)| {
             let metric = Metric::new(format!("car-{}", index % 2), kind.name());
             let length_ns = [1, 2, 10][index % 3] * SECOND_NS;
-            db.define(Definition::new(metric, kind).window_ns(length_ns)).unwrap()
+            let level = Level::from_number(1 + index as u8 % 4).unwrap();
+            db.define(Definition::new(metric, kind).window_ns(length_ns).level(level)).unwrap()
         })
         .collect()
 }
@@ -104,6 +110,14 @@ fn run(operations: &[Operation]) {
                 db.delete(&[metrics[*metric]], *from_ns..=*to_ns).unwrap();
                 oracle.delete(metrics[*metric], *from_ns, *to_ns);
             }
+            Operation::Destroy(metric, from_ns, to_ns) => {
+                let (range, metrics) = (*from_ns..=*to_ns, [metrics[*metric]]);
+                match options().keys {
+                    Some(_) => drop(db.destroy(&metrics, range).unwrap()),
+                    None => db.delete(&metrics, range).unwrap(),
+                }
+                oracle.delete(metrics[0], *from_ns, *to_ns);
+            }
             Operation::Reopen => {
                 db.close().unwrap();
                 db = Db::open(directory.path(), options()).unwrap();
@@ -136,5 +150,12 @@ proptest! {
     #[test]
     fn a_random_history_reads_like_a_map(operations in prop::collection::vec(operation(), 1..30)) {
         run(&operations);
+    }
+
+    #[test]
+    fn a_random_history_with_keys_reads_like_a_map(
+        operations in prop::collection::vec(operation(), 1..30),
+    ) {
+        with_keys(|| run(&operations));
     }
 }

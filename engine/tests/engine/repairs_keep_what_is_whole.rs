@@ -133,7 +133,7 @@ pub(crate) fn check(disk: &SimDisk, whole: &Content, place: &str) -> (RepairRepo
 /// repairing knew nothing of them. Fix: what is always the same is put back, one damaged byte of a
 /// record is found from its checksum, and what cannot be mended is dropped by itself.
 #[test]
-fn whichever_byte_is_flipped_the_store_is_repaired() {
+pub(crate) fn whichever_byte_is_flipped_the_store_is_repaired() {
     let disk = store();
     let whole = content(&open(&disk.deep_clone()).unwrap()).unwrap();
     let (mut flips, mut lossless) = (0, 0);

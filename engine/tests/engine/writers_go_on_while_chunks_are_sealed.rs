@@ -37,8 +37,8 @@ fn a_full_memtable_is_flushed_in_the_middle_of_a_seal_and_of_a_compaction() {
     for (index, upkeep) in upkeeps.into_iter().enumerate() {
         let (disk, handle) = (Arc::new(Hooked::new()), Arc::new(Mutex::new(None::<Db>)));
         let of_calls = Arc::clone(&handle);
-        disk.set(move |_, path| {
-            if !path.ends_with(".seg") {
+        disk.set(move |call, path| {
+            if call != "open" || !path.ends_with(".seg") {
                 return;
             }
             // Once, in the middle: the file of the first segment is being made.

@@ -118,7 +118,7 @@ fn values(seeds: &mut Seeds) {
     }
 }
 
-/// Grants of one and of several trees, open and sealed; a keystore holds trees in the same way.
+/// Grants of one and of several trees, open and sealed.
 fn keys(seeds: &mut Seeds) {
     let tree = |id: u8| KeyTree::new(TreeId([id; 32]), Secret::new([id; 32]));
     let whole = tree(1).cover(i64::MIN..=i64::MAX).expect("a whole tree");
@@ -128,7 +128,6 @@ fn keys(seeds: &mut Seeds) {
         let (secret, context) = chronolith_engine_fuzz::buyer();
         let sealed = grant.seal(&secret.public(), &context, &mut Counter(0)).expect("a sound key");
         let bytes = grant.to_bytes().to_vec();
-        seeds.push(("keystore", [[1].as_slice(), &bytes[1..]].concat()));
         seeds.push(("grant", bytes));
         seeds.push(("grant_sealed", sealed));
     }

@@ -54,7 +54,8 @@ impl<'a> SegmentOutput<'a> {
         disk.create_dir_all(&folder).at(disk, "create", &folder)?;
         disk.sync_dir(segment::DIR).at(disk, "sync", segment::DIR)?;
         let name = segment::file_name(partition, number);
-        let writer = SegmentWriter::create(disk, &*inner.options.protect, name)?;
+        let protect = &*inner.options.protect;
+        let writer = SegmentWriter::create(disk, protect, name, sealer.may_be_locked)?;
         let span =
             Span { first_ns: i64::MAX, last_ns: i64::MIN, first_metric: u32::MAX, last_metric: 0 };
         Ok(Self { inner, sealer, partition, number, writer, batch: None, leaves: Vec::new(), span })

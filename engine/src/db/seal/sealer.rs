@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::thread;
 
+use chronolith_keys::{ChunkSlot, Encryption, OVERHEAD_BYTES, TreeId, pad};
 use chronolith_merkle::{RAW, content_id};
 
 use crate::block::Block;
 use crate::chunk::body::{self, BODY_BYTES_MAX, BodyView, encode_columns};
 use crate::chunk::codec::Policy;
+use crate::chunk::stored::{Label, Lock};
 use crate::chunk::{ChunkHeader, ChunkKey, Shown, Statistics};
 use crate::db::flush::Base;
 use crate::db::{Inner, Maintained};
 use crate::error::{Fault, MaintenanceError, ReadError};
+use crate::key_trees::KeyError;
 use crate::keys::{self, ProducerKey};
 use crate::layers::{self, MetricRef};
 use crate::model::{Column, Definition, Window};
@@ -20,10 +23,14 @@ use crate::segment::{self, Body, ChunkEntry};
 
 use super::Job;
 
+/// What the inner header and padding may add to the columns of a hidden body, and encryption: bytes.
+const PADDED_ROOM_BYTES: usize = 64 << 10;
+
 /// A chunk that is encoded but not in a segment yet.
 pub(in crate::db) struct NewChunk {
     pub(in crate::db) entry: ChunkEntry,
     pub(in crate::db) digest: [u8; 32],
+    /// What is stored of the body: of an encrypted one, also what stands before it.
     pub(in crate::db) body: Vec<u8>,
 }
 
@@ -32,6 +39,8 @@ pub(in crate::db) struct Sealer<'a> {
     pub(in crate::db) inner: &'a Inner,
     pub(in crate::db) key: &'a ProducerKey,
     pub(in crate::db) policy: Policy,
+    /// Whether chunks that are sealed or copied may be encrypted.
+    pub(in crate::db) may_be_locked: bool,
 }
 
 /// The chunks of a window, or why there are none.
@@ -42,7 +51,43 @@ impl<'a> Sealer<'a> {
         let key = inner.key.as_ref().ok_or_else(|| {
             MaintenanceError::Refused(format!("there is no signing key at {}", keys::FILE))
         })?;
-        Ok(Self { inner, key, policy: inner.options.seal_policy })
+        // Segments that cannot be read are not copied from either.
+        let mut segments = inner.view().segments.clone().into_iter();
+        let may_be_locked = inner.options.keys.is_some()
+            || segments.any(|live| live.segment.may_be_locked().unwrap_or(false));
+        Ok(Self { inner, key, policy: inner.options.seal_policy, may_be_locked })
+    }
+
+    /// Begins the key trees that some windows will be sealed under, all in one go.
+    pub(super) fn begin_trees(&self, jobs: &[(i64, Job)]) -> Result<(), ReadError> {
+        let Some(keys) = &self.inner.options.keys else { return Ok(()) };
+        let mut windows = Vec::new();
+        for (_, job) in jobs {
+            let definition = self.definition(job.metric.number)?.1;
+            if !definition.is_public {
+                windows.push((definition, job.window));
+            }
+        }
+        let windows: Vec<_> = windows.iter().map(|(d, window)| (&**d, *window)).collect();
+        Ok(keys.begin(&windows)?)
+    }
+
+    /// The newest definition of a metric, and its version.
+    fn definition(&self, metric: u32) -> Result<(u32, Arc<Definition>), ReadError> {
+        let registry = self.inner.registry.read();
+        let version = registry.newest_version(metric);
+        let definition = registry.version(metric, version);
+        Ok((version, Arc::clone(definition.ok_or(ReadError::UnknownMetric(metric))?)))
+    }
+
+    /// The key tree that a window is sealed under; `None` in the clear.
+    fn tree(&self, definition: &Definition, window: Window) -> Result<Option<TreeId>, KeyError> {
+        match &self.inner.options.keys {
+            Some(_) if definition.is_public => Ok(None),
+            Some(keys) => keys.tree(definition, window).map(Some),
+            None if self.may_be_locked => Err(KeyError::WouldBeClear),
+            None => Ok(None),
+        }
     }
 
     /// The chunks of some windows, side by side on all processors.
@@ -92,17 +137,46 @@ impl<'a> Sealer<'a> {
             Some(highest) => next_generation(metric.number, window, highest)?,
             None => 0,
         };
-        let registry = self.inner.registry.read();
-        let version = registry.newest_version(metric.number);
-        let definition = registry.version(metric.number, version);
-        let definition = Arc::clone(definition.ok_or(ReadError::UnknownMetric(metric.number))?);
+        let (version, definition) = self.definition(metric.number)?;
+        let tree = self.tree(&definition, window)?;
         let next = ChunkKey { metric: metric.number, window, generation, part: 0 };
         let (sealer, supersedes) = (self, None);
-        Ok(WindowChunks { sealer, metric, definition, version, supersedes, next })
+        Ok(WindowChunks { sealer, metric, definition, version, tree, supersedes, next })
     }
 
-    fn pseudonym(&self, definition: &Definition) -> [u8; 32] {
-        self.key.pseudonym(&metric_bytes(&definition.metric))
+    fn pseudonym(&self, definition: &Definition, tree: Option<TreeId>) -> [u8; 32] {
+        self.key.pseudonym(&metric_bytes(&definition.metric), tree)
+    }
+
+    /// Encrypts a body, and says so in its header: the body that the header names, and what is stored.
+    fn lock(
+        &self,
+        header: &mut ChunkHeader,
+        key: ChunkKey,
+        tree: TreeId,
+        mut body: Vec<u8>,
+    ) -> Result<(Vec<u8>, Vec<u8>), ReadError> {
+        let slot = ChunkSlot { window: key.window, generation: key.generation, part: key.part };
+        let keys = self.inner.options.keys.as_ref();
+        let place = || "(a new chunk)".to_owned();
+        let missing = || KeyError::NotHeld { place: place(), tree, window: key.window };
+        let body_key = keys.and_then(|keys| keys.sealing_key(&tree, slot)).ok_or_else(missing)?;
+        let encryption = Encryption { tree, commitment: *body_key.commitment() };
+        header.encryption = Some(encryption);
+        if header.pseudonym.is_some() {
+            pad(&mut body);
+        }
+        let binding = header.binding();
+        let sealed = body_key.seal(&binding, &body);
+        let sealed = sealed.map_err(|error| Fault::new(&place(), 0, error.to_string()))?;
+        let label = match (&header.pseudonym, &header.shown) {
+            (Some(pseudonym), _) => Label::Pseudonym(*pseudonym),
+            (None, shown) => Label::Codec(shown.as_ref().map_or("", |shown| &shown.codec)),
+        };
+        let mut stored = Vec::with_capacity(sealed.len() + 128);
+        Lock { encryption, binding, label }.put(&mut stored);
+        stored.extend_from_slice(&sealed);
+        Ok((sealed, stored))
     }
 }
 
@@ -112,6 +186,8 @@ pub(in crate::db) struct WindowChunks<'a> {
     metric: MetricRef,
     definition: Arc<Definition>,
     version: u32,
+    /// What the bodies are encrypted under; `None` in the clear.
+    tree: Option<TreeId>,
     supersedes: Option<u32>,
     /// The key of the next part.
     next: ChunkKey,
@@ -127,8 +203,17 @@ impl WindowChunks<'_> {
     /// size needs.
     pub(in crate::db) fn of(&mut self, block: &Block) -> Result<Vec<NewChunk>, ReadError> {
         let mut parts = Vec::new();
-        split(block, self.sealer.policy, &mut parts);
+        split(block, self.sealer.policy, self.columns_bytes_max(), &mut parts);
         parts.into_iter().map(|(block, columns)| self.chunk(&block, &columns)).collect()
+    }
+
+    /// The longest columns of a body: bytes. What encryption and padding add must fit, too.
+    fn columns_bytes_max(&self) -> usize {
+        match self.tree {
+            None => BODY_BYTES_MAX,
+            Some(_) if self.definition.level.hides_metric() => BODY_BYTES_MAX - PADDED_ROOM_BYTES,
+            Some(_) => BODY_BYTES_MAX - OVERHEAD_BYTES,
+        }
     }
 
     fn chunk(&mut self, block: &Block, columns: &[u8]) -> Result<NewChunk, ReadError> {
@@ -139,20 +224,29 @@ impl WindowChunks<'_> {
             .and_then(|view| view.codec_names())
             .map_err(|error| fault(error.to_string()))?;
         let (first_ns, last_ns) = (block.first_time().unwrap_or(0), block.last_time().unwrap_or(0));
+        let codec = format!("{}/{}", codec.0, codec.1);
         let shown = Shown::new(definition, first_ns, last_ns, block.len() as u64, codec);
-        let pseudonym = definition.level.hides_metric().then(|| sealer.pseudonym(definition));
+        let hides = definition.level.hides_metric();
+        let pseudonym = hides.then(|| sealer.pseudonym(definition, self.tree));
         let inner = pseudonym.map_or(Vec::new(), |pseudonym| shown.to_inner(&pseudonym));
         let body = body::assemble(&inner, columns);
         let function = sealer.inner.options.hash_function;
-        let header = ChunkHeader {
-            body: content_id(RAW, function, &body),
-            body_bytes: body.len() as u64,
+        let mut header = ChunkHeader {
             shown: pseudonym.is_none().then_some(shown),
             pseudonym,
             supersedes: self.supersedes,
             producer: sealer.key.public(),
             ..ChunkHeader::of(definition, key)
         };
+        let (named, stored) = match self.tree {
+            Some(tree) => {
+                let (sealed, stored) = sealer.lock(&mut header, key, tree, body)?;
+                (sealed, Some(stored))
+            }
+            None => (body, None),
+        };
+        header.body = content_id(RAW, function, &named);
+        header.body_bytes = named.len() as u64;
         let entry = ChunkEntry {
             key,
             kind: self.metric.kind,
@@ -160,6 +254,7 @@ impl WindowChunks<'_> {
             definition: self.version,
             batch: 0,
             function,
+            tree: self.tree,
             body: Some(Body {
                 offset: 0,
                 size: 0,
@@ -171,7 +266,7 @@ impl WindowChunks<'_> {
             }),
         };
         let digest = function.digest(&header.to_bytes());
-        Ok(NewChunk { entry, digest, body })
+        Ok(NewChunk { entry, digest, body: stored.unwrap_or(named) })
     }
 }
 
@@ -183,18 +278,18 @@ fn next_generation(metric: u32, window: Window, highest: u32) -> Result<u32, Rea
 }
 
 /// Encodes a block in as few parts as fit into bodies; none for no records.
-fn split(block: &Block, policy: Policy, parts: &mut Vec<(Block, Vec<u8>)>) {
+fn split(block: &Block, policy: Policy, bytes_max: usize, parts: &mut Vec<(Block, Vec<u8>)>) {
     if block.is_empty() {
         return;
     }
     if block.len() <= body::RECORDS_MAX {
         let columns = encode_columns(block, policy);
-        if columns.len() <= BODY_BYTES_MAX || block.len() == 1 {
+        if columns.len() <= bytes_max || block.len() == 1 {
             parts.push((block.clone(), columns));
             return;
         }
     }
     let middle = block.len() / 2;
-    split(&block.part(0..middle), policy, parts);
-    split(&block.part(middle..block.len()), policy, parts);
+    split(&block.part(0..middle), policy, bytes_max, parts);
+    split(&block.part(middle..block.len()), policy, bytes_max, parts);
 }
