@@ -32,7 +32,7 @@ mod validator;
 pub use beacon::BeaconChain;
 pub use core::CoreFailure;
 pub use guard::{GuardError, LastSigned, SignGuard, SignedStep};
-pub use log::LogError;
+pub use log::{LogError, entries_of_log};
 pub use store::{BlockStore, StoreError};
 pub use validator::{
     Config, ConsensusError, Files, Identity, Input, Now, Output, Position, Refusal, Timeouts,

@@ -15,9 +15,6 @@ use crate::ledger::{
 use crate::state::{Changes, Key};
 use crate::validator_set::{ValidatorSet, ValidatorSetError};
 
-/// The largest encoding of a genesis in bytes.
-const MAX_BYTES: usize = 16 << 20;
-
 /// The document that a chain begins with. Its hash is the chain's id, so two chains that differ in
 /// anything of it never take each other's transactions or votes.
 #[derive(
@@ -33,7 +30,7 @@ const MAX_BYTES: usize = 16 << 20;
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// What people call the chain.
-    pub name: Text<64>,
+    pub name: Text<{ Genesis::NAME_MOST }>,
     /// Its beginning, in milliseconds since the epoch.
     pub time_ms: u64,
     /// The version of the protocol it begins with.
@@ -119,7 +116,7 @@ pub enum GenesisError {
     #[error("a validator needs a bond, a voting power and a consensus key of its own")]
     Validator,
     /// All coin together is more than there can be.
-    #[error(transparent)]
+    #[error("all coin of the genesis together: {0}")]
     Coin(#[from] CoinError),
 }
 
@@ -128,9 +125,15 @@ fn put<K: Key>(changes: &mut Changes, key: &K, value: &K::Value) -> Option<Optio
 }
 
 impl Genesis {
+    /// The largest encoding in bytes.
+    pub const MAX_BYTES: usize = 16 << 20;
+
+    /// The longest name in bytes.
+    pub const NAME_MOST: usize = 64;
+
     /// Decodes a genesis.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode("a genesis", bytes, MAX_BYTES)
+        decode("a genesis", bytes, Self::MAX_BYTES)
     }
 
     /// The id of the chain.

@@ -8,6 +8,7 @@
 //! on with the state.
 
 mod backend;
+mod contained;
 mod key;
 mod overlay;
 mod proof;
@@ -17,7 +18,8 @@ mod store;
 mod trie;
 mod version;
 
-pub(crate) use backend::FileBackend;
+pub use contained::FileError;
+pub(crate) use contained::{Contained, FORMAT, Reading, Table};
 pub use key::{Key, KeyPart};
 pub use overlay::{Overlay, View};
 pub use proof::{ProofEnd, StateProof, StateProofError, key_hash, value_hash};
@@ -57,19 +59,10 @@ pub enum StateError {
         /// What the disk said.
         source: std::io::Error,
     },
-    /// The store failed; after a failed write, open the state again.
-    #[error(
-        "the store of the state failed: {0}; open it again, and restore a snapshot if that fails"
-    )]
-    Store(#[source] Box<redb::Error>),
-    /// The file is of another version of this program.
-    #[error("the state has format {found}, this program knows {known}")]
-    Format {
-        /// The format of the file.
-        found: u16,
-        /// The one this program knows.
-        known: u16,
-    },
+    /// The file is damaged, of another version, or cannot be read or written; after a failed write,
+    /// open the state again.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file has no state in it.
     #[error("{place} holds no state; create one from a genesis or a snapshot")]
     Missing {

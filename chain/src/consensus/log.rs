@@ -178,6 +178,13 @@ impl HeightLog {
     }
 }
 
+/// How many entries a file holds of a height. For those who give it any bytes, and would have to open a
+/// node for each of them otherwise.
+#[doc(hidden)]
+pub fn entries_of_log(disk: &dyn Disk, path: &str, height: u64) -> Result<usize, LogError> {
+    Ok(HeightLog::open(disk, path, height)?.1.len())
+}
+
 /// The checksum that the first frame of a height goes on from.
 fn seed(height: u64) -> u32 {
     crc32fast::hash(&height.to_le_bytes())

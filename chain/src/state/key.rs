@@ -4,7 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::address::Address;
 use crate::content::ContentId;
-use crate::hash::{CertificateId, CoinId, LeaseId, OfferId, RequestId, ServiceId};
+use crate::hash::{
+    BountyId, CertificateId, CoinId, DealId, LeaseId, OfferId, RequestId, ServiceId, SubscriptionId,
+};
 use crate::keys::PublicKey;
 
 /// A key of the state. Its bytes are the number of its kind, then its parts; they sort as the
@@ -83,7 +85,19 @@ macro_rules! array_parts {
     )*};
 }
 
-array_parts!(Address, PublicKey, CoinId, OfferId, RequestId, LeaseId, ServiceId, CertificateId);
+array_parts!(
+    Address,
+    PublicKey,
+    CoinId,
+    OfferId,
+    RequestId,
+    LeaseId,
+    ServiceId,
+    CertificateId,
+    BountyId,
+    DealId,
+    SubscriptionId
+);
 
 impl KeyPart for ContentId {
     fn write(&self, bytes: &mut Vec<u8>) {

@@ -26,6 +26,9 @@ type Undo = (Vec<u8>, Option<Option<Vec<u8>>>);
 /// Keys with their values.
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
+/// So many entries are read at once where all are wanted.
+const PAGE: usize = 1_000;
+
 /// A state with changes over it. What was changed since a mark can be taken back.
 pub struct Overlay<'a> {
     below: &'a dyn View,
@@ -44,6 +47,12 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+/// The entries that have keys of a kind, decoded.
+fn typed<K: Key>(entries: Entries) -> impl Iterator<Item = Result<(K, K::Value), StateError>> {
+    let keys = entries.into_iter().filter_map(|(key, value)| Some((K::from_bytes(&key)?, value)));
+    keys.map(|(key, value)| Ok((key, decode(K::NAME, &value, usize::MAX)?)))
 }
 
 impl<'a> Overlay<'a> {
@@ -120,17 +129,40 @@ impl<'a> Overlay<'a> {
         self.typed(&[K::KIND], Some(until.to_bytes()), limit)
     }
 
+    /// Calls `each` with all entries of a kind whose parts begin with those of `prefix`, in order. They are
+    /// read a page at a time.
+    ///
+    /// # Errors
+    /// The first that `each` returns, or where the state cannot be read.
+    pub fn each<K: Key, E: From<StateError>>(
+        &self,
+        prefix: &[u8],
+        mut each: impl FnMut(K, K::Value) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut from = [&[K::KIND], prefix].concat();
+        let until = end_of(&from);
+        loop {
+            let page = self.entries(&from, until.as_deref(), PAGE)?;
+            let last = page.last().filter(|_| page.len() == PAGE).map(|(key, _)| key.clone());
+            for entry in typed::<K>(page) {
+                let (key, value) = entry?;
+                each(key, value)?;
+            }
+            match last {
+                // The first key behind it.
+                Some(last) => from = [&last[..], &[0]].concat(),
+                None => return Ok(()),
+            }
+        }
+    }
+
     fn typed<K: Key>(
         &self,
         from: &[u8],
         until: Option<Vec<u8>>,
         limit: usize,
     ) -> Result<Vec<(K, K::Value)>, StateError> {
-        self.entries(from, until.as_deref(), limit)?
-            .into_iter()
-            .filter_map(|(key, value)| K::from_bytes(&key).map(|key| (key, value)))
-            .map(|(key, value)| Ok((key, decode(K::NAME, &value, usize::MAX)?)))
-            .collect()
+        typed(self.entries(from, until.as_deref(), limit)?).collect()
     }
 
     fn entries(
@@ -197,8 +229,58 @@ impl<'a> Overlay<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
+    use crate::address::Address;
+    use crate::ledger::DelegationKey;
+
+    /// Nothing below.
+    struct Empty;
+
+    impl View for Empty {
+        fn get_bytes(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+            Ok(None)
+        }
+
+        fn scan_bytes(
+            &self,
+            _: &[u8],
+            _: Option<&[u8]>,
+            _: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        ) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn all_of_a_kind_are_read_whole_and_in_order_over_many_pages() {
+        let mut overlay = Overlay::new(&Empty);
+        let address = |number: u128| {
+            let mut bytes = [0; 32];
+            bytes[16..].copy_from_slice(&number.to_be_bytes());
+            Address(bytes)
+        };
+        for owner in [1, 2] {
+            for number in 0..PAGE as u128 * 2 {
+                let validator = address(number);
+                overlay.put(&DelegationKey { owner: address(owner), validator }, &number);
+            }
+        }
+        let read = |prefix: &[u8]| {
+            let mut found = Vec::new();
+            let each = |key: DelegationKey, shares| {
+                found.push((key.owner, shares));
+                Ok::<_, StateError>(())
+            };
+            overlay.each(prefix, each).unwrap();
+            found
+        };
+        let of = |owner| (0..PAGE as u128 * 2).map(move |number| (address(owner), number));
+        assert_eq!(read(&[]), of(1).chain(of(2)).collect::<Vec<_>>());
+        assert_eq!(read(&address(2).0), of(2).collect::<Vec<_>>());
+        assert_eq!(read(&address(3).0), []);
+    }
 
     #[test]
     fn prefixes_end_where_the_next_begins() {

@@ -1,4 +1,4 @@
-//! The values on disk, and what recent blocks replaced: one redb file.
+//! The values on disk, and what recent blocks replaced: one file ([format](../../../docs/format/chain-store.md)).
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -6,26 +6,19 @@
 //! | `replaced` | version | the root before it, and what each key it changed held before |
 //! | `head` | nothing | format, version and root |
 //!
-//! A block is one transaction over all three, so a power cut leaves it whole or not at all.
+//! A block is one commit over all three, so a power cut leaves it whole or not at all.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use redb::backends::InMemoryBackend;
-use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _,
-    TableDefinition,
-};
+use chronolith_disk::DiskFile;
 
-use super::backend::FileBackend;
+use super::contained::{Contained, Each, FORMAT, FileError, Table, TableView};
 use super::{Changes, Head, StateError};
 use crate::encoding::{decode, encode};
 use crate::hash::Hash;
 
-const VALUES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("values");
-const REPLACED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("replaced");
-const HEAD: TableDefinition<'_, (), &[u8]> = TableDefinition::new("head");
-
-/// The version of the tables above.
-const FORMAT: u16 = 1;
+const VALUES: Table = Table("values");
+const REPLACED: Table = Table("replaced");
+const HEAD: Table = Table("head");
 
 /// What one block replaced.
 #[derive(Debug, Clone, Default, BorshSerialize, BorshDeserialize)]
@@ -55,18 +48,16 @@ pub(super) struct Write<'a> {
 
 /// The tables, and a view of the values as of the last commit.
 pub(super) struct Store {
-    database: Database,
+    tables: Contained,
     values: Values,
 }
 
 /// The values as they were at a commit; of an empty store, none.
-pub(super) struct Values(Option<ReadOnlyTable<&'static [u8], &'static [u8]>>);
+pub(super) struct Values(TableView);
 
 impl Values {
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(table) = &self.0 else { return Ok(None) };
-        let value = table.get(key).map_err(failed)?;
-        Ok(value.map(|value| value.value().to_vec()))
+        Ok(self.0.get(key)?)
     }
 
     /// The entries from `from` on, below `until`, in order; stops where `each` says so.
@@ -74,72 +65,54 @@ impl Values {
         &self,
         from: &[u8],
         until: Option<&[u8]>,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        each: Each<'_>,
     ) -> Result<(), StateError> {
-        let Some(table) = &self.0 else { return Ok(()) };
-        let range = match until {
-            Some(until) if until <= from => return Ok(()),
-            Some(until) => table.range(from..until),
-            None => table.range(from..),
-        };
-        for entry in range.map_err(failed)? {
-            let (key, value) = entry.map_err(failed)?;
-            if !each(key.value(), value.value()) {
-                break;
-            }
-        }
-        Ok(())
+        Ok(self.0.scan(from, until, each)?)
     }
 }
 
-fn failed(error: impl Into<redb::Error>) -> StateError {
-    StateError::Store(Box::new(error.into()))
-}
-
 impl Store {
-    /// The tables in a file; an empty one becomes an empty store.
-    pub(super) fn on_file(backend: FileBackend, cache_bytes: usize) -> Result<Self, StateError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(cache_bytes);
-        Self::on(builder.create_with_backend(backend).map_err(failed)?)
+    /// An empty store in an empty file.
+    pub(super) fn create(
+        file: Box<dyn DiskFile>,
+        place: String,
+        cache_bytes: usize,
+    ) -> Result<Self, StateError> {
+        Self::on(Contained::create(file, place, cache_bytes)?)
+    }
+
+    /// The store in a file. All of it will be read, so it is verified first.
+    pub(super) fn open(
+        file: Box<dyn DiskFile>,
+        place: String,
+        cache_bytes: usize,
+    ) -> Result<Self, StateError> {
+        Self::on(Contained::open(file, place, cache_bytes, true)?)
     }
 
     /// An empty store in memory.
     pub(super) fn in_memory() -> Result<Self, StateError> {
-        let database = Builder::new().create_with_backend(InMemoryBackend::new());
-        Self::on(database.map_err(failed)?)
+        Self::on(Contained::in_memory()?)
     }
 
-    fn on(database: Database) -> Result<Self, StateError> {
-        let mut store = Self { database, values: Values(None) };
-        store.values = store.view()?;
-        Ok(store)
+    fn on(tables: Contained) -> Result<Self, StateError> {
+        let values = Values(tables.view(VALUES)?);
+        Ok(Self { tables, values })
     }
 
     /// The values as they are now, and stay in this view.
     pub(super) fn view(&self) -> Result<Values, StateError> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        match transaction.open_table(VALUES) {
-            Ok(table) => Ok(Values(Some(table))),
-            Err(redb::TableError::TableDoesNotExist(_)) => Ok(Values(None)),
-            Err(error) => Err(failed(error)),
-        }
+        Ok(Values(self.tables.view(VALUES)?))
     }
 
-    /// What the last commit left, if there was one.
-    pub(super) fn head(&self) -> Result<Option<Head>, StateError> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        let table = match transaction.open_table(HEAD) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let Some(bytes) = table.get(()).map_err(failed)? else { return Ok(None) };
-        let stored: StoredHead = decode("the head of the state", bytes.value(), 1024)?;
-        if stored.format != FORMAT {
-            return Err(StateError::Format { found: stored.format, known: FORMAT });
-        }
-        Ok(Some(stored.head))
+    /// What the last commit left.
+    pub(super) fn head(&self) -> Result<Head, StateError> {
+        let bytes = self.tables.read(|reading| reading.get(HEAD, &[]))?;
+        // A file gets its name when its first version is in it.
+        let bytes = bytes.ok_or_else(|| self.tables.broken("it has no head"))?;
+        let stored: StoredHead = decode("the head of the state", &bytes, 1024)?;
+        self.tables.check_format(stored.format)?;
+        Ok(stored.head)
     }
 
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
@@ -151,50 +124,41 @@ impl Store {
         &self,
         from: &[u8],
         until: Option<&[u8]>,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        each: Each<'_>,
     ) -> Result<(), StateError> {
         self.values.scan(from, until, each)
     }
 
     /// What the blocks replaced whose old values are still there, oldest first.
-    pub(super) fn replaced(&self) -> Result<Vec<(u64, Replaced)>, StateError> {
-        let transaction = self.database.begin_read().map_err(failed)?;
-        let table = match transaction.open_table(REPLACED) {
-            Ok(table) => table,
-            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error)),
-        };
+    pub(super) fn replaced(&self) -> Result<Vec<Replaced>, StateError> {
         let mut all = Vec::new();
-        for entry in table.iter().map_err(failed)? {
-            let (version, bytes) = entry.map_err(failed)?;
-            let replaced = decode("what a block replaced", bytes.value(), usize::MAX)?;
-            all.push((version.value(), replaced));
-        }
-        Ok(all)
+        self.tables.read(|reading| {
+            reading.scan(REPLACED, &[], None, &mut |_, bytes| {
+                all.push(decode("what a block replaced", bytes, usize::MAX));
+                true
+            })
+        })?;
+        Ok(all.into_iter().collect::<Result<_, _>>()?)
     }
 
     /// Writes a block, and returns when it is on stable storage.
     pub(super) fn write(&mut self, write: &Write<'_>) -> Result<(), StateError> {
-        let mut transaction = self.database.begin_write().map_err(failed)?;
-        transaction.set_durability(Durability::Immediate).map_err(failed)?;
-        {
-            let mut values = transaction.open_table(VALUES).map_err(failed)?;
+        self.tables.write(|writing| {
+            let mut values = writing.table(VALUES)?;
             for (key, value) in write.changes {
                 match value {
-                    Some(value) => values.insert(&**key, &**value).map_err(failed)?,
-                    None => values.remove(&**key).map_err(failed)?,
-                };
+                    Some(value) => values.insert(key, value)?,
+                    None => values.remove(key)?,
+                }
             }
-            let mut replaced = transaction.open_table(REPLACED).map_err(failed)?;
+            let mut replaced = writing.table(REPLACED)?;
             if let Some(old) = write.replaced {
-                replaced.insert(write.head.version, &*encode(old)).map_err(failed)?;
+                replaced.insert(&write.head.version.to_be_bytes(), &encode(old))?;
             }
-            replaced.retain_in(..=write.forget_to, |_, _| false).map_err(failed)?;
-            let mut head = transaction.open_table(HEAD).map_err(failed)?;
+            replaced.remove_below(&write.forget_to.saturating_add(1).to_be_bytes())?;
             let stored = StoredHead { format: FORMAT, head: write.head };
-            head.insert((), &*encode(&stored)).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
+            writing.table(HEAD)?.insert(&[], &encode(&stored))
+        })?;
         self.values = self.view()?;
         Ok(())
     }
@@ -206,20 +170,31 @@ impl Store {
         head: Head,
         fill: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> Result<(), StateError>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut transaction = self.database.begin_write().map_err(failed)?;
-        transaction.set_durability(Durability::Immediate).map_err(failed)?;
-        {
-            let mut values = transaction.open_table(VALUES).map_err(failed)?;
-            fill(&mut |key, value| {
-                values.insert(key, value).map_err(failed)?;
-                Ok(())
-            })?;
-            transaction.open_table(REPLACED).map_err(failed)?;
-            let mut heads = transaction.open_table(HEAD).map_err(failed)?;
-            heads.insert((), &*encode(&StoredHead { format: FORMAT, head })).map_err(failed)?;
-        }
-        transaction.commit().map_err(failed)?;
+        let written: Result<(), Filled<E>> = self.tables.write(|writing| {
+            let mut values = writing.table(VALUES)?;
+            let filled = fill(&mut |key, value| Ok(values.insert(key, value)?));
+            filled.map_err(Filled::Theirs)?;
+            writing.table(REPLACED)?;
+            let stored = StoredHead { format: FORMAT, head };
+            Ok(writing.table(HEAD)?.insert(&[], &encode(&stored))?)
+        });
+        written.map_err(|error| match error {
+            Filled::Ours(error) => StateError::from(error).into(),
+            Filled::Theirs(error) => error,
+        })?;
         self.values = self.view()?;
         Ok(())
+    }
+}
+
+/// Why a first version was not written: the file, or who gave its entries.
+enum Filled<E> {
+    Ours(FileError),
+    Theirs(E),
+}
+
+impl<E> From<FileError> for Filled<E> {
+    fn from(error: FileError) -> Self {
+        Self::Ours(error)
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chronolith_disk::Disk;
 
-use super::backend::FileBackend;
 use super::proof::{ProofEnd, StateProof, key_hash, value_hash, written};
 use super::store::{Replaced, Store, Write};
 use super::trie::{Change, Retired, Subtree, Trie, Update};
@@ -116,7 +115,7 @@ impl State {
             disk.remove(&unfinished).map_err(failed)?;
         }
         let file = disk.open(&unfinished).map_err(failed)?;
-        let mut store = Store::on_file(FileBackend::new(file), options.cache_bytes)?;
+        let mut store = Store::create(file, place.clone(), options.cache_bytes)?;
         fill(&mut store)?;
         drop(store);
         disk.rename(&unfinished, path).map_err(failed)?;
@@ -145,18 +144,17 @@ impl State {
             return Err(StateError::Missing { place });
         }
         let file = disk.open(path).map_err(failed)?;
-        Self::load(Store::on_file(FileBackend::new(file), options.cache_bytes)?, options)
+        Self::load(Store::open(file, place, options.cache_bytes)?, options)
     }
 
     /// Builds the trie: of the oldest version that is kept, then block by block to the present.
     fn load(store: Store, options: Options) -> Result<Self, StateError> {
-        let place = || StateError::Missing { place: "the store".to_owned() };
-        let head = store.head()?.ok_or_else(place)?;
+        let head = store.head()?;
         let replaced = store.replaced()?;
         let mut forward = Vec::new();
         // Values as of the version before the block that is looked at, where they differ now.
         let mut before: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
-        for (_, block) in replaced.iter().rev() {
+        for block in replaced.iter().rev() {
             let mut changes = Vec::with_capacity(block.values.len());
             for (key, old) in &block.values {
                 let value = match before.insert(key, old.as_deref()) {
@@ -170,7 +168,7 @@ impl State {
         }
         let first = replaced
             .first()
-            .map_or(head, |(_, block)| Head { version: block.version, root: block.root });
+            .map_or(head, |block| Head { version: block.version, root: block.root });
         let mut oldest = Vec::new();
         store.scan(&[], None, &mut |key, value| {
             if !before.contains_key(key) {
@@ -191,13 +189,11 @@ impl State {
         let update = state.trie.prepare(Subtree::EMPTY, &oldest)?;
         let (mut root, _) = state.trie.apply(update);
         state.keep(first, root)?;
-        let reached = replaced
-            .iter()
-            .skip(1)
-            .map(|(_, block)| Head { version: block.version, root: block.root });
+        let reached =
+            replaced.iter().skip(1).map(|block| Head { version: block.version, root: block.root });
         let reached: Vec<Head> = reached.chain([head]).collect();
         let blocks = replaced.into_iter().zip(forward.into_iter().rev());
-        for (((_, block), changes), reached) in blocks.zip(reached) {
+        for ((block, changes), reached) in blocks.zip(reached) {
             let update = state.trie.prepare(root, &changes)?;
             let retired;
             (root, retired) = state.trie.apply(update);
@@ -265,7 +261,7 @@ impl State {
     ///
     /// # Errors
     /// [`StateError::Stale`] where another block was committed since it was prepared. After a
-    /// [`StateError::Store`] the block may be there or not: open the state again.
+    /// [`StateError::File`] the block may be there or not: open the state again.
     pub fn commit(&mut self, prepared: Prepared) -> Result<Head, StateError> {
         let Prepared { base, head, changes, update } = prepared;
         if base != self.head() || !self.trie.fits(&update) {
