@@ -59,10 +59,18 @@ pub enum Domain {
     Audit,
     /// What a peer signs of its answer to an audit.
     AuditAnswer,
+    /// By what an owner's node grants by itself.
+    Policy,
+    /// What a note to a buyer is looked up by.
+    Note,
     /// Where the fragments of a pack go.
     Placement,
     /// That somebody asks a storage peer to keep fragments.
     AskStorage,
+    /// What the keys of a subscription's period are bound to.
+    Period,
+    /// The word of somebody who answers a question of data.
+    Answer,
 }
 
 impl Domain {
@@ -93,8 +101,12 @@ impl Domain {
             Self::HiddenScope => "chronolith/hidden-scope/1",
             Self::Audit => "chronolith/audit/1",
             Self::AuditAnswer => "chronolith/audit-answer/1",
+            Self::Policy => "chronolith/policy/1",
+            Self::Note => "chronolith/note/1",
             Self::Placement => "chronolith/placement/1",
             Self::AskStorage => "chronolith/ask-storage/1",
+            Self::Period => "chronolith/period/1",
+            Self::Answer => "chronolith/answer/1",
         }
     }
 
@@ -187,6 +199,12 @@ digests! {
     ServiceId;
     /// Names a certificate.
     CertificateId;
+    /// Names a bounty.
+    BountyId;
+    /// Names a deal.
+    DealId;
+    /// Names a subscription.
+    SubscriptionId;
 }
 
 /// Ids of things that a transaction makes, one of a kind at most.
@@ -211,6 +229,20 @@ derived! {
     LeaseId = 4;
     ServiceId = 5;
     CertificateId = 6;
+    BountyId = 7;
+    DealId = 8;
+    SubscriptionId = 9;
+}
+
+impl RequestId {
+    /// The id of the request that the award of a submission becomes.
+    #[must_use]
+    pub fn awarded(bounty: BountyId, number: u32) -> Self {
+        let mut bytes = [10; 37];
+        bytes[1..33].copy_from_slice(&bounty.0);
+        bytes[33..].copy_from_slice(&number.to_le_bytes());
+        Self(Domain::Derived.hash(&bytes).0)
+    }
 }
 
 #[cfg(test)]

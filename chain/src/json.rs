@@ -79,6 +79,33 @@ pub(crate) mod hex {
     }
 }
 
+/// The same, or nothing.
+pub(crate) mod optional_hex {
+    use super::{Deserialize, Deserializer, Serializer};
+
+    /// What is written in the same way as by [`super::hex`].
+    #[derive(serde::Serialize, serde::Deserialize)]
+    #[serde(transparent)]
+    struct Digits<const N: usize>(#[serde(with = "super::hex")] [u8; N]);
+
+    pub(crate) fn serialize<const N: usize, S: Serializer>(
+        value: &Option<[u8; N]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => serializer.serialize_some(&Digits(*value)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<[u8; N]>, D::Error> {
+        let found = Option::<Digits<N>>::deserialize(deserializer)?;
+        Ok(found.map(|Digits(value)| value))
+    }
+}
+
 /// Numbers of 128 bits as decimal digits in a text.
 pub(crate) mod decimal {
     use super::{Deserializer, Parse, Serializer};
@@ -147,6 +174,9 @@ hexadecimal! {
     crate::hash::OfferId,
     crate::hash::RequestId,
     crate::hash::LeaseId,
+    crate::hash::BountyId,
+    crate::hash::DealId,
+    crate::hash::SubscriptionId,
     crate::hash::ServiceId,
     crate::hash::CertificateId,
     PublicKey,

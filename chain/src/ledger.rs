@@ -10,6 +10,7 @@ mod agenda;
 mod anchors;
 mod call;
 mod coin;
+mod deals;
 mod devices;
 mod directory;
 mod execute;
@@ -23,7 +24,7 @@ mod supply;
 mod tables;
 mod validators;
 
-pub use action::{Action, ActionKind};
+pub use action::{Action, ActionKind, PROTOCOL};
 pub use agenda::{AgendaKey, Counters, CountersKey, Task};
 pub use anchors::{
     Anchor, AnchorKey, Anchored, DeviceCatalogue, Discard, Pack, PackKey, PlacePack, Repairer,
@@ -31,6 +32,15 @@ pub use anchors::{
 pub use coin::{
     Account, AccountKey, BurnCoin, HoldingKey, IssueCoin, IssuedCoin, IssuedCoinKey, LockCoin,
     MintCoin, Supply, SupplyKey, Transfer,
+};
+pub use deals::{
+    Advance, Advanced, Arbitrate, Award, AwardBounty, Bounty, BountyKey, Deal, DealKey,
+    DealOutcome, DealStatus, DealStepKey, DealVerdictKey, Decided, DisputePeriod, DrawSubscription,
+    EndSubscription, JoinDeal, Leftover, Next, OUTCOMES_MOST, OpenDeal, Ownership, PARTIES_MOST,
+    Parties, Party, Period, PeriodKey, PeriodStatus, Plan, PostBounty, SHARES_MOST, STEPS_MOST,
+    SUBMISSIONS_MOST, Share, Step, Submission, SubmissionKey, SubmitToBounty, SubmittedRight,
+    SubmitterKey, Subscribe, Subscription, SubscriptionKey, SubscriptionStatus, TopUpSubscription,
+    Verdict,
 };
 pub use devices::{
     Device, DeviceKey, Era, EraKey, RegisterDevice, RetireDevice, TransferDevice, empty_catalogue,
@@ -48,9 +58,11 @@ pub use governance::{
 pub use parameters::{ParameterChange, ParameterInfo, ParameterName, Parameters, ParametersKey};
 pub use refusal::{Refusal, Thing};
 pub use rights::{
-    Cancel, ChunkTree, CloseOffer, Decline, Dispute, Grant, HiddenScope, MetricName, Offer,
-    OfferKey, OpenOffer, Request, RequestKey, Revoke, Right, RightStatus, Scope, Seller, SellerKey,
-    Subject, Terms, TreeName,
+    AnswerKey, AnswerRequest, Answered, BATCHES_MOST, Batch, Cancel, ChunkTree, CloseOffer,
+    Decline, Delivery, Dispute, DisputeAnswer, Extension, ExtensionKey, Grant, HiddenScope,
+    MetricName, Offer, OfferExtended, OfferKey, OpenOffer, ROYALTIES_MOST, Request, RequestKey,
+    Revoke, Right, RightStatus, Royalty, SOURCES_MOST, Scope, Seller, SellerKey, Source, Subject,
+    Terms, TreeName,
 };
 pub use storage::{
     ANSWER_BYTES_MAX, AUDIT_SAMPLES, Abstention, Answer, AnswerFault, AssignBatch, Assigned,

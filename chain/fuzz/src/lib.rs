@@ -3,6 +3,7 @@
 
 #[path = "../../../engine/fuzz/src/allocation.rs"]
 mod allocation;
+pub mod deals;
 mod node;
 mod seed;
 

@@ -4,6 +4,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::call::{Call, Halt, Ledger};
 
+/// The newest version of the protocol that this program knows: new chains begin with it.
+pub const PROTOCOL: u16 = 2;
+
 /// What an action does. The rules themselves are the documentation of each action's type.
 pub(crate) trait Rules {
     /// Does it, or says why not; what it did before it was refused is taken back.
@@ -117,6 +120,9 @@ actions! {
         0x55 cancel Cancel since 1,
         0x56 revoke Revoke since 1,
         0x57 dispute Dispute since 1,
+        0x58 offer_extended OfferExtended since 2,
+        0x59 answer AnswerRequest since 2,
+        0x5A dispute_answer DisputeAnswer since 2,
     }
     storage {
         0x60 open_storage OpenStorage since 1,
@@ -128,6 +134,20 @@ actions! {
         0x66 renew Renew since 1,
         0x67 close_storage CloseStorage since 1,
         0x68 report_wrong_answer ReportWrongAnswer since 1,
+    }
+    deals {
+        0x70 post_bounty PostBounty since 2,
+        0x71 submit_to_bounty SubmitToBounty since 2,
+        0x72 award_bounty AwardBounty since 2,
+        0x73 open_deal OpenDeal since 2,
+        0x74 join_deal JoinDeal since 2,
+        0x75 advance Advance since 2,
+        0x76 arbitrate Arbitrate since 2,
+        0x77 subscribe Subscribe since 2,
+        0x78 top_up_subscription TopUpSubscription since 2,
+        0x79 draw_subscription DrawSubscription since 2,
+        0x7A dispute_period DisputePeriod since 2,
+        0x7B end_subscription EndSubscription since 2,
     }
     directory {
         0x80 register_service RegisterService since 1,

@@ -8,7 +8,7 @@ use super::storage::UsedConsentKey;
 use super::tables::tables;
 use crate::address::Address;
 use crate::content::ContentId;
-use crate::hash::{Hash, LeaseId, RequestId};
+use crate::hash::{BountyId, DealId, Hash, LeaseId, RequestId, SubscriptionId};
 
 /// How many tasks are done at the end of one block; the rest is done after the next.
 const TASKS_PER_BLOCK: usize = 1_000;
@@ -74,6 +74,33 @@ pub enum Task {
         /// The hash that it signed.
         consent: Hash,
     },
+    /// End a bounty.
+    EndBounty(BountyId),
+    /// Void a deal that not all joined.
+    EndJoining(DealId),
+    /// Go on where nobody said anything of a step of a deal.
+    EndStep {
+        /// The deal.
+        deal: DealId,
+        /// The step.
+        step: u8,
+    },
+    /// End a dispute that the arbiter did not decide.
+    EndArbitration(DealId),
+    /// End a subscription of which no more was drawn.
+    EndSubscription {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// How many periods were drawn when this was planned.
+        drawn: u32,
+    },
+    /// Pay an owner for a period that nobody disputed.
+    SettlePeriod {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// The number of the period.
+        period: u32,
+    },
 }
 
 /// How many of some things there were so far.
@@ -135,6 +162,16 @@ fn apply(ledger: &mut Ledger<'_>, task: Task) -> Result<(), Halt> {
         Task::ForgetConsent { peer, consent: Hash(consent) } => {
             ledger.remove(&UsedConsentKey { peer, consent });
             Ok(())
+        }
+        Task::EndBounty(bounty) => super::deals::end_bounty(ledger, bounty),
+        Task::EndJoining(deal) => super::deals::end_joining(ledger, deal),
+        Task::EndStep { deal, step } => super::deals::end_step(ledger, deal, step),
+        Task::EndArbitration(deal) => super::deals::end_arbitration(ledger, deal),
+        Task::EndSubscription { subscription, drawn } => {
+            super::deals::end_subscription(ledger, subscription, drawn)
+        }
+        Task::SettlePeriod { subscription, period } => {
+            super::deals::settle_period(ledger, subscription, period)
         }
     }
 }

@@ -18,7 +18,7 @@ use super::call::{Halt, Ledger};
 use super::refusal::{Refusal, Thing};
 use super::tables::tables;
 use crate::address::Address;
-use crate::coin::Amount;
+use crate::coin::{Amount, Coin};
 use crate::encoding::Text;
 use crate::hash::CoinId;
 
@@ -126,5 +126,13 @@ fn mint_issued(coin: &mut IssuedCoin, amount: Amount) -> Result<(), Halt> {
             Err(Refusal::Bounds { minimum, maximum, found }.into())
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses a coin that nobody issued.
+pub(super) fn ensure_coin(ledger: &Ledger<'_>, coin: Coin) -> Result<(), Halt> {
+    match coin {
+        Coin::Native => Ok(()),
+        Coin::Issued(coin) => ledger.find(&IssuedCoinKey { coin }, Thing::Coin).map(drop),
     }
 }

@@ -76,7 +76,8 @@ pub struct Era {
 impl Era {
     /// Whether an account could anchor for the device at a time, in milliseconds since the epoch,
     /// that was in this era: its owner, its producer, and the device itself.
-    pub(super) fn could_anchor(&self, device: Address, account: Address, time_ms: u64) -> bool {
+    #[must_use]
+    pub fn could_anchor(&self, device: Address, account: Address, time_ms: u64) -> bool {
         let is_then = time_ms >= self.from_ms && self.until_ms.is_none_or(|end| time_ms < end);
         is_then && [self.owner, self.producer, device].contains(&account)
     }

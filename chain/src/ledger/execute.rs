@@ -124,7 +124,7 @@ pub enum Inadmissible {
         found: Amount,
     },
     /// The sender cannot pay the fee.
-    #[error("the sender has {have} for a fee of {need}")]
+    #[error("the sender has {have} motes for a fee of {need}")]
     Balance {
         /// What he has.
         have: Amount,

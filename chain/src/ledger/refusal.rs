@@ -41,6 +41,14 @@ pub enum Thing {
     Attestation,
     Evidence,
     Audit,
+    Answer,
+    Bounty,
+    Submission,
+    Deal,
+    Step,
+    Arbiter,
+    Subscription,
+    Period,
 }
 
 impl std::fmt::Display for Thing {
@@ -209,5 +217,33 @@ pub enum Refusal {
     Fixed {
         /// Which one.
         name: ParameterName,
+    },
+    /// An offer sells something else: answers where keys are given, or keys where an answer is.
+    #[error("the offer sells answers and gives no keys, or keys and no answers")]
+    Delivery,
+    /// A sealed answer is the one that was signed.
+    #[error("the sealed answer is the one that its content id says")]
+    AnswerHolds,
+    /// An award that has a key and needs none, or needs one and has none.
+    #[error(
+        "the award of submission {number} has a key if and only if the submission is encrypted"
+    )]
+    AwardKey {
+        /// The number of the submission.
+        number: u32,
+    },
+    /// A deal is at another step.
+    #[error("the deal is at step {expected}, not {found}")]
+    Order {
+        /// The step it is at.
+        expected: u8,
+        /// The one that was given.
+        found: u8,
+    },
+    /// A period of a subscription that is not over.
+    #[error("the period ends at {until_ms} ms: its price is drawn afterwards")]
+    Unfinished {
+        /// Its end, in milliseconds since the epoch.
+        until_ms: u64,
     },
 }

@@ -7,36 +7,53 @@
 //! | granted | the time to check has passed, the buyer shows that a key is wrong, or the owner revokes | settled, faulty, revoked |
 //! | settled | the owner revokes, where the terms allow it | revoked |
 //!
+//! Where an offer sells answers, a sealed answer stands in the place of keys; royalties are paid when a sale is
+//! settled.
+//!
 //! So no key is ever given without the payment being set aside, and no payment is kept without a key:
 //! a buyer who cancels cannot take the key of a grant that is on its way and the payment, too.
 
+mod answer;
 mod cancel;
 mod close_offer;
 mod decline;
 mod dispute;
+mod dispute_answer;
 mod grant;
 mod offer;
+mod offer_extended;
 mod request;
 mod revoke;
+mod royalties;
+mod shown;
 
+pub use answer::{AnswerKey, AnswerRequest, Answered, BATCHES_MOST, Batch};
 pub use cancel::Cancel;
 pub use close_offer::CloseOffer;
 pub use decline::Decline;
 pub use dispute::{ChunkTree, Dispute};
+pub use dispute_answer::DisputeAnswer;
 pub use grant::Grant;
 pub use offer::{HiddenScope, MetricName, Offer, Scope, Subject, Terms, TreeName};
+pub use offer_extended::{
+    Delivery, Extension, ExtensionKey, OfferExtended, ROYALTIES_MOST, Royalty, SOURCES_MOST, Source,
+};
 pub use request::Request;
 pub use revoke::Revoke;
+use royalties::ensure_sells_answers;
+pub(super) use royalties::{ensure_sells_keys, pay_seller};
+pub(super) use shown::{Contested, Shown, blame, gives_key};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
+use super::agenda::Task;
 use super::call::{Halt, Ledger, ensure};
 use super::devices::EraKey;
 use super::refusal::{Refusal, Thing};
 use super::tables::tables;
 use crate::address::Address;
 use crate::coin::{Amount, Coin};
-use crate::hash::{Hash, OfferId, RequestId};
+use crate::hash::{Domain, Hash, OfferId, RequestId};
 
 tables! {
     /// An offer.
@@ -149,6 +166,38 @@ pub enum RightStatus {
     Faulty,
 }
 
+impl Right {
+    /// Gives what was sealed for a request: keys, or an answer.
+    fn grant(
+        ledger: &mut Ledger<'_>,
+        request: RequestId,
+        mut right: Self,
+        sealed: &[u8],
+    ) -> Result<(), Halt> {
+        let is_open = matches!(right.status, RightStatus::Open | RightStatus::Cancelling { .. });
+        ensure(is_open, Refusal::Status(Thing::Request))?;
+        let until = right.deadline.saturating_add(1);
+        ensure(ledger.height < until, Refusal::Late { until })?;
+        ensure(!sealed.is_empty(), Refusal::Zero)?;
+        let offer = ledger.find(&OfferKey { offer: right.offer }, Thing::Offer)?.offer;
+        let settles = ledger.height.saturating_add(u64::from(offer.terms.check_blocks));
+        let wrapped = Domain::Grant.hash(sealed);
+        right.status = RightStatus::Granted { wrapped, settles };
+        ledger.put(&RequestKey { request }, &right);
+        ledger.schedule(settles, Task::Settle(request))
+    }
+
+    /// What a dispute of what was given is about.
+    fn contested(&self, request: RequestId) -> Result<Contested, Halt> {
+        match self.status {
+            RightStatus::Granted { wrapped, settles } => {
+                Ok(Contested { settles, key: self.key, wrapped, context: request.0 })
+            }
+            _ => Err(Refusal::Status(Thing::Request).into()),
+        }
+    }
+}
+
 /// What is held against an account that sells.
 #[derive(
     Debug,
@@ -185,7 +234,7 @@ pub(super) fn settle(ledger: &mut Ledger<'_>, request: RequestId) -> Result<(), 
     let key = RequestKey { request };
     let Some(mut right) = ledger.get(&key)? else { return Ok(()) };
     let RightStatus::Granted { wrapped, .. } = right.status else { return Ok(()) };
-    ledger.pay(right.owner, right.coin, right.escrow)?;
+    pay_seller(ledger, right.offer, right.owner, right.coin, right.escrow)?;
     right.escrow = Amount::ZERO;
     right.status = RightStatus::Settled { wrapped };
     ledger.put(&key, &right);
@@ -206,8 +255,24 @@ fn give_back(
     Ok(())
 }
 
+/// Refuses a time range that is empty, not in the scope of an offer, or not in the time in which the device
+/// was the owner's.
+pub(super) fn ensure_in_scope(
+    ledger: &Ledger<'_>,
+    offer: &OpenOffer,
+    from_ms: u64,
+    until_ms: u64,
+) -> Result<(), Halt> {
+    let scope = &offer.offer.scope;
+    let is_inside = from_ms >= scope.from_ms
+        && until_ms > from_ms
+        && scope.until_ms.is_none_or(|until| until_ms <= until);
+    ensure(is_inside, Refusal::Range)?;
+    ensure_owned(ledger, offer.owner, &scope.subject, from_ms, Some(until_ms))
+}
+
 /// Refuses a time range that does not lie in the time in which the device was the owner's.
-fn ensure_owned(
+pub(super) fn ensure_owned(
     ledger: &Ledger<'_>,
     owner: Address,
     subject: &Subject,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::anchors::{Pack, PackKey};
 use super::coin::{Account, AccountKey, HoldingKey, IssuedCoinKey, SupplyKey};
+use super::deals::{BountyKey, DealKey, PeriodKey, SubscriptionKey};
 use super::governance::ProposalKey;
 use super::rights::RequestKey;
 use super::storage::{LeaseKey, PeerKey};
@@ -63,7 +64,7 @@ pub struct CoinSum {
     pub balances: Amount,
     /// Behind validators, on the way from there, and behind storage peers.
     pub bonds: Amount,
-    /// Set aside for requests, packs and leases.
+    /// Set aside for requests, bounties, deals, subscriptions, packs and leases.
     pub escrows: Amount,
     /// Set aside for proposals.
     pub deposits: Amount,
@@ -82,6 +83,9 @@ struct Sums {
     staked: Amount,
     counted: Amount,
     shares: BTreeMap<[u8; 32], (u128, u128)>,
+    /// The coins of subscriptions, and what is set aside for their periods.
+    subscriptions: BTreeMap<[u8; 32], Coin>,
+    periods: BTreeMap<[u8; 32], Amount>,
 }
 
 fn add(to: &mut Amount, amount: Amount) -> Result<(), Imbalance> {
@@ -152,7 +156,43 @@ impl Sums {
                     add(&mut self.native().bonds, peer.bond)?;
                 }
             }
+            _ if self.take_deals(key, value)? => {}
             _ => self.take_stake(key, value)?,
+        }
+        Ok(())
+    }
+
+    fn escrow(&mut self, coin: Coin, amount: Amount) -> Result<(), Imbalance> {
+        add(&mut self.coins.entry(coin).or_default().escrows, amount)
+    }
+
+    /// What is set aside for bounties, deals and subscriptions; whether the entry is of these. A period's
+    /// coin is its subscription's, which may come later.
+    fn take_deals(&mut self, key: &[u8], value: &[u8]) -> Result<bool, Imbalance> {
+        if let Some((_, bounty)) = entry::<BountyKey>(key, value)? {
+            self.escrow(bounty.coin, bounty.escrow)?;
+        } else if let Some((_, deal)) = entry::<DealKey>(key, value)? {
+            for (party, amount) in deal.plan.parties.iter().zip(deal.escrows.iter()) {
+                self.escrow(party.coin, *amount)?;
+            }
+        } else if let Some((key, found)) = entry::<SubscriptionKey>(key, value)? {
+            self.escrow(found.coin, found.escrow)?;
+            self.subscriptions.insert(key.subscription.0, found.coin);
+        } else if let Some((key, period)) = entry::<PeriodKey>(key, value)? {
+            let kept = self.periods.entry(key.subscription.0).or_default();
+            add(kept, period.escrow)?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Counts what is set aside for periods by the coins of their subscriptions.
+    fn take_periods(&mut self) -> Result<(), Imbalance> {
+        for (subscription, amount) in std::mem::take(&mut self.periods) {
+            // A period without its subscription would be a coin that nobody can name.
+            let coin = self.subscriptions.get(&subscription).copied().unwrap_or_default();
+            self.escrow(coin, amount)?;
         }
         Ok(())
     }
@@ -200,6 +240,7 @@ pub fn audit(state: &State) -> Result<BTreeMap<Coin, CoinSum>, Imbalance> {
         }
     })?;
     done?;
+    sums.take_periods()?;
     for (coin, sum) in &sums.coins {
         let (coin, minted, burnt, found) = (*coin, sum.minted, sum.burnt, sum.there()?);
         if burnt.plus(found)? != minted {

@@ -8,6 +8,8 @@ use crate::hash::{BlockId, ChainId, Hash};
 use crate::header::{HEADER_VERSION, Header};
 use crate::validator_set::{ValidatorSet, ValidatorSetError};
 
+const DAY_NS: u64 = 86_400 * 1_000_000_000;
+
 /// How far trust reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
@@ -23,8 +25,7 @@ pub struct Options {
 impl Default for Options {
     /// Nine days, of the fourteen that unbonding takes by default; ten seconds.
     fn default() -> Self {
-        let second = 1_000_000_000;
-        Self { trusting_period_ns: Some(9 * 86_400 * second), clock_drift_ns: 10 * second }
+        Self { trusting_period_ns: Some(9 * DAY_NS), clock_drift_ns: 10 * 1_000_000_000 }
     }
 }
 
@@ -58,7 +59,9 @@ pub struct Step {
 pub enum StepError {
     /// The trusted header is too old to go on from.
     #[error(
-        "the trusted header is of {trusted_ns} ns, too long before {now_ns} ns; get a newer one from somebody you trust"
+        "the trusted header is {} days old, longer than it is trusted; get a newer one from somebody \
+         you trust",
+        now_ns.saturating_sub(*trusted_ns) / DAY_NS
     )]
     Expired {
         /// Its time.

@@ -29,12 +29,17 @@ const CHUNKS: u32 = 5;
 
 /// The tree of a metric under the device's first owner, with a secret.
 fn tree_of(device: Address, name: &str, secret: u8) -> KeyTree {
+    tree_in(device, 0, name, secret)
+}
+
+/// The same under one of its owners.
+pub(crate) fn tree_in(device: Address, era: u32, name: &str, secret: u8) -> KeyTree {
     let metric = MetricIdentity { device: "car", name, tags: Vec::new() };
-    KeyTree::new(TreeId::named(&device.0, 0, 0, HOUR_NS, &metric), Secret::new([secret; 32]))
+    KeyTree::new(TreeId::named(&device.0, era, 0, HOUR_NS, &metric), Secret::new([secret; 32]))
 }
 
 /// The same, of the device that is sold here. The owner encrypts with the secret 1.
-fn tree(name: &str, secret: u8) -> KeyTree {
+pub(crate) fn tree(name: &str, secret: u8) -> KeyTree {
     tree_of(device(1), name, secret)
 }
 
@@ -43,12 +48,12 @@ pub(crate) fn ten_hours(secret: u8) -> KeyTree {
     tree("speed", secret).cover(0..=9).unwrap()
 }
 
-fn one_time() -> OneTimeSecret {
+pub(crate) fn one_time() -> OneTimeSecret {
     OneTimeSecret::from_bytes([77; 32])
 }
 
 /// The header of an encrypted chunk, with the metric's name unless it hides.
-fn header(name: Option<&str>, tree: &KeyTree, slot: ChunkSlot) -> Vec<u8> {
+pub(crate) fn header(name: Option<&str>, tree: &KeyTree, slot: ChunkSlot) -> Vec<u8> {
     let commitment = tree.body_key(slot).unwrap().commitment().to_vec();
     let map = |entries: Vec<(&str, Ipld)>| {
         Ipld::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
@@ -77,7 +82,7 @@ fn header(name: Option<&str>, tree: &KeyTree, slot: ChunkSlot) -> Vec<u8> {
     serde_ipld_dagcbor::to_vec(&map(fields)).unwrap()
 }
 
-const fn slot(window: i64) -> ChunkSlot {
+pub(crate) const fn slot(window: i64) -> ChunkSlot {
     ChunkSlot { window, generation: 0, part: 0 }
 }
 
@@ -120,22 +125,34 @@ impl Batch {
 /// A chain with a device of which `speed` is offered and ten hours are requested.
 pub(crate) struct Sale {
     pub(crate) world: World,
+    pub(crate) offer: OfferId,
     pub(crate) request: RequestId,
 }
 
 impl Sale {
     pub(crate) fn of(offer: Offer) -> Self {
-        let mut world = World::new();
-        let registration = register(&world, 1, OWNER, OWNER);
-        world.done(OWNER, registration);
-        Self::on(world, offer)
+        Self::offered(World::new(), offer).requested()
     }
 
+    /// On a chain that has the device already.
     fn on(mut world: World, offer: Offer) -> Self {
         let offer = OfferId::made_by(world.done(OWNER, offer));
-        let wanted = Request { key: one_time().public(), ..request(&world, offer, 1_100) };
-        let request = RequestId::made_by(world.done(BUYER, wanted));
-        Self { world, request }
+        Self { world, offer, request: RequestId::default() }.requested()
+    }
+
+    /// A chain with the device and the offer, before anybody requests.
+    pub(crate) fn offered(mut world: World, offer: Offer) -> Self {
+        let registration = register(&world, 1, OWNER, OWNER);
+        world.done(OWNER, registration);
+        let offer = OfferId::made_by(world.done(OWNER, offer));
+        Self { world, offer, request: RequestId::default() }
+    }
+
+    fn requested(mut self) -> Self {
+        let wanted =
+            Request { key: one_time().public(), ..request(&self.world, self.offer, 1_100) };
+        self.request = RequestId::made_by(self.world.done(BUYER, wanted));
+        self
     }
 
     /// With time for several disputes.
@@ -176,10 +193,21 @@ impl Sale {
     /// Anchors the chunk of `speed` in hour 5 under the owner's keys: what the buyer may say of it, if
     /// the grant is `wrapped`.
     pub(crate) fn anchored(&mut self, wrapped: &[u8]) -> Dispute {
-        let header = header(Some("speed"), &tree("speed", 1), slot(5));
+        self.anchored_of(5, wrapped)
+    }
+
+    /// The same of another hour.
+    pub(crate) fn anchored_of(&mut self, hour: i64, wrapped: &[u8]) -> Dispute {
+        let header = header(Some("speed"), &tree("speed", 1), slot(hour));
         let batch = Batch::with(&header, HashFunction::Sha256);
         batch.anchor(&mut self.world, OWNER);
         self.dispute(wrapped, &header, &batch, OWNER)
+    }
+
+    /// What was anchored of an hour, once more.
+    pub(crate) fn shown_before(&self, hour: i64) -> Dispute {
+        let header = header(Some("speed"), &tree("speed", 1), slot(hour));
+        self.dispute(&[], &header, &Batch::with(&header, HashFunction::Sha256), OWNER)
     }
 
     /// The same, and the grant.

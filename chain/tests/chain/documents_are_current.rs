@@ -100,7 +100,7 @@ fn every_action_has_rules_and_a_number_of_its_own() {
     let count = tags.len();
     tags.sort_unstable();
     tags.dedup();
-    assert_eq!((tags.len(), count), (40, 40));
+    assert_eq!((tags.len(), count), (55, 55));
     for kind in Action::KINDS {
         let path = root().join("chain/src/ledger").join(kind.file);
         let rules = documentation(&fs::read_to_string(path).unwrap(), kind.name);

@@ -7,6 +7,7 @@ use chronolith_chain::ledger::{
     ProposalKey, Propose, ProposedChange, ProtocolKey, Refusal, Retract, SupplyKey, Thing, Vote,
 };
 
+use crate::bounty_rules::post;
 use crate::world::{EPOCH_BLOCKS, VALIDATOR, World, account};
 
 pub(crate) fn parameter(name: ParameterName, value: u128) -> Propose {
@@ -83,19 +84,23 @@ fn votes_weigh_as_much_as_stake_and_can_be_changed() {
 
 #[test]
 fn a_version_of_the_protocol_begins_at_its_height() {
-    let mut world = World::new();
+    let mut world = World::of_protocol(1);
+    let since = Refusal::Protocol { since: 2 };
+    assert_eq!(world.refused(1, post(&world, 10)), since, "deals are of version 2");
     let upgrade = |version, height| Propose {
         change: ProposedChange::Protocol { version, height },
         reason: Text::default(),
     };
     assert_eq!(world.refused(1, upgrade(1, 100)), Refusal::NoChange);
-    assert_eq!(world.refused(1, upgrade(2, 5)), Refusal::Early { from: 13 });
+    assert_eq!(world.refused(1, upgrade(2, 5)), Refusal::Early { from: 14 });
     world.done(1, upgrade(2, 30));
     world.done(VALIDATOR, Vote { proposal: 0, choice: Choice::Yes });
     world.run_to(29);
     assert_eq!(world.get(&ProtocolKey {}), Some(1));
-    world.run_to(30);
+    // The version begins at the end of its block.
+    assert_eq!(world.refused(1, post(&world, 10)), since);
     assert_eq!(world.get(&ProtocolKey {}), Some(2));
+    world.done(1, post(&world, 10));
 }
 
 #[test]

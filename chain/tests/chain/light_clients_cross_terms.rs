@@ -67,7 +67,7 @@ pub(crate) fn hand_in(network: &mut Network, person: u8) {
     }
 }
 
-fn chain_of_terms() -> Network {
+pub(crate) fn chain_of_terms() -> Network {
     let config = Config { heartbeat_ms: Some(1_000), ..config() };
     let disks = |_| (SimDisk::new(), SimDisk::new());
     let mut network = Network::of(quick_terms(), CANDIDATES, 1, config, disks);

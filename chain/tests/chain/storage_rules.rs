@@ -353,14 +353,15 @@ fn an_audit_is_passed_by_more_than_a_third_of_the_power() {
     const THIRD: u8 = 9;
     let (mut world, id) = leased_in(World::of(&[VALIDATOR, SECOND, THIRD]));
     for (epoch, attesting, is_passed) in [
-        (0, &[VALIDATOR, SECOND][..], true),
-        (1, &[SECOND], false),
-        (2, &[SECOND, THIRD], true),
-        (3, &[], false),
+        (0, &[(VALIDATOR, 1), (SECOND, 1)][..], true),
+        (1, &[(SECOND, 1)], false),
+        (2, &[(SECOND, 1), (THIRD, 1)], true),
+        // All attest, two of them that another passed: the word of one is not enough.
+        (3, &[(VALIDATOR, 2), (SECOND, 1), (THIRD, 2)], false),
     ] {
         world.run_to(epoch_end(epoch + 1));
-        for validator in attesting {
-            let passed = Bytes::new([1]).unwrap();
+        for (validator, passed) in attesting {
+            let passed = Bytes::new([*passed]).unwrap();
             world.done(*validator, AttestAudits { epoch, passed, answers: Hash([1; 32]) });
         }
         let before = (world.balance(PEER, Coin::Native), peer(&world, PEER).audits_passed);

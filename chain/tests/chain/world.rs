@@ -10,8 +10,8 @@ use chronolith_chain::genesis::{Genesis, GenesisAccount, GenesisValidator};
 use chronolith_chain::hash::{ChainId, Hash, TransactionId};
 use chronolith_chain::keys::SecretKey;
 use chronolith_chain::ledger::{
-    Account, AccountKey, Action, BlockError, Executed, HoldingKey, Input, ParameterChange,
-    ParameterName, Receipt, Refusal, audit, beacon_step, execute, least_fee,
+    Account, AccountKey, Action, BlockError, Executed, HoldingKey, Input, PROTOCOL,
+    ParameterChange, ParameterName, Receipt, Refusal, audit, beacon_step, execute, least_fee,
 };
 use chronolith_chain::ledger::{Parameters, ParametersKey};
 use chronolith_chain::state::{Key, Options, State, View as _};
@@ -105,7 +105,7 @@ fn genesis_of(validators: &[u8], others: &[(ParameterName, u128)]) -> Genesis {
     Genesis {
         name: Text::new("test").unwrap(),
         time_ms: 1_000,
-        protocol: 1,
+        protocol: PROTOCOL,
         parameters: Rising::new(parameters.into_iter().map(change).collect::<Vec<_>>()).unwrap(),
         accounts: Rising::new((0..PEOPLE).map(begin).collect::<Vec<_>>()).unwrap(),
         validators: Rising::new(validators.iter().map(validator).collect::<Vec<_>>()).unwrap(),
@@ -128,14 +128,28 @@ impl World {
         Self::begin(validators, &[])
     }
 
+    /// The same with a version of the protocol.
+    pub(crate) fn of_protocol(protocol: u16) -> Self {
+        Self::from_genesis(&Genesis { protocol, ..genesis() }, &[VALIDATOR])
+    }
+
     fn begin(validators: &[u8], parameters: &[(ParameterName, u128)]) -> Self {
-        let genesis = genesis_of(validators, parameters);
+        Self::from_genesis(&genesis_of(validators, parameters), validators)
+    }
+
+    fn from_genesis(genesis: &Genesis, validators: &[u8]) -> Self {
         let options = Options { keep_versions: 3, ..Options::default() };
         let state = State::in_memory(0, genesis.values().unwrap(), options).unwrap();
         audit(&state).unwrap();
         let voters = validators.iter().map(|person| account(*person)).collect();
         let (chain, time_ms) = (genesis.chain_id(), genesis.time_ms);
         Self { state, chain, time_ms, voters, revealed: 0 }
+    }
+
+    /// The same chain at another state.
+    pub(crate) fn at(&self, state: State, time_ms: u64) -> Self {
+        let voters = self.voters.clone();
+        Self { state, chain: self.chain, time_ms, voters, revealed: self.revealed }
     }
 
     /// The height of the next block.

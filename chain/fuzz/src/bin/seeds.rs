@@ -7,7 +7,7 @@ use chronolith_chain::consensus::snapshot::SnapshotHead;
 use chronolith_chain::encoding::encode;
 use chronolith_chain::history::History;
 use chronolith_chain::light::Fact;
-use chronolith_chain_fuzz::{Seed, own_files, said, seed};
+use chronolith_chain_fuzz::{Seed, deals, own_files, said, seed};
 // Everything here is built with coverage counters; this brings what they are registered with.
 use libfuzzer_sys as _;
 
@@ -46,6 +46,11 @@ fn main() -> io::Result<()> {
         ("validator_set", encode(set)),
         ("vote", encode(vote)),
     ];
+    for transaction in deals::transactions() {
+        seeds.push(("transaction", encode(&transaction)));
+        seeds.push(("json", json(serde_json::to_vec(&transaction))?));
+    }
+    seeds.extend(deals::values().into_iter().map(|value| ("deals", value)));
     for some in said() {
         seeds.extend(some.iter().map(|message| ("message", encode(message))));
         seeds.push(("peer", some.iter().flat_map(encode).collect()));

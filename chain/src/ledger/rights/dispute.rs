@@ -1,23 +1,18 @@
 //! Showing that a grant's keys are wrong.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use chronolith_keys::{Grant as Keys, GrantContext, HeaderView, OneTimeSecret, TreeId, Windows};
-use chronolith_merkle::HashFunction;
 
 use super::{
-    HiddenScope, MetricName, OfferKey, RequestKey, Right, RightStatus, SellerKey, Subject,
-    give_back,
+    HiddenScope, OfferKey, RequestKey, RightStatus, Shown, blame, ensure_sells_keys, give_back,
+    gives_key,
 };
 use crate::address::Address;
-use crate::content::ContentId;
-use crate::encoding::{Bytes, Text};
-use crate::hash::{Domain, Hash, RequestId};
+use crate::encoding::Bytes;
+use crate::hash::{Hash, RequestId};
 use crate::ledger::action::Rules;
-use crate::ledger::anchors::AnchorKey;
 use crate::ledger::call::{Call, Halt, Ledger, ensure};
-use crate::ledger::devices::EraKey;
 use crate::ledger::refusal::{Refusal, Thing};
-use crate::list::{ListProof, ListRoot};
+use crate::list::ListProof;
 
 /// Disputes a grant: reveals the one-time secret, the sealed roots, one chunk's header and its path to
 /// an anchor, so that the ledger can open the message, derive the key commitment of that chunk, and
@@ -105,83 +100,21 @@ impl Rules for Dispute {
         let key = RequestKey { request: self.request };
         let right = ledger.find(&key, Thing::Request)?;
         ensure(right.buyer == call.sender, Refusal::NotAllowed(Thing::Request))?;
-        let RightStatus::Granted { wrapped, settles } = right.status else {
-            return Err(Refusal::Status(Thing::Request).into());
-        };
-        // A settlement may come late, where many are due at once.
-        let until = settles.saturating_add(1);
-        ensure(ledger.height < until, Refusal::Late { until })?;
-        let secret = OneTimeSecret::from_bytes(self.secret);
-        ensure(secret.public() == right.key, Refusal::Secret)?;
-        ensure(Domain::Grant.hash(&self.wrapped) == wrapped, Refusal::Sealed)?;
-
-        let header = HeaderView::from_bytes(&self.header).map_err(|error| Refusal::Header {
-            offset: u32::try_from(error.offset).unwrap_or(u32::MAX),
-        })?;
-        self.ensure_anchored(ledger, &right, &header)?;
-
-        let context = GrantContext { chain: ledger.chain.0, request: self.request.0 };
-        let keys = Keys::open(&self.wrapped, &secret, &context).ok();
-        let given = keys.and_then(|keys| keys.body_key(&header.encryption.tree, header.slot));
-        ensure(!given.is_some_and(|given| header.is_key(&given)), Refusal::KeysHold)?;
-
-        let seller = SellerKey { seller: right.owner };
-        let mut record = ledger.get_or_default(&seller)?;
-        record.faulty = record.faulty.saturating_add(1);
-        ledger.put(&seller, &record);
-        give_back(ledger, key, right, RightStatus::Faulty)
-    }
-}
-
-impl Dispute {
-    /// Refuses a header that the right does not cover, or that nobody anchored who spoke for the
-    /// device.
-    fn ensure_anchored(
-        &self,
-        ledger: &Ledger<'_>,
-        right: &Right,
-        header: &HeaderView<'_>,
-    ) -> Result<(), Halt> {
-        let (producer, root) = self.anchor;
-        let anchored = ledger.find(&AnchorKey { producer, root: root.0 }, Thing::Anchor)?;
-        let batch = ListRoot { root, count: anchored.chunks };
-        let is_at_place =
-            [HashFunction::Sha256, HashFunction::Blake3].into_iter().any(|function| {
-                let id = ContentId::of_dag_cbor(function, &self.header);
-                self.path.verify(&batch, self.index, &id).is_ok()
-            });
-        ensure(is_at_place, Refusal::Path)?;
-
+        ensure_sells_keys(ledger, right.offer)?;
+        let contested = right.contested(self.request)?;
+        let secret = contested.check(ledger, self.secret, &self.wrapped)?;
         let offer = ledger.find(&OfferKey { offer: right.offer }, Thing::Offer)?.offer;
-        let covered = covered(&offer.scope.subject, &self.tree, header);
-        let (device, tree) = covered.ok_or(Refusal::Scope)?;
-        let windows = Windows::touching(header.window_ns, right.from_ms, right.until_ms);
-        let touches = windows.is_ok_and(|windows| windows.numbers().contains(&header.slot.window));
-        ensure(touches, Refusal::Scope)?;
-        let era = ledger.find(&EraKey { device, tree }, Thing::Device)?;
-        ensure(era.could_anchor(device, producer, anchored.time_ms), Refusal::Anchorer)
-    }
-}
-
-/// The device and the number of its key tree, where a chunk is of a scope.
-fn covered(
-    subject: &Subject,
-    reason: &ChunkTree,
-    header: &HeaderView<'_>,
-) -> Option<(Address, u32)> {
-    let found = header.encryption.tree;
-    match (subject, reason) {
-        (Subject::Metrics { device, tree, metrics }, ChunkTree::Named { rotation }) => {
-            let metric = header.metric.as_ref()?;
-            let is_of_scope = metrics.is_empty()
-                || Text::new(metric.name).is_ok_and(|name| metrics.contains(&MetricName(name)));
-            let expected = TreeId::named(&device.0, *tree, *rotation, header.window_ns, metric);
-            (is_of_scope && expected == found).then_some((*device, *tree))
-        }
-        (Subject::Hidden(_), ChunkTree::Hidden(scope)) => {
-            let has_tree = scope.trees.iter().any(|tree| tree.0.0 == found.0);
-            (has_tree && scope.subject() == *subject).then_some((scope.device, scope.tree))
-        }
-        _ => None,
+        let shown = Shown {
+            header: &self.header,
+            anchor: self.anchor,
+            index: self.index,
+            path: &self.path,
+            tree: self.tree.clone(),
+        };
+        let header = shown.check(ledger, &offer.scope.subject, right.from_ms, right.until_ms)?;
+        let holds = gives_key(ledger.chain, &self.wrapped, &secret, contested.context, &header);
+        ensure(!holds, Refusal::KeysHold)?;
+        blame(ledger, right.owner)?;
+        give_back(ledger, key, right, RightStatus::Faulty)
     }
 }

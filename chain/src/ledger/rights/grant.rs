@@ -2,17 +2,16 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{OfferKey, RequestKey, RightStatus};
+use super::{RequestKey, Right, ensure_sells_keys};
 use crate::encoding::Bytes;
-use crate::hash::{Domain, RequestId};
+use crate::hash::RequestId;
 use crate::ledger::action::Rules;
-use crate::ledger::agenda::Task;
 use crate::ledger::call::{Call, Halt, Ledger, ensure};
 use crate::ledger::refusal::{Refusal, Thing};
 
 /// Grants a request: the key-tree roots themselves, sealed to the request's one-time key.
 ///
-/// - The sender is the owner of the offer.
+/// - The sender is the owner of the offer, and it sells keys.
 /// - The request is open, and its deadline has not passed; or the buyer has cancelled, and the
 ///   payment has not gone back yet.
 /// - The sealed roots are not empty. The ledger keeps their hash, the block keeps them; what is in
@@ -43,18 +42,9 @@ impl Rules for Grant {
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         let key = RequestKey { request: self.request };
-        let mut right = ledger.find(&key, Thing::Request)?;
+        let right = ledger.find(&key, Thing::Request)?;
         ensure(right.owner == call.sender, Refusal::NotAllowed(Thing::Request))?;
-        let is_open = matches!(right.status, RightStatus::Open | RightStatus::Cancelling { .. });
-        ensure(is_open, Refusal::Status(Thing::Request))?;
-        let until = right.deadline.saturating_add(1);
-        ensure(ledger.height < until, Refusal::Late { until })?;
-        ensure(!self.wrapped.is_empty(), Refusal::Zero)?;
-        let offer = ledger.find(&OfferKey { offer: right.offer }, Thing::Offer)?.offer;
-        let settles = ledger.height.saturating_add(u64::from(offer.terms.check_blocks));
-        let wrapped = Domain::Grant.hash(&self.wrapped);
-        right.status = RightStatus::Granted { wrapped, settles };
-        ledger.put(&key, &right);
-        ledger.schedule(settles, Task::Settle(self.request))
+        ensure_sells_keys(ledger, right.offer)?;
+        Right::grant(ledger, self.request, right, &self.wrapped)
     }
 }

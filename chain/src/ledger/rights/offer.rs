@@ -9,9 +9,9 @@ use crate::encoding::{Keyed, Rising, Text};
 use crate::hash::{Domain, Hash, OfferId};
 use crate::ledger::action::Rules;
 use crate::ledger::call::{Call, Halt, Ledger, ensure, ensure_within};
-use crate::ledger::coin::IssuedCoinKey;
+use crate::ledger::coin::ensure_coin;
 use crate::ledger::parameters::ParameterName;
-use crate::ledger::refusal::{Refusal, Thing};
+use crate::ledger::refusal::Refusal;
 
 /// Offers the right to use data; its id follows from the transaction's.
 ///
@@ -213,9 +213,7 @@ impl Rules for Offer {
         let least = ledger.parameters.count(ParameterName::CheckBlocksLeast);
         ensure_within(self.terms.check_blocks, least, u32::MAX)?;
         ensure_within(self.terms.revocation_fee.0, 0_u16, BasisPoints::WHOLE.0)?;
-        if let Coin::Issued(coin) = self.coin {
-            ledger.find(&IssuedCoinKey { coin }, Thing::Coin)?;
-        }
+        ensure_coin(ledger, self.coin)?;
         let key = OfferKey { offer: OfferId::made_by(call.transaction) };
         let offer = OpenOffer { owner: call.sender, offer: self.clone(), is_open: true };
         ledger.put(&key, &offer);

@@ -2,7 +2,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use super::{Offer, OfferKey, RequestKey, Right, RightStatus, ensure_owned};
+use super::{Offer, OfferKey, RequestKey, Right, RightStatus, ensure_in_scope};
 use crate::coin::{Amount, CoinError};
 use crate::hash::{OfferId, RequestId};
 use crate::ledger::action::Rules;
@@ -61,15 +61,10 @@ impl Rules for Request {
 
     fn apply(&self, ledger: &mut Ledger<'_>, call: &Call) -> Result<(), Halt> {
         let found = ledger.find(&OfferKey { offer: self.offer }, Thing::Offer)?;
-        let (owner, offer) = (found.owner, found.offer);
         ensure(found.is_open, Refusal::Status(Thing::Offer))?;
-        ensure(owner != call.sender, Refusal::NotAllowed(Thing::Offer))?;
-        let scope = &offer.scope;
-        let is_inside = self.from_ms >= scope.from_ms
-            && self.until_ms > self.from_ms
-            && scope.until_ms.is_none_or(|until| self.until_ms <= until);
-        ensure(is_inside, Refusal::Range)?;
-        ensure_owned(ledger, owner, &scope.subject, self.from_ms, Some(self.until_ms))?;
+        ensure(found.owner != call.sender, Refusal::NotAllowed(Thing::Offer))?;
+        ensure_in_scope(ledger, &found, self.from_ms, self.until_ms)?;
+        let (owner, offer) = (found.owner, found.offer);
         let longest = ledger.parameters.count(ParameterName::DeadlineLongest);
         let first = ledger.height.saturating_add(1);
         ensure_within(self.deadline, first, ledger.height.saturating_add(longest))?;
