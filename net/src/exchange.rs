@@ -11,7 +11,7 @@ use chronolith_chain::consensus::message::MAX_TRANSACTIONS;
 use chronolith_chain::consensus::snapshot::SnapshotHead;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, DecodeError, List, Text, decode, encode};
-use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash, TransactionId};
+use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash, RequestId, TransactionId};
 use chronolith_chain::keys::{SecretKey, Signature, verify};
 use chronolith_chain::ledger::{Fragment, Fragments, NewLease, Receipt};
 use chronolith_chain::light::Step;
@@ -41,6 +41,10 @@ pub const ROWS_BYTES: usize = 1 << 20;
 pub const FRAGMENT_BYTES_MAX: usize = (1 << 20) + (1 << 10);
 /// The most headers that are told at once, each with its set of validators and its certificate.
 pub const MAX_STEPS: usize = 48;
+/// The most bytes of the sealed keys of a grant.
+pub const SEALED_KEYS_BYTES: usize = 16_384;
+/// The bytes of a piece of a note; the last one may have fewer.
+pub const NOTE_PIECE_BYTES: usize = 1 << 19;
 /// The most fragments of a pack.
 const FRAGMENTS: usize = chronolith_fragment::FRAGMENTS_MAX as usize;
 
@@ -154,6 +158,20 @@ pub enum Question {
         since: u64,
         /// The height that is to be.
         until: u64,
+    },
+    /// The sealed keys of a grant, which are in a block and not in the state.
+    Sealed {
+        /// Of which request.
+        request: RequestId,
+        /// The first height that is looked at.
+        since: u64,
+    },
+    /// A piece of what an owner tells a buyer beside a grant, sealed to him.
+    Note {
+        /// Of which request.
+        request: RequestId,
+        /// Which of its pieces.
+        index: u32,
     },
 }
 
@@ -311,6 +329,20 @@ pub enum Reply {
     SnapshotChunk(Bytes<MAX_CHUNK_BYTES>),
     /// To [`Question::Steps`]: the first of them, in their order.
     Steps(List<Step, MAX_STEPS>),
+    /// To [`Question::Sealed`].
+    Sealed {
+        /// The height of its block, and the sealed keys.
+        found: Option<(u64, Bytes<SEALED_KEYS_BYTES>)>,
+        /// The first height that was not looked at.
+        next: u64,
+    },
+    /// To [`Question::Note`].
+    Note {
+        /// The piece.
+        piece: Bytes<NOTE_PIECE_BYTES>,
+        /// How many there are.
+        pieces: u32,
+    },
 }
 
 impl Submitted {

@@ -24,6 +24,9 @@ mod error;
 mod gate;
 mod handle;
 mod identity;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+mod lookup_costs;
 mod outbox;
 mod probe;
 mod providers;

@@ -46,6 +46,8 @@ const PING: Duration = Duration::from_secs(5);
 const GOSSIP_REMEMBERED: Duration = Duration::from_secs(60);
 /// Announcements end after this unless they are renewed; [`announce`](super::announce) does so.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(24 * 3_600);
+/// How often a node looks for peers in all distances, beyond the lookups that it makes anyway.
+const LOOKED_AROUND_EVERY: Duration = Duration::from_secs(1_800);
 
 /// What a node runs.
 #[derive(NetworkBehaviour)]
@@ -222,7 +224,8 @@ fn gossip() -> Result<gossipsub::Behaviour, NetworkError> {
     Ok(gossip)
 }
 
-fn lookups(
+/// Lookups as a node makes and answers them.
+pub(super) fn lookups(
     settings: &NetworkSettings,
     names: &Names,
     own: libp2p::PeerId,
@@ -242,6 +245,8 @@ fn lookups(
         .set_query_timeout(Duration::from_secs(30))
         // Only who was identified, speaks the protocol and can be dialled is asked.
         .set_kbucket_inserts(kad::BucketInserts::Manual)
+        // A look around asks some hundred peers, most of them by a new connection.
+        .set_periodic_bootstrap_interval(Some(LOOKED_AROUND_EVERY))
         .set_record_filtering(kad::StoreInserts::FilterBoth)
         .set_provider_record_ttl(Some(ANNOUNCED_FOR))
         .set_provider_publication_interval(None);

@@ -1,7 +1,8 @@
 //! The loop that owns the connections. What one peer is told and asked is in `driver/exchange.rs`,
-//! what all are asked in `driver/lookup.rs`, how this node is reached and reaches others that cannot be
-//! dialled in `driver/reach.rs`.
+//! what all are asked in `driver/lookup.rs`, how peers are connected with in `driver/call.rs`, how this node
+//! is reached and relayed connections become direct in `driver/reach.rs`.
 
+mod call;
 mod exchange;
 mod lookup;
 mod reach;
@@ -15,11 +16,11 @@ use futures::StreamExt as _;
 use libp2p::kad::store::RecordStore as _;
 use libp2p::kad::{QueryId, RecordKey};
 use libp2p::request_response::OutboundRequestId;
-use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{self, ConnectionId, SwarmEvent};
 use libp2p::{PeerId, Swarm, gossipsub, identify, ping};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::MissedTickBehavior;
 
 use super::announce::Announcements;
 use super::behaviour::{Behaviour, BehaviourEvent, ENVELOPE_BYTES, Names};
@@ -37,9 +38,10 @@ use super::relays::Relays;
 use super::settings::{KnownPeer, NetworkSettings, Reachable};
 use super::standing::{Offence, Standings};
 use super::transport::{Named, ways};
+use call::Call;
 use exchange::{Answered, Question};
 use lookup::Lookup;
-use reach::{Call, Connection, Punching};
+use reach::{Connection, Punching};
 
 /// Connections without a stream end after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -47,6 +49,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const ANSWERING: usize = 64;
 /// How often it is looked who may come back.
 const READMITTING: Duration = Duration::from_secs(10);
+/// How often it is looked which connections through relays may be closed.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// A neighbour, as far as it is known.
 #[derive(Default)]
@@ -58,6 +62,14 @@ struct Known {
     round_trip: Option<Duration>,
     /// Whether it said that it has this chain, so that the owner knows of it.
     is_told: bool,
+    /// Whether it said what gossip it listens to.
+    is_subscribed: bool,
+}
+
+impl Known {
+    fn is_direct(&self) -> bool {
+        self.connections.values().any(|one| !one.is_relayed)
+    }
 }
 
 /// Starts the threads; returns once the node listens.
@@ -127,9 +139,11 @@ struct Driver {
     standings: Standings,
     redial: Redial,
     relays: Relays,
-    /// The connections that are made for questions.
+    /// The connections that are made for questions, and with known peers.
     calling: HashMap<PeerId, Call>,
     neighbours: HashMap<PeerId, Known>,
+    /// Peers with a direct connection beside one through a relay, and since when.
+    replaced: Vec<(PeerId, Instant)>,
     notes: Outbox<Vec<u8>>,
     questions: Outbox<Question>,
     asked: HashMap<OutboundRequestId, RequestAnswer>,
@@ -191,6 +205,7 @@ impl Driver {
             relays: Relays::default(),
             calling: HashMap::new(),
             neighbours: HashMap::new(),
+            replaced: Vec::new(),
             notes: Outbox::new(),
             questions: Outbox::new(),
             asked: HashMap::new(),
@@ -203,6 +218,8 @@ impl Driver {
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         let mut readmitting = tokio::time::interval(READMITTING);
         let mut second = tokio::time::interval(Duration::from_secs(1));
+        let mut moment = tokio::time::interval(MOMENT);
+        moment.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // What was announced before a restart still is.
         let provided = self.swarm.behaviour_mut().lookups.store_mut().provided();
         let keys: Vec<_> = provided.map(|record| record.key.to_vec()).collect();
@@ -233,6 +250,7 @@ impl Driver {
                     self.stop_waiting_for_holes();
                     self.ask_relays();
                 }
+                _ = moment.tick(), if !self.replaced.is_empty() => self.close_what_is_replaced(),
                 () = redial => {}
             }
         }
@@ -245,10 +263,7 @@ impl Driver {
     fn dial_who_is_due(&mut self) {
         let now = Instant::now();
         for (peer, addresses) in self.redial.due(now) {
-            let dial = DialOpts::peer_id(peer).addresses(addresses).build();
-            if self.swarm.dial(dial).is_err() && !self.swarm.is_connected(&peer) {
-                self.redial.lost(&peer, jitter(), now);
-            }
+            self.call_known(&peer, addresses);
         }
     }
 
@@ -358,17 +373,16 @@ impl Driver {
                 if let Some(known) = self.neighbours.get_mut(&peer_id) {
                     known.connections.remove(&connection_id);
                 }
-                if num_established == 0 {
-                    self.disconnected(peer_id);
+                match num_established {
+                    0 => self.disconnected(peer_id),
+                    // It may have been the last one through a relay.
+                    _ => self.send_questions(&peer_id),
                 }
             }
             SwarmEvent::OutgoingConnectionError { peer_id: Some(peer), connection_id, .. } => {
                 match self.swarm.is_connected(&peer) {
-                    true => self.no_direct_way(&peer),
-                    false => {
-                        self.redial.lost(&peer, jitter(), Instant::now());
-                        self.not_reached(&peer, connection_id);
-                    }
+                    true => self.no_direct_way(&peer, connection_id),
+                    false => self.not_reached(&peer, connection_id),
                 }
             }
             _ => {}
@@ -423,6 +437,11 @@ impl Driver {
                 message_id,
                 message,
             }) => self.gossip(propagation_source, message_id, message),
+            BehaviourEvent::Gossip(gossipsub::Event::Subscribed { peer_id, .. }) => {
+                if let Some(known) = self.neighbours.get_mut(&peer_id) {
+                    known.is_subscribed = true;
+                }
+            }
             BehaviourEvent::Notes(event) => self.note_event(event),
             BehaviourEvent::Requests(event) => self.request_event(event),
             BehaviourEvent::Lookups(event) => self.lookup_event(event),

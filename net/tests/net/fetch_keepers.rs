@@ -8,7 +8,7 @@ use chronolith_chain::encoding::{Bytes, List};
 use chronolith_fragment::Shown;
 use chronolith_net::exchange::{Question, Reply};
 use chronolith_net::fetch::{FetchEvent, FetchSettings, PackFetch, Source};
-use chronolith_net::network::{PeerId, Service, Unanswerable};
+use chronolith_net::network::{NetworkSettings, PeerId, Service, Unanswerable};
 
 use crate::fixture::Made;
 use crate::peers::{Node, settings};
@@ -172,6 +172,15 @@ impl World {
     pub(crate) fn new(
         made: &Arc<Made>,
         keepers: impl IntoIterator<Item = (Vec<u8>, Deed)>,
+    ) -> Self {
+        Self::with(made, keepers, settings)
+    }
+
+    /// The same, where the nodes begin with settings by their numbers; the seeker has the number 1,000.
+    pub(crate) fn with(
+        made: &Arc<Made>,
+        keepers: impl IntoIterator<Item = (Vec<u8>, Deed)>,
+        settings: impl Fn(u16) -> NetworkSettings,
     ) -> Self {
         let gate = Arc::new(Gate::default());
         let start = |(number, (holds, deed)): (u16, (Vec<u8>, Deed))| {

@@ -1,14 +1,22 @@
 //! Nodes that cannot be dialled, and the relays that they are reached through.
 
+use std::sync::Arc;
+
+use chronolith_chain::simulate::Random;
+use chronolith_fragment::Profile;
+use chronolith_net::fetch::fetch_pack;
 use chronolith_net::network::{
     KnownPeer, NetworkEvent, NetworkSettings, RELAYED_BYTES, Reachable, RelayLimits, RequestError,
 };
 use futures::StreamExt as _;
+use futures::future::join_all;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, identify, noise, relay, tcp, yamux};
 
-use crate::peers::{Node, PATIENCE, settings, wait};
+use crate::fetch_keepers::{Deed, World, patient};
+use crate::fixture::{make, small_body};
+use crate::peers::{Node, PATIENCE, say_until_heard, settings, wait};
 
 fn relay_with(limits: RelayLimits) -> Node {
     let mut settings = settings(1);
@@ -18,13 +26,17 @@ fn relay_with(limits: RelayLimits) -> Node {
 
 /// A node that does not listen; it is known by where a relay keeps a way to it open.
 fn hidden(number: u16, relay: &Node) -> Node {
+    let node = Node::start(behind(number, relay));
+    assert!(is_circuit(&node.known.address), "{}", node.known);
+    node
+}
+
+fn behind(number: u16, relay: &Node) -> NetworkSettings {
     let mut settings = settings(number);
     settings.listen = Vec::new();
     settings.reachable = Reachable::No;
     settings.known = vec![relay.known.clone()];
-    let node = Node::start(settings);
-    assert!(is_circuit(&node.known.address), "{}", node.known);
-    node
+    settings
 }
 
 fn is_circuit(address: &Multiaddr) -> bool {
@@ -58,6 +70,88 @@ fn two_nodes_that_do_not_listen_ask_each_other_little_and_hear_why_not_more() {
     assert_eq!(ask(&first, &second.known, vec![5; most + 1]), refused);
     assert_eq!(ask(&first, &second.known, vec![5; most]), refused);
     assert!(ask(&first, &second.known, vec![5; 1_000]).is_ok(), "the way is still there");
+}
+
+/// A node was told "cannot be reached" whenever it asked while it was still connecting with the relay: then
+/// libp2p's relay client gives up.
+#[test]
+fn a_node_that_listens_asks_a_hidden_one_much_from_its_first_moment_on() {
+    let relay = relay_with(RelayLimits::default());
+    let hidden = hidden(2, &relay);
+    for number in 3..6 {
+        let asker = Node::start(open(number, &relay));
+        let answer = ask(&asker, &hidden.known, vec![5; 500_000]).unwrap();
+        assert_eq!(answer.len(), asker.known.peer.to_bytes().len() + 500_000);
+    }
+    // One that does not know the relay otherwise.
+    let asker = Node::start(settings(6));
+    assert!(ask(&asker, &hidden.known, vec![5; 500_000]).is_ok());
+}
+
+/// A direct connection takes the place of the one through the relay while questions wait; none may be lost
+/// with the latter.
+#[test]
+fn questions_at_once_are_all_answered_over_the_direct_connection() {
+    let relay = relay_with(RelayLimits::default());
+    let hidden = hidden(2, &relay);
+    let asker = Node::start(open(3, &relay));
+    let handle = asker.network.handle();
+    let KnownPeer { peer, address } = hidden.known.clone();
+    let questions = (0..40).map(|n| {
+        let question = vec![n; RELAYED_BYTES + 1];
+        handle.request(peer, vec![address.clone()], question)
+    });
+    for answer in wait(join_all(questions)) {
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    let neighbours = wait(handle.neighbours());
+    let found = neighbours.iter().find(|one| one.peer == peer).unwrap();
+    assert!(!found.addresses.iter().any(is_circuit), "{found:?}");
+}
+
+#[test]
+fn hidden_peers_give_fragments() {
+    let relay = relay_with(RelayLimits::default());
+    let mut random = Random::new(1);
+    let body = small_body(&mut random, 5, 200_000);
+    let made = Arc::new(make(&mut random, body, Profile::Lab));
+    assert!(made.sent[0].len() > RELAYED_BYTES);
+    let keepers = (0..6).map(|index| (vec![index], Deed::Honest));
+    let world = World::with(&made, keepers, |number| match number {
+        1_000 => open(number, &relay),
+        number => behind(number + 2, &relay),
+    });
+    let network = world.seeker.network.handle();
+    let fetched = wait(fetch_pack(&network, world.fetch(patient()), |_| {})).unwrap();
+    assert_eq!(fetched.collector.fragments().count(), 4);
+}
+
+#[test]
+fn a_hidden_node_hears_and_says_what_all_are_told() {
+    let relay = relay_with(RelayLimits::default());
+    let (hidden, other) = (hidden(2, &relay), Node::start(open(3, &relay)));
+    // What the relay's owner does not judge goes no further: these two speak with each other.
+    ask(&other, &hidden.known, vec![1]).unwrap();
+    say_until_heard(&other, &hidden, b"to the hidden one");
+    say_until_heard(&hidden, &other, b"from the hidden one");
+}
+
+#[test]
+fn a_hidden_node_that_is_known_is_called_as_soon_as_its_relay_is_there() {
+    let relay = relay_with(RelayLimits::default());
+    let hidden = hidden(2, &relay);
+    let mut settings = settings(3);
+    settings.known = vec![hidden.known.clone(), relay.known.clone()];
+    Node::start(settings).expect_connected(hidden.known.peer);
+}
+
+#[test]
+fn a_peer_behind_a_relay_that_is_gone_is_said_to_be_out_of_reach() {
+    let relay = relay_with(RelayLimits::default());
+    let (hidden, asker) = (hidden(2, &relay), Node::start(settings(3)));
+    drop(relay);
+    let peer = hidden.known.peer;
+    assert_eq!(ask(&asker, &hidden.known, vec![1]), Err(RequestError::Unreachable(peer)));
 }
 
 #[test]

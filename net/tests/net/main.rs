@@ -18,7 +18,9 @@ mod fetches_ask_around;
 mod fetches_read_one_item;
 mod fetches_resume;
 mod fetches_survive_losses_and_liars;
+mod fragments_are_handed_over;
 mod hidden_nodes_take_part;
+mod houses;
 mod many_nodes_find_each_other;
 mod nodes_join_by_snapshot;
 #[cfg(feature = "quic")]

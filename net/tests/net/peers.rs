@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use chronolith_chain::hash::ChainId;
 use chronolith_net::network::{
-    KnownPeer, Network, NetworkEvent, NetworkKey, NetworkSettings, PeerId, Service, Unanswerable,
-    Verdict,
+    KnownPeer, Network, NetworkEvent, NetworkKey, NetworkSettings, PeerId, Service, Topic,
+    Unanswerable, Verdict,
 };
 
 /// So long something is waited for before a test fails.
@@ -116,12 +116,10 @@ pub(crate) fn judge_all(node: &Node, done: &AtomicBool) -> bool {
 }
 
 /// Has a node say something until another hears it: before subscriptions are known, it is lost.
-#[cfg(feature = "quic")]
 pub(crate) fn say_until_heard(from: &Node, to: &Node, text: &[u8]) {
     let begin = std::time::Instant::now();
     loop {
-        let topic = chronolith_net::network::Topic::Consensus;
-        from.network.handle().publish(topic, text.to_vec());
+        from.network.handle().publish(Topic::Consensus, text.to_vec());
         if let Ok(NetworkEvent::Gossip { bytes, .. }) = to.events.recv_timeout(MOMENT)
             && bytes == text
         {

@@ -1,18 +1,17 @@
 //! How this node is reached, and how it reaches others that cannot be dialled.
 //!
 //! A connection through a relay is for the first words: both sides try at once to make a direct one, and
-//! close it when that is there. Questions wait for this; where it fails, small ones go through the relay.
+//! close it soon after that is there. Questions wait for this; where it fails, small ones go through the relay.
 
 use std::time::{Duration, Instant};
 
 use libp2p::core::ConnectedPoint;
 use libp2p::multiaddr::Protocol;
+use libp2p::swarm::ConnectionId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, identify, kad, relay};
 
 use super::Driver;
-use crate::network::error::RequestError;
 use crate::network::handle::NetworkEvent;
 use crate::network::probe::candidates;
 use crate::network::reachable::is_relayed;
@@ -20,6 +19,10 @@ use crate::network::settings::Reachable;
 
 /// How long a direct connection may take to take the place of one through a relay. Later it still does.
 const PUNCHING: Duration = Duration::from_secs(8);
+/// How long a connection through a relay stays beside a direct one.
+const GRACE: Duration = Duration::from_millis(500);
+/// The same as long as nothing was heard of what the peer listens to.
+const LONGEST_GRACE: Duration = Duration::from_secs(5);
 /// So many attempts that fail are enough to know before that time.
 const ATTEMPTS: u32 = 3;
 /// So many addresses of a peer are dialled that came through a relay.
@@ -31,21 +34,39 @@ const PROBING: Duration = Duration::from_secs(20);
 pub(super) struct Connection {
     /// Where the neighbour is.
     pub(super) address: Multiaddr,
-    is_relayed: bool,
+    pub(super) is_relayed: bool,
     /// Whether this node dialled it.
     is_own: bool,
-}
-
-/// A connection that is made for questions.
-pub(super) struct Call {
-    connection: ConnectionId,
-    is_through_relays: bool,
 }
 
 /// Attempts to make a direct connection.
 pub(super) struct Punching {
     until: Instant,
+    /// How many dials failed.
     failed: u32,
+    /// Whether no hole will be punched.
+    is_over: bool,
+    back: DialBack,
+}
+
+impl Punching {
+    /// Whether nothing is to be waited for any more.
+    fn is_hopeless(&self) -> bool {
+        (self.is_over || self.failed >= ATTEMPTS) && self.back == DialBack::No
+    }
+}
+
+/// Whether who was reached through a relay dials whom it was reached by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DialBack {
+    /// The peer may; it says nothing of that.
+    ByPeer,
+    /// This node will, once the peer has said where it is.
+    Soon,
+    /// This node does.
+    Now(ConnectionId),
+    /// It failed, or there is no address for it.
+    No,
 }
 
 /// How a peer is reached at present.
@@ -62,14 +83,16 @@ pub(super) enum Way {
 }
 
 impl Driver {
+    /// Which way what is sent to a peer goes. Any of its connections may be taken for it, so that a direct
+    /// one counts only once those through relays are closed.
     pub(super) fn way_to(&self, peer: &PeerId) -> Way {
         let Some(known) = self.neighbours.get(peer) else { return Way::None };
-        let mut connections = known.connections.values();
-        match (known.connections.is_empty(), &known.punching) {
-            (true, _) => Way::None,
-            (false, _) if connections.any(|one| !one.is_relayed) => Way::Direct,
-            (false, Some(_)) => Way::Undecided,
-            (false, None) => Way::Relayed,
+        let is_relayed = known.connections.values().any(|one| one.is_relayed);
+        match (known.is_direct(), is_relayed, &known.punching) {
+            (false, false, _) => Way::None,
+            (true, false, _) => Way::Direct,
+            (true, true, _) | (false, true, Some(_)) => Way::Undecided,
+            (false, true, None) => Way::Relayed,
         }
     }
 
@@ -86,83 +109,49 @@ impl Driver {
     ) {
         self.redial.connected(&peer);
         self.calling.remove(&peer);
+        let listens = self.swarm.listeners().any(|address| !is_relayed(address));
         let known = self.neighbours.entry(peer).or_default();
         let is_first = known.connections.is_empty();
         let (address, is_own) = (endpoint.get_remote_address().clone(), endpoint.is_dialer());
         let is_relayed = endpoint.is_relayed();
         known.connections.insert(connection, Connection { address, is_relayed, is_own });
-        match is_relayed {
-            true if is_first => {
-                known.punching = Some(Punching { until: Instant::now() + PUNCHING, failed: 0 });
-            }
-            true => {}
-            false => {
-                known.punching = None;
-                let relayed = known.connections.iter().filter(|(_, one)| one.is_relayed);
-                let relayed: Vec<_> = relayed.map(|(connection, _)| *connection).collect();
-                for connection in relayed {
-                    self.swarm.close_connection(connection);
-                }
+        if is_relayed && is_first {
+            let back = match (is_own, listens) {
+                (false, _) => DialBack::Soon,
+                (true, true) => DialBack::ByPeer,
+                (true, false) => DialBack::No,
+            };
+            let until = Instant::now() + PUNCHING;
+            known.punching = Some(Punching { until, failed: 0, is_over: false, back });
+        }
+        if known.is_direct() {
+            known.punching = None;
+            if known.connections.values().any(|one| one.is_relayed)
+                && !self.replaced.iter().any(|(replaced, _)| *replaced == peer)
+            {
+                self.replaced.push((peer, Instant::now()));
             }
         }
+        self.relay_is_settled(&peer);
         self.send_questions(&peer);
     }
 
-    /// Connects with a peer that questions wait for.
-    pub(super) fn call(&mut self, peer: &PeerId) {
-        if self.calling.contains_key(peer) {
-            return;
-        }
-        if let Some(first) = self.questions.first(peer) {
-            let addresses = first.addresses.clone();
-            self.call_at(peer, addresses, false);
-        }
-    }
-
-    fn call_at(&mut self, peer: &PeerId, addresses: Vec<Multiaddr>, is_through_relays: bool) {
-        let dial = DialOpts::peer_id(*peer)
-            .addresses(addresses)
-            .extend_addresses_through_behaviour()
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .build();
-        let connection = dial.connection_id();
-        match self.swarm.dial(dial) {
-            Ok(()) => drop(self.calling.insert(*peer, Call { connection, is_through_relays })),
-            // It is being dialled; what comes of that is heard.
-            Err(DialError::DialPeerConditionFalse(_)) => {}
-            Err(_) if is_through_relays => self.give_up(peer),
-            Err(_) => self.call_through_relays(peer),
-        }
-    }
-
-    /// Seeks a peer at the relays that this node knows: one that cannot be dialled may be known there.
-    fn call_through_relays(&mut self, peer: &PeerId) {
-        match self.relays.circuits() {
-            none if none.is_empty() => self.give_up(peer),
-            circuits => self.call_at(peer, circuits, true),
-        }
-    }
-
-    /// Dialling a peer failed that is not connected.
-    pub(super) fn not_reached(&mut self, peer: &PeerId, connection: ConnectionId) {
-        match self.calling.get(peer) {
-            Some(call) if call.connection == connection => {
-                let is_through_relays = call.is_through_relays;
-                self.calling.remove(peer);
-                match is_through_relays {
-                    true => self.give_up(peer),
-                    false => self.call_through_relays(peer),
-                }
+    /// Closes connections through relays that direct ones took the place of. Not at once: gossipsub says
+    /// only once to each peer what is listened to, on whichever connection was there, and it may be on its
+    /// way.
+    pub(super) fn close_what_is_replaced(&mut self) {
+        let now = Instant::now();
+        for (peer, since) in std::mem::take(&mut self.replaced) {
+            let known = self.neighbours.get(&peer);
+            let Some(known) = known.filter(|known| known.is_direct()) else { continue };
+            let passed = now.saturating_duration_since(since);
+            if passed < GRACE || (!known.is_subscribed && passed < LONGEST_GRACE) {
+                self.replaced.push((peer, since));
+                continue;
             }
-            // Others dialled it at other addresses.
-            Some(_) => {}
-            None => self.call(peer),
-        }
-    }
-
-    fn give_up(&mut self, peer: &PeerId) {
-        for question in self.questions.clear(peer) {
-            drop(question.answer.send(Err(RequestError::Unreachable(*peer))));
+            for (connection, _) in known.connections.iter().filter(|(_, one)| one.is_relayed) {
+                self.swarm.close_connection(*connection);
+            }
         }
     }
 
@@ -175,33 +164,49 @@ impl Driver {
     ) {
         let Some(known) = self.neighbours.get(peer) else { return };
         let Some(one) = known.connections.get(connection) else { return };
-        if !one.is_relayed || one.is_own || self.way_to(peer) == Way::Direct {
+        if !one.is_relayed || one.is_own || known.is_direct() {
             return;
         }
         let direct = info.listen_addrs.iter().filter(|address| !is_relayed(address));
         let believed = direct.filter(|address| self.reach.believes(address));
         let addresses: Vec<_> = believed.take(DIALLED_BACK).cloned().collect();
-        if !addresses.is_empty() {
-            let condition = PeerCondition::Always;
-            let dial = DialOpts::peer_id(*peer).addresses(addresses).condition(condition);
-            // Where it fails, a hole may still be punched.
-            drop(self.swarm.dial(dial.build()));
+        let condition = PeerCondition::Always;
+        let dial = DialOpts::peer_id(*peer).addresses(addresses).condition(condition).build();
+        let connection = dial.connection_id();
+        // Where it fails, as it does without an address, a hole may still be punched.
+        let back = match self.swarm.dial(dial) {
+            Ok(()) => DialBack::Now(connection),
+            Err(_) => DialBack::No,
+        };
+        self.punching(peer, |punching| punching.back = back);
+    }
+
+    /// Something happened to the attempts to make a direct connection; nothing is waited for any more where
+    /// that was the last hope.
+    fn punching(&mut self, peer: &PeerId, change: impl FnOnce(&mut Punching)) {
+        let known = self.neighbours.get_mut(peer);
+        let Some(punching) = known.and_then(|known| known.punching.as_mut()) else { return };
+        change(punching);
+        if punching.is_hopeless() {
+            self.stays_relayed(peer);
         }
     }
 
     /// An attempt to connect with a neighbour failed.
-    pub(super) fn no_direct_way(&mut self, peer: &PeerId) {
-        let known = self.neighbours.get_mut(peer);
-        if let Some(punching) = known.and_then(|known| known.punching.as_mut()) {
-            punching.failed += 1;
-            if punching.failed >= ATTEMPTS {
-                self.no_hole(peer);
-            }
-        }
+    pub(super) fn no_direct_way(&mut self, peer: &PeerId, connection: ConnectionId) {
+        self.punching(peer, |punching| match punching.back == DialBack::Now(connection) {
+            true => punching.back = DialBack::No,
+            false => punching.failed += 1,
+        });
     }
 
-    /// No direct connection with a peer could be made.
+    /// No hole is punched to a peer. It may still dial back, or be dialled.
     pub(super) fn no_hole(&mut self, peer: &PeerId) {
+        self.punching(peer, |punching| punching.is_over = true);
+    }
+
+    /// No direct connection with a peer was made in time.
+    fn stays_relayed(&mut self, peer: &PeerId) {
         if let Some(known) = self.neighbours.get_mut(peer)
             && known.punching.take().is_some()
         {
@@ -215,7 +220,7 @@ impl Driver {
         let known = self.neighbours.iter();
         let over = known.filter(|(_, known)| known.punching.as_ref().is_some_and(is_over));
         let over: Vec<_> = over.map(|(peer, _)| *peer).collect();
-        over.iter().for_each(|peer| self.no_hole(peer));
+        over.iter().for_each(|peer| self.stays_relayed(peer));
     }
 
     /// This node listens at an address, or a relay does for it.
