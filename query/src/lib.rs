@@ -51,4 +51,6 @@ mod ways;
 #[cfg(feature = "sql")]
 pub use arrow;
 #[cfg(feature = "sql")]
-pub use sql::{Answer, Canceller, Limits, Place, Problem, QueryError, Sql, TAG_METADATA};
+pub use sql::{
+    Answer, Canceller, Limits, Place, Problem, QueryError, Read, Reads, Sql, TAG_METADATA,
+};

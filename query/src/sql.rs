@@ -23,6 +23,7 @@ mod leaf;
 mod order;
 mod planner;
 mod problem;
+mod reads;
 mod scan;
 mod session;
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use answer::{Answer, Canceller};
 pub use columns::TAG_METADATA;
 pub use error::QueryError;
 pub use problem::{Place, Problem};
+pub use reads::{Read, Reads};
 pub use session::{Limits, Sql};

@@ -19,8 +19,9 @@ use super::schema::{
 };
 use super::words::Analyzer;
 
-/// Memory in which documents are gathered before they go to a file: bytes.
-const BUDGET_BYTES: usize = 48 << 20;
+/// Memory in which documents are gathered before they go to a file: bytes. The least that tantivy takes:
+/// each following pays for its pages anew.
+const BUDGET_BYTES: usize = 15_000_000;
 
 /// What following did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,7 @@ impl SearchIndex {
             return Ok(Followed::InMemory);
         };
         // Another process may have changed it since it was opened.
-        if self.load().is_ok() {
+        if self.load_changed().is_ok() {
             match self.update(source) {
                 Ok(Some(followed)) => return Ok(followed),
                 Err(error @ (SearchError::Read(_) | SearchError::Remote(_))) => return Err(error),

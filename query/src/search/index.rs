@@ -13,6 +13,7 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
@@ -32,6 +33,17 @@ pub struct SearchIndex {
     pub(super) loaded: Option<Loaded>,
     /// Files of the index that were compared with their checksums; they never change.
     pub(super) checked: HashSet<PathBuf>,
+    /// Which file listed the parts of the index that was read last.
+    stamp: Option<Stamp>,
+}
+
+/// What tells a file from one that was put in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    length: u64,
+    #[cfg(unix)]
+    inode: u64,
 }
 
 /// An index that was found whole.
@@ -50,7 +62,7 @@ impl SearchIndex {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, SearchError> {
         let folder = folder.into();
         let checked = HashSet::new();
-        let mut index = Self { folder, fields: Fields::new(), loaded: None, checked };
+        let mut index = Self { folder, fields: Fields::new(), loaded: None, checked, stamp: None };
         for _ in 0..ATTEMPTS {
             if index.load().is_ok() {
                 break;
@@ -78,12 +90,34 @@ impl SearchIndex {
         Ok(self.loaded.as_ref().ok_or_else(missing)?.reader.searcher())
     }
 
+    /// Reads the index on disk, unless it is the one that was read last: whoever changes an index puts
+    /// another file that lists its parts in the place of the last one.
+    pub(super) fn load_changed(&mut self) -> Result<(), Damage> {
+        if self.loaded.is_some() && self.stamp.is_some() && self.stamp == self.stamp_now() {
+            return Ok(());
+        }
+        self.load()
+    }
+
     /// Reads the index on disk anew.
     pub(super) fn load(&mut self) -> Result<(), Damage> {
         self.loaded = None;
+        let stamp = self.stamp_now();
         let loaded = self.checked_index(&self.folder.join("index"))?;
         self.loaded = Some(loaded);
+        // One that was replaced meanwhile is read again.
+        self.stamp = stamp.filter(|stamp| self.stamp_now().as_ref() == Some(stamp));
         Ok(())
+    }
+
+    fn stamp_now(&self) -> Option<Stamp> {
+        let metadata = fs::metadata(self.folder.join("index/meta.json")).ok()?;
+        Some(Stamp {
+            modified: metadata.modified().ok()?,
+            length: metadata.len(),
+            #[cfg(unix)]
+            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
+        })
     }
 
     fn checked_index(&mut self, path: &Path) -> Result<Loaded, Damage> {

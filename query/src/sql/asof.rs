@@ -31,6 +31,11 @@ pub(super) fn install(builder: SessionStateBuilder) -> SessionStateBuilder {
     builder.with_analyzer_rule(Arc::new(rule::AsOfRule)).with_optimizer_rules(rules)
 }
 
+/// Whether a function is one of the marks, which say nothing but how to join.
+pub(super) fn is_mark(name: &str) -> bool {
+    [marks::ASOF, marks::TOLERANCE].contains(&name)
+}
+
 /// Puts the marks into a session.
 pub(super) fn register(state: &mut SessionState) {
     for mark in [marks::asof(), marks::tolerance()] {

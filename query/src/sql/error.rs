@@ -35,6 +35,12 @@ pub enum QueryError {
     /// Somebody cancelled it.
     #[error("the query was cancelled")]
     Cancelled,
+    /// The answer would not come again from the same records.
+    #[error("the answer depends on {what}: nobody could compute it again")]
+    NotRepeatable {
+        /// What it depends on.
+        what: String,
+    },
     /// The answer could not be written.
     #[error("cannot write the answer: {0}")]
     Output(String),

@@ -9,6 +9,11 @@ use std::sync::Arc;
 
 use datafusion::execution::{FunctionRegistry, SessionState};
 
+/// Whether a function is a mark of how gaps are filled.
+pub(super) fn is_mark(name: &str) -> bool {
+    [fill::LOCF, fill::INTERPOLATE].contains(&name)
+}
+
 /// Puts the functions into a session.
 pub(crate) fn register(state: &mut SessionState) {
     // Names that nobody has cannot be refused.

@@ -1,5 +1,6 @@
 //! Sessions: a database that answers SQL.
 
+use std::future::Future;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::catalog::{self, Lookup};
 use super::error::QueryError;
 use super::planner::Planner;
 use super::problem::{Problem, execution_error};
+use super::reads::ReadLog;
 use super::table::MetricTable;
 use super::threads::Threads;
 use super::watch::Watch;
@@ -66,7 +68,16 @@ pub struct Sql {
 impl Sql {
     /// Makes a session on a database.
     pub fn new(db: Db) -> Result<Self, QueryError> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::of(db, std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// Makes a session whose answers to a query are the same each time, also where it asks for no order:
+    /// one thread does all of it.
+    pub fn repeatable(db: Db) -> Result<Self, QueryError> {
+        Self::of(db, 1)
+    }
+
+    fn of(db: Db, threads: usize) -> Result<Self, QueryError> {
         let runtime = Threads::new(threads).map_err(QueryError::Runtime)?;
         Ok(Self { db, state: state(threads), runtime: Arc::new(runtime) })
     }
@@ -89,11 +100,42 @@ impl Sql {
         limits: &Limits,
         canceller: &Canceller,
     ) -> Result<Answer, QueryError> {
-        guard::check(sql).map_err(|message| Box::new(Problem::new(message)))?;
         let watch = Arc::new(Watch::new(limits.time, canceller));
         let context = self.context(limits, &watch);
         let text = sql.to_owned();
         let task = async move { begin(&context.map_err(Box::new)?, &text).await.map_err(Box::new) };
+        let stream = self.watched(sql, limits, &watch, task)?;
+        Ok(Answer::new(stream, Arc::clone(&self.runtime), watch, *limits))
+    }
+
+    /// A session's context in which what scans read is noted.
+    pub(super) fn logging(&self, limits: &Limits, log: Arc<ReadLog>) -> PlanResult<SessionContext> {
+        let watch = Arc::new(Watch::new(limits.time, &Canceller::default()));
+        let context = self.context(limits, &watch)?;
+        let state = context.state();
+        let config = state.config().clone().with_extension(log);
+        let state = SessionStateBuilder::new_from_existing(state).with_config(config).build();
+        Ok(SessionContext::new_with_state(state))
+    }
+
+    /// Carries out what plans a query, and explains why it cannot be planned.
+    pub(super) fn planned<T: Send + 'static>(
+        &self,
+        sql: &str,
+        limits: &Limits,
+        task: impl Future<Output = Result<T, Box<DataFusionError>>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        self.watched(sql, limits, &Watch::new(limits.time, &Canceller::default()), task)
+    }
+
+    fn watched<T: Send + 'static>(
+        &self,
+        sql: &str,
+        limits: &Limits,
+        watch: &Watch,
+        task: impl Future<Output = Result<T, Box<DataFusionError>>> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        guard::check(sql).map_err(|message| Box::new(Problem::new(message)))?;
         // On a thread of the runtime, whose stack is large enough for deep expressions.
         let mut planning = self.runtime.spawn(task);
         let begun = self.runtime.block_on(async {
@@ -109,9 +151,7 @@ impl Sql {
         });
         match begun {
             None => Err(watch.stopped()),
-            Some(Ok(Ok(stream))) => {
-                Ok(Answer::new(stream, Arc::clone(&self.runtime), watch, *limits))
-            }
+            Some(Ok(Ok(begun))) => Ok(begun),
             Some(Ok(Err(error))) => Err(self.explain(sql, *error, limits)),
             Some(Err(join)) => Err(Box::new(Problem::new(format!(
                 "the query cannot be planned: {join}; simplify it and report it"

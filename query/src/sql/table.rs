@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::catalog::Lookup;
 use super::columns::{Layout, Series};
 use super::filter::{Conditions, support};
+use super::reads;
 use super::scan::{RecordScan, ScanInput};
 
 /// The records of some metrics, one row for each.
@@ -108,6 +109,7 @@ impl TableProvider for MetricTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let conditions = Conditions::new(&self.layout, filters);
         let series = self.chosen(session, &conditions)?;
+        reads::note(session, &conditions, &series);
         let all = || (0..self.layout.sources.len()).collect();
         let projection = projection.cloned().unwrap_or_else(all);
         let (lookup, layout) = (self.lookup.clone(), Arc::clone(&self.layout));

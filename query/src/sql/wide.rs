@@ -32,6 +32,7 @@ use super::catalog::Lookup;
 use super::columns::{Layout, Names, Series, Shape, Source, are_exact, kinds, time_type};
 use super::filter::{Conditions, support};
 use super::leaf::{counted, leaf_methods};
+use super::reads;
 use super::scan::{Counters, fmt_range};
 use super::watch::Watch;
 use rows::Rows;
@@ -197,10 +198,14 @@ impl TableProvider for WideTable {
         let kept: BTreeSet<u32> = kept.iter().map(|series| series.id.index()).collect();
         let sets = self.sets.iter().filter(|set| kept.contains(&set.labels.id.index()));
         let all = || (0..self.columns.names.len()).collect();
+        let sets: Vec<Arc<RowSet>> = sets.cloned().collect();
+        // Each of them decides which rows there are, also those that are not shown.
+        let members = sets.iter().flat_map(|set| set.members.iter().map(|(_, series)| series));
+        reads::note(session, &conditions, members);
         let input = WideInput {
             lookup: self.lookup.clone(),
             columns: Arc::clone(&self.columns),
-            sets: sets.cloned().collect(),
+            sets,
             conditions,
             projection: projection.cloned().unwrap_or_else(all),
         };

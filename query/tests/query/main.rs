@@ -20,4 +20,5 @@ mod limits_hold;
 mod plans_use_the_index_and_statistics;
 mod problems_show_the_place;
 mod rates_follow_each_metric;
+mod what_is_read_is_known;
 mod windows_grow_and_slide;

@@ -13,7 +13,7 @@ use crate::promql::labels::{Labels, NAME};
 
 const DEVICE: &str = "device";
 
-/// The metrics of a database as they are when a query begins.
+/// The metrics of a database.
 pub struct DatabaseSource<'a> {
     db: &'a Db,
     snapshot: Snapshot,
@@ -27,10 +27,12 @@ struct Found {
 }
 
 impl<'a> DatabaseSource<'a> {
-    /// Over what the database holds now; what is written later is not seen.
+    /// Over what the database holds now. What is deleted or sealed later changes nothing; records
+    /// that are written while a query runs may be seen, in one series and not in another. Dashboards
+    /// ask often, and a snapshot for each query would cut the memtable into small ones.
     #[must_use]
     pub fn new(db: &'a Db) -> Self {
-        Self { db, snapshot: db.snapshot() }
+        Self { db, snapshot: db.latest_view() }
     }
 
     /// The labels of the metrics that fit all matchers and have numbers, in order.
@@ -40,6 +42,29 @@ impl<'a> DatabaseSource<'a> {
     /// Where the label index refuses a pattern.
     pub fn series(&self, matchers: &[Matcher]) -> Result<Vec<Labels>> {
         Ok(self.metrics(matchers)?.into_iter().map(|found| found.labels).collect())
+    }
+
+    /// The same of metrics whose first and last records do not lie on one side of a range; between
+    /// them there may be none in it.
+    ///
+    /// # Errors
+    ///
+    /// Where the label index refuses a pattern, or the database cannot be read.
+    pub fn series_within(
+        &self,
+        matchers: &[Matcher],
+        first_ns: i64,
+        last_ns: i64,
+    ) -> Result<Vec<Labels>> {
+        let mut series = Vec::new();
+        for found in self.metrics(matchers)? {
+            let known = self.db.metric_statistics(found.id)?;
+            let (Some(first), Some(last)) = (known.first_ns, known.last_ns) else { continue };
+            if first <= last_ns && last >= first_ns {
+                series.push(found.labels);
+            }
+        }
+        Ok(series)
     }
 
     fn metrics(&self, matchers: &[Matcher]) -> Result<Vec<Found>> {

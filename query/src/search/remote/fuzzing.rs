@@ -8,7 +8,7 @@ use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
 use super::car::{self, CarReader};
 use super::codec::{get, put};
 use super::entry::{Bounds, Provenance};
-use super::log::{FILE, Log};
+use super::log::{FILE, Log, START};
 use super::store::{Change, RemoteStore};
 use crate::bytes::Bytes;
 
@@ -81,7 +81,16 @@ pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         drop(store.apply([Change::Header { cid, bytes, provenance: told() }]));
         drop(store.apply([Change::Offer { offer, provenance: told() }]));
     }
-    seeds.extend(disk.read_file(FILE).map(|log| ("remote_log", log)));
+    if let Ok(log) = disk.read_file(FILE) {
+        let mut both = Vec::new();
+        if let Ok(Some(log)) = Log::open(&disk, false) {
+            drop(log.for_each(START, &mut |batch| {
+                both.extend_from_slice(&batch.content);
+                Ok(())
+            }));
+        }
+        seeds.extend([("remote_log", log), ("remote_operations", both)]);
+    }
     let mut blocks = Vec::new();
     let cid = content_id(DAG_CBOR, HashFunction::Sha256, &bytes);
     drop(car::begin(&mut blocks).and_then(|()| car::put(&mut blocks, &cid, &bytes)));

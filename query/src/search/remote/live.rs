@@ -92,6 +92,7 @@ impl Live {
             }
             Operation::Forget { sequence } => drop(self.headers.remove(&sequence)),
             Operation::Offer { provenance, offer, .. } => {
+                self.closed.retain(|closed| *closed != offer.id);
                 self.offers.insert(offer.id, (offer, provenance));
             }
             Operation::Close { id, .. } => {
