@@ -9,7 +9,9 @@ use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::encode;
 use chronolith_chain::hash::Hash;
+use chronolith_chain::ledger::{Fragments, fragments_hash};
 use chronolith_disk::{Disk, RealDisk};
 use chronolith_fragment::{Fragment, MaskSecret};
 use chronolith_net::car::{CarError, read_pack, write_pack};
@@ -217,6 +219,23 @@ pub fn list_packs(folder: &Path) -> Result<Vec<(ContentId, PathBuf)>, PackFileEr
     }
     let named = |place: PathBuf| Some((place.file_stem()?.to_str()?.parse().ok()?, place));
     Ok(list(folder, ".car")?.into_iter().filter_map(named).collect())
+}
+
+/// Writes down which fragments a lease is of: the ledger keeps their hash alone.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn store_lease(folder: &Path, fragments: &Fragments) -> Result<(), PackFileError> {
+    let name = format!("{}.lease", fragments_hash(fragments));
+    write(&open_folder(folder)?, folder, &name, &encode(fragments))
+}
+
+/// The files that [`store_lease`] wrote.
+///
+/// # Errors
+/// Where the disk fails.
+pub fn list_leases(folder: &Path) -> Result<Vec<PathBuf>, PackFileError> {
+    if folder.is_dir() { list(folder, ".lease") } else { Ok(Vec::new()) }
 }
 
 /// The files of a folder whose names end so, in order.

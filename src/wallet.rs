@@ -5,6 +5,7 @@
 //! complete, and no file is ever replaced.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
@@ -49,7 +50,11 @@ pub enum WalletError {
         place: PathBuf,
     },
     /// There is no key of this name.
-    #[error("there is no key {name:?} in {}; make one with: chronolith wallet new {name}", place.display())]
+    #[error(
+        "there is no key {name:?} in {}; make one with: chronolith wallet new {name} --wallet {}",
+        place.display(),
+        place.display()
+    )]
     Missing {
         /// The name.
         name: String,
@@ -114,6 +119,12 @@ impl AccountKey {
     fn new(name: &str, secret: [u8; 32]) -> Self {
         let address = Address::from(SecretKey::from_seed(&secret).public());
         Self { name: name.to_owned(), address, secret }
+    }
+
+    /// A key that nobody else knows, and which is in no wallet yet.
+    pub fn random(name: &str) -> Result<Self, WalletError> {
+        check_name(name)?;
+        Ok(Self::new(name, random()?))
     }
 
     /// The key that signs.
@@ -192,48 +203,33 @@ impl Wallet {
 
     /// Makes a key that nobody else knows.
     pub fn create(&self, name: &str) -> Result<AccountKey, WalletError> {
-        check_name(name)?;
-        self.import(name, random()?)
+        let key = AccountKey::random(name)?;
+        self.keep(&key)?;
+        Ok(key)
     }
 
     /// Takes in the key of a secret.
     pub fn import(&self, name: &str, secret: [u8; 32]) -> Result<AccountKey, WalletError> {
         check_name(name)?;
         let key = AccountKey::new(name, secret);
-        self.store(&key)?;
+        self.keep(&key)?;
         Ok(key)
-    }
-
-    /// The key of a name; it is made where there is none.
-    pub fn load_or_create(&self, name: &str) -> Result<AccountKey, WalletError> {
-        match self.load(name) {
-            Err(WalletError::Missing { .. }) => self.create(name),
-            other => other,
-        }
     }
 
     /// The key of a name.
     pub fn load(&self, name: &str) -> Result<AccountKey, WalletError> {
         check_name(name)?;
         let place = self.directory.join(format!("{name}{EXTENSION}"));
-        let metadata = match fs::metadata(&place) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let text = match read_private(&place) {
+            Err(WalletError::Disk { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
                 let place = self.directory.clone();
                 return Err(WalletError::Missing { name: name.to_owned(), place });
             }
-            Err(source) => return Err(WalletError::Disk { what: "look at", place, source }),
+            other => other?,
         };
-        ensure_private(&metadata, &place)?;
         let damaged = |reason: String| WalletError::Damaged { place: place.clone(), reason };
-        if metadata.len() > FILE_MOST {
-            return Err(damaged("it is too large".to_owned()));
-        }
-        let text = fs::read_to_string(&place).map_err(|source| WalletError::Disk {
-            what: "read",
-            place: place.clone(),
-            source,
-        })?;
         // What serde says would show a part of the secret where the secret is what is wrong.
         let file: KeyFile = serde_json::from_str(&text)
             .map_err(|error| damaged(format!("line {} is not as it should be", error.line())))?;
@@ -269,14 +265,26 @@ impl Wallet {
         Ok(names)
     }
 
-    fn store(&self, key: &AccountKey) -> Result<(), WalletError> {
+    /// Takes in a key.
+    ///
+    /// # Errors
+    /// [`WalletError::Exists`] where there is one of its name; whatever the disk says.
+    pub fn keep(&self, key: &AccountKey) -> Result<(), WalletError> {
         let failed = |what| {
             let place = self.directory.clone();
             move |source| WalletError::Disk { what, place, source }
         };
         make_private_directory(&self.directory).map_err(failed("create"))?;
         let disk = RealDisk::existing(&self.directory).map_err(failed("open"))?;
-        let _lock = disk.lock(".lock").map_err(failed("lock"))?;
+        let lock = || -> std::io::Result<fs::File> {
+            let mut options = fs::File::options();
+            options.write(true).create(true).truncate(false);
+            let file = options.open(self.directory.join(".lock"))?;
+            // Another process is done in a moment, and is waited for.
+            file.lock()?;
+            Ok(file)
+        };
+        let _lock = lock().map_err(failed("lock"))?;
         let (path, unfinished) = (format!("{}{EXTENSION}", key.name), format!(".{}.new", key.name));
         if disk.exists(&path).map_err(failed("look into"))? {
             return Err(WalletError::Exists { place: self.directory.join(path) });
@@ -310,14 +318,43 @@ pub(crate) fn write_private(
 }
 
 #[cfg(unix)]
-fn make_private_directory(directory: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_directory(directory: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 #[cfg(not(unix))]
-fn make_private_directory(directory: &Path) -> std::io::Result<()> {
+pub(crate) fn make_private_directory(directory: &Path) -> std::io::Result<()> {
     fs::create_dir_all(directory)
+}
+
+/// Reads a file of secrets: one that only its user may read, and no larger than such a file is.
+pub(crate) fn read_private(place: &Path) -> Result<String, WalletError> {
+    read_private_up_to(place, FILE_MOST)
+}
+
+/// The same of a file that may have so many bytes.
+pub(crate) fn read_private_up_to(place: &Path, most: u64) -> Result<String, WalletError> {
+    let failed = |what| {
+        let place = place.to_owned();
+        move |source| WalletError::Disk { what, place, source }
+    };
+    let damaged =
+        |reason: &str| WalletError::Damaged { place: place.to_owned(), reason: reason.to_owned() };
+    let metadata = fs::metadata(place).map_err(failed("look at"))?;
+    // What is no file may have no end, or keep who opens it waiting.
+    if !metadata.is_file() {
+        return Err(damaged("it is no file"));
+    }
+    ensure_private(&metadata, place)?;
+    let file = fs::File::open(place).map_err(failed("read"))?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that what is too long does not look like what is not.
+    file.take(most + 1).read_to_end(&mut bytes).map_err(failed("read"))?;
+    if bytes.len() as u64 > most {
+        return Err(damaged("it is too large"));
+    }
+    String::from_utf8(bytes).map_err(|_| damaged("it is no text"))
 }
 
 #[cfg(unix)]
