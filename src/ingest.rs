@@ -11,6 +11,7 @@
 mod args;
 #[cfg(feature = "sql")]
 mod arrow;
+mod batch_sink;
 mod can;
 mod csv;
 mod detect;
@@ -37,10 +38,13 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use args::{ArgsError, IngestArgs};
+pub use batch_sink::BatchSink;
+pub(crate) use batch_sink::is_of_metric;
 pub use csv::Numbers;
 pub(crate) use error::nearest;
 pub use error::{Broken, IngestError, Reason};
 pub use idle::IdleStdin;
+pub use line::LineReader;
 pub use options::{DbcFile, DeviceSource, Format, IngestOptions};
 pub use report::{At, Problem, Rejection, Report, Summary};
 pub use sink::{NullSink, RecordSink, Refusal, SinkMetric};

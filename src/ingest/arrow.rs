@@ -55,6 +55,8 @@ fn take<S: RecordSink + ?Sized>(
     loop {
         match guarded(&mut next) {
             Ok(Some(batch)) => {
+                check_cells(batch.num_rows(), flat.len(), intake)
+                    .map_err(|damage| IngestError::batches(intake.name, rows.number(), damage))?;
                 let mut columns = Vec::with_capacity(flat.len());
                 batch.columns().iter().for_each(|column| flat_columns(column, &mut columns));
                 rows.batch(&columns, batch.num_rows(), intake)?;
@@ -67,6 +69,20 @@ fn take<S: RecordSink + ?Sized>(
     }
     rows.notes().into_iter().for_each(|note| intake.note(note));
     Ok(())
+}
+
+/// Refuses a batch with more cells than its bytes could hold: columns of nulls and of runs have any number
+/// of rows in none, and are taken apart cell by cell.
+fn check_cells<S: RecordSink + ?Sized>(
+    rows: usize,
+    columns: usize,
+    intake: &Intake<'_, S>,
+) -> Result<(), Damage> {
+    let most = intake.options.max_batch_bytes / 4;
+    if rows.saturating_mul(columns.max(1)) <= most {
+        return Ok(());
+    }
+    Err(format!("a batch has {rows} rows of {columns} columns, more than {most} cells"))
 }
 
 /// The fields of a schema; those of a struct get its name and a dot before their own.

@@ -29,8 +29,11 @@ use walk::{Json, Leaf, leaves, members, unquote};
 /// Keys of times where `--time` names none.
 const TIME_KEYS: [&str; 5] = ["time", "timestamp", "datetime", "@timestamp", "ts"];
 
-/// Past so many metrics the cache of their numbers starts anew.
+/// Past so many metrics, or bytes of their keys, the cache of their numbers starts anew.
 const MAX_METRICS: usize = 1 << 20;
+const MAX_KEYS_BYTES: usize = 256 << 20;
+/// How long device and tags of a line may be together: bytes. All its values have them.
+const MAX_SHARED_BYTES: usize = 16 << 10;
 
 /// Reads the whole input.
 pub(super) fn run<S: RecordSink + ?Sized>(
@@ -75,7 +78,7 @@ struct Parts<'a> {
     values: Vec<Value<'a>>,
     /// Whether the line has the members of our own export.
     is_export: bool,
-    /// A value that no record can hold, and where it is.
+    /// What keeps the whole line from being read, and where it is.
     unusable: Option<(usize, &'static str)>,
 }
 
@@ -84,6 +87,7 @@ struct Parts<'a> {
 struct Reader {
     times: Option<TimeReader>,
     known: HashMap<String, Known>,
+    known_bytes: usize,
     key: String,
     arrays: BTreeSet<String>,
 }
@@ -110,20 +114,21 @@ impl Reader {
         };
         let parts = self.parts(text, start, intake);
         if let Some((at, problem)) = parts.unusable {
-            let reason = Reason::Unusable(format!("{problem}; a record has one value"));
+            let reason = Reason::Unusable(problem.to_owned());
             intake.reject_row(At::new(number, at), 1, reason);
             return Ok(());
         }
-        let Some(time) = parts.time else {
-            self.without_time(&parts, number, start, intake);
-            return Ok(());
-        };
-        let time_ns = match self.time(time, &parts, number, intake)? {
-            Some(time_ns) => time_ns,
-            None => {
-                intake.end_row_without_records();
+        let time_ns = match (parts.time, intake.options.arrived_ns) {
+            (Some(time), _) => self.time(time, &parts, number, intake)?,
+            (None, Some(arrived_ns)) => Some(arrived_ns),
+            (None, None) => {
+                self.without_time(&parts, number, start, intake);
                 return Ok(());
             }
+        };
+        let Some(time_ns) = time_ns else {
+            intake.end_row_without_records();
+            return Ok(());
         };
         for value in &parts.values {
             self.value(value, &parts, time_ns, number, intake);
@@ -159,8 +164,8 @@ impl Reader {
             (Some(Json::String(name)), Some(value)) => {
                 let at = members(text, start).find(|(key, ..)| *key == value_key);
                 parts.unusable = match value {
-                    Json::Object(_) => Some("the value is an object"),
-                    Json::Array(_) => Some("the value is an array"),
+                    Json::Object(_) => Some("the value is an object; a record has one value"),
+                    Json::Array(_) => Some("the value is an array; a record has one value"),
                     _ => None,
                 }
                 .map(|problem| (at.map_or(start, |(.., at)| at), problem));
@@ -173,8 +178,14 @@ impl Reader {
             .time_column
             .as_deref()
             .or_else(|| TIME_KEYS.into_iter().find(|key| top(key).is_some()));
-        let mut found = Vec::new();
-        leaves(text, start, &mut found);
+        let found = match leaves(text, start) {
+            Ok(found) => found,
+            Err(at) => {
+                let problem = "the keys that lead to the values are too long and too many";
+                parts.unusable = Some((at, problem));
+                return parts;
+            }
+        };
         for Leaf { path, json, at } in found {
             if Some(path.as_ref()) == time_key {
                 parts.time = Some((json, at));
@@ -197,6 +208,10 @@ impl Reader {
         }
         if long_name.is_some() && parts.values.is_empty() {
             intake.empty(1);
+        }
+        let tags = parts.tags.iter().map(|(key, value)| key.len() + value.len());
+        if parts.device.len() + tags.sum::<usize>() > MAX_SHARED_BYTES {
+            parts.unusable = Some((start, "its device and tags are longer than 16 KiB"));
         }
         parts
     }
@@ -326,10 +341,12 @@ impl Reader {
             push_part(&mut self.key, tag.as_ref());
         }
         if !self.known.contains_key(&self.key) {
-            if self.known.len() >= MAX_METRICS {
+            if self.known.len() >= MAX_METRICS || self.known_bytes > MAX_KEYS_BYTES {
                 self.known.clear();
+                self.known_bytes = 0;
             }
             let answer = ask(value, parts, intake);
+            self.known_bytes += self.key.len();
             self.known.insert(self.key.clone(), answer);
         }
         let at = At::new(number, value.at).named(&value.name);

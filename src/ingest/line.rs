@@ -21,7 +21,10 @@ use chronolith_engine::Kind;
 use super::input::Source;
 use super::intake::Intake;
 use super::time::TimeUnit;
-use super::{At, DeviceSource, Format, IngestError, Reason, RecordSink, SinkMetric, TimeFormat};
+use super::{
+    At, DeviceSource, Format, IngestError, IngestOptions, Reason, RecordSink, Report, SinkMetric,
+    Summary, TimeFormat,
+};
 use number::Scalar;
 use series::Book;
 
@@ -54,6 +57,62 @@ pub(super) fn run<'a, S: RecordSink + ?Sized>(
         }
     }
 }
+
+/// Reads bodies of line protocol, one after the other, for one sink: what was found out of the series
+/// and fields of one is known for the next.
+pub struct LineReader {
+    parser: Parser,
+    options: IngestOptions,
+}
+
+impl Default for LineReader {
+    fn default() -> Self {
+        let options = IngestOptions::default();
+        let parser = Parser::with_unit(&options, None);
+        Self { parser, options }
+    }
+}
+
+impl LineReader {
+    /// Reads one body, whose times count so many nanoseconds each. A line that is refused costs no
+    /// other.
+    ///
+    /// # Errors
+    /// What ends the sink.
+    pub fn read<S: RecordSink + ?Sized>(
+        &mut self,
+        body: &[u8],
+        unit_ns: i64,
+        sink: &mut S,
+        report: &mut Report,
+    ) -> Result<Summary, IngestError> {
+        report.begin_file(BODY);
+        self.parser.unit_ns = Some(unit_ns);
+        let mut intake = Intake::new(BODY, Format::Line, &self.options, sink, report);
+        let whole = memrchr(b'\n', body).map_or(0, |at| at + 1);
+        let (bytes, lines) = self.parser.lines(&body[..whole], 1, false, &mut intake)?;
+        if bytes < body.len() {
+            // A line without its end, or a string that none closes.
+            let mut rest = body[bytes..].to_vec();
+            if !rest.ends_with(b"\n") {
+                rest.push(b'\n');
+            }
+            self.parser.lines(&rest, lines + 1, true, &mut intake)?;
+        }
+        let summary = intake.finish();
+        report.end_file()?;
+        Ok(summary)
+    }
+
+    /// How much it remembers: bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.parser.book.size_bytes()
+    }
+}
+
+/// What messages call what is no file.
+const BODY: &str = "body";
 
 /// What stopped a line from being parsed, and where. Boxed, so that the way without faults is not
 /// slowed by its size.
@@ -109,9 +168,10 @@ struct Parser {
     book: Book,
     values: Vec<Value>,
     unescaped: String,
-    /// None until `auto` has seen the first time.
-    unit: Option<TimeUnit>,
+    /// The nanoseconds of a unit of time; none until `auto` has seen the first time.
+    unit_ns: Option<i64>,
     clock: fn() -> i64,
+    arrived_ns: Option<i64>,
 }
 
 impl Parser {
@@ -127,9 +187,9 @@ impl Parser {
                 "--device-column is for CSV and JSON lines; line protocol takes --device-tag",
             ));
         }
-        let unit = match &options.time_format {
-            None => Some(TimeUnit::Nanos),
-            Some(TimeFormat::Epoch(unit)) => Some(*unit),
+        let unit_ns = match &options.time_format {
+            None => Some(1),
+            Some(TimeFormat::Epoch(unit)) => Some(nanoseconds(*unit)),
             Some(TimeFormat::Auto) => None,
             Some(_) => {
                 return Err(intake.option_error(
@@ -137,9 +197,14 @@ impl Parser {
                 ));
             }
         };
+        Ok(Self::with_unit(options, unit_ns))
+    }
+
+    fn with_unit(options: &IngestOptions, unit_ns: Option<i64>) -> Self {
         let book = Book::new(options.device.clone());
         let (values, unescaped) = (Vec::new(), String::new());
-        Ok(Self { book, values, unescaped, unit, clock: options.clock })
+        let (clock, arrived_ns) = (options.clock, options.arrived_ns);
+        Self { book, values, unescaped, unit_ns, clock, arrived_ns }
     }
 
     /// Parses whole lines; the buffer ends with a line end. Gives the bytes and lines that are
@@ -254,18 +319,21 @@ impl Parser {
     fn time(&mut self, buffer: &[u8], at: usize) -> Result<(i64, usize), Box<Fault>> {
         let at = text::skip_blanks(buffer, at);
         if let Some(end) = text::end_of_line(buffer, at) {
-            return Ok(((self.clock)(), end));
+            return Ok((self.arrived_ns.unwrap_or_else(self.clock), end));
         }
         let (number, behind) = number::timestamp(buffer, at)?;
         let end = text::end_of_line(buffer, text::skip_blanks(buffer, behind))
             .ok_or_else(|| Fault::new(behind, "something follows the time"))?;
-        let unit = *self.unit.get_or_insert_with(|| number::likely_unit(number));
-        let factor = 10i64.pow(unit.exponent().unsigned_abs());
+        let unit_ns = *self.unit_ns.get_or_insert_with(|| nanoseconds(number::likely_unit(number)));
         let time_ns = number
-            .checked_mul(factor)
+            .checked_mul(unit_ns)
             .ok_or_else(|| Fault::new(at, "the time is outside of the years 1677 to 2262"))?;
         Ok((time_ns, end))
     }
+}
+
+const fn nanoseconds(unit: TimeUnit) -> i64 {
+    10i64.pow(unit.exponent().unsigned_abs())
 }
 
 /// The offset behind the next line end.

@@ -167,8 +167,13 @@ pub struct IngestOptions {
     pub keep_unknown: bool,
     /// The time of line-protocol lines that state none, in nanoseconds since the epoch.
     pub clock: fn() -> i64,
+    /// When a message arrived, in nanoseconds since the epoch: the time of its lines of line protocol
+    /// and of its JSON objects that state none. Without it such an object is rejected.
+    pub arrived_ns: Option<i64>,
     /// The longest row in bytes.
     pub max_row_bytes: usize,
+    /// The longest batch of columns, as it is stored and unpacked: bytes. It is held whole.
+    pub max_batch_bytes: usize,
     /// Once it is set, reading ends between two rows with [`IngestError::Stopped`].
     ///
     /// [`IngestError::Stopped`]: super::IngestError::Stopped
@@ -178,6 +183,8 @@ pub struct IngestOptions {
 impl IngestOptions {
     /// The longest row where nothing else is said: 16 MiB.
     pub const MAX_ROW_BYTES: usize = 16 << 20;
+    /// The longest batch where nothing else is said: 2 GiB.
+    pub const MAX_BATCH_BYTES: usize = 2 << 30;
 }
 
 impl Default for IngestOptions {
@@ -202,7 +209,9 @@ impl Default for IngestOptions {
             pad_payload: false,
             keep_unknown: false,
             clock: system_time_ns,
+            arrived_ns: None,
             max_row_bytes: Self::MAX_ROW_BYTES,
+            max_batch_bytes: Self::MAX_BATCH_BYTES,
             stop: None,
         }
     }

@@ -10,7 +10,7 @@ use chronolith_query::arrow::util::display::{ArrayFormatter, FormatOptions};
 use super::{Cell, rfc3339};
 
 /// The cells of a column.
-pub(super) fn cells(column: &ArrayRef) -> anyhow::Result<Vec<Cell>> {
+pub(crate) fn cells(column: &ArrayRef) -> anyhow::Result<Vec<Cell>> {
     let rows = 0..column.len();
     let null = || Cell::Value(serde_json::Value::Null, String::new());
     let some = |row: usize, cell: &dyn Fn(usize) -> Cell| {

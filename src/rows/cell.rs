@@ -30,6 +30,12 @@ impl From<u64> for Cell {
     }
 }
 
+impl From<Option<u64>> for Cell {
+    fn from(number: Option<u64>) -> Self {
+        number.map_or_else(|| Self::Value(serde_json::Value::Null, String::new()), Self::from)
+    }
+}
+
 impl From<i64> for Cell {
     fn from(number: i64) -> Self {
         Self::Value(json!(number), number.to_string())

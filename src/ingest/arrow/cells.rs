@@ -8,6 +8,7 @@ use chronolith_query::arrow::array::{
     StringViewArray, UInt64Array,
 };
 use chronolith_query::arrow::compute::cast;
+use chronolith_query::arrow::compute::kernels::length::length;
 use chronolith_query::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, UInt64Type};
 use chronolith_query::arrow::error::ArrowError;
 
@@ -69,6 +70,27 @@ pub(super) fn shape(data_type: &DataType) -> Option<Shape> {
         D::RunEndEncoded(_, values) => shape(values.data_type()),
         _ => None,
     }
+}
+
+/// How long the texts of a column are together, where several rows may have one: bytes.
+pub(super) fn text_bytes(column: &ArrayRef) -> Result<u64, ArrowError> {
+    use DataType as D;
+    let of = match column.data_type() {
+        D::Dictionary(_, values) => values,
+        D::RunEndEncoded(_, values) => values.data_type(),
+        own @ (D::Utf8View | D::BinaryView) => own,
+        // Each row has its own bytes in the batch.
+        _ => return Ok(0),
+    };
+    if !matches!(
+        of,
+        D::Utf8 | D::LargeUtf8 | D::Utf8View | D::Binary | D::LargeBinary | D::BinaryView
+    ) {
+        return Ok(0);
+    }
+    let lengths = cast(&length(column)?, &DataType::Int64)?;
+    let lengths = lengths.as_primitive::<Int64Type>().iter().flatten();
+    Ok(lengths.map(|length| u64::try_from(length).unwrap_or(0)).sum())
 }
 
 /// The cells of a column.

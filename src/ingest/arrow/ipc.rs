@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use chronolith_query::arrow::array::RecordBatch;
 use chronolith_query::arrow::buffer::Buffer;
 use chronolith_query::arrow::ipc::reader::StreamDecoder;
-use chronolith_query::arrow::ipc::root_as_message;
+use chronolith_query::arrow::ipc::{Message, root_as_message};
 
 use super::{Damage, guarded, take};
 use crate::ingest::input::Source;
@@ -19,16 +19,14 @@ const FILE_HEAD_BYTES_MAX: usize = 64;
 const CONTINUATION: [u8; 4] = [0xff; 4];
 /// The longest description of a message: bytes.
 const HEADER_BYTES_MAX: u64 = 64 << 20;
-/// The longest batch: bytes. It is held whole.
-const BODY_BYTES_MAX: u64 = 2 << 30;
-
 /// Reads the whole input.
 pub(in crate::ingest) fn run<S: RecordSink + ?Sized>(
     source: &mut Source<'_>,
     intake: &mut Intake<'_, S>,
 ) -> Result<(), IngestError> {
     let (decoder, pending) = (StreamDecoder::new(), Buffer::default());
-    let mut messages = Messages { bytes: Bytes(source), decoder, pending, is_done: false };
+    let most = intake.options.max_batch_bytes as u64;
+    let mut messages = Messages { bytes: Bytes(source), most, decoder, pending, is_done: false };
     let failed = |damage: Damage| IngestError::batches(intake.name, 0, damage);
     messages.skip_magic().map_err(failed)?;
     // The schema comes before all batches, and where there are none it is all there is.
@@ -60,6 +58,8 @@ const SHORT: &str = "it ends within a message";
 
 struct Messages<'a, 'b> {
     bytes: Bytes<'a, 'b>,
+    /// How long a batch may be, as it is stored and unpacked: bytes.
+    most: u64,
     decoder: StreamDecoder,
     /// What the decoder has not taken yet.
     pending: Buffer,
@@ -130,10 +130,42 @@ impl Messages<'_, '_> {
         self.exactly(length, &mut message)?;
         let header = root_as_message(message.get(8..).unwrap_or_default()).map_err(damage)?;
         let body = u64::try_from(header.bodyLength()).map_err(damage)?;
-        if body > BODY_BYTES_MAX {
-            return Err(format!("a batch has {body} bytes; write batches of fewer rows"));
+        if body > self.most {
+            return Err(too_long(body));
         }
+        let header_end = message.len();
         self.exactly(body, &mut message)?;
+        let (head, body) = message.split_at(header_end);
+        let header = root_as_message(head.get(8..).unwrap_or_default()).map_err(damage)?;
+        let unpacked = unpacked_bytes(&header, body).ok_or("a buffer lies beyond its batch")?;
+        if unpacked > self.most {
+            return Err(too_long(unpacked));
+        }
         Ok(message)
     }
+}
+
+fn too_long(bytes: u64) -> Damage {
+    format!("a batch has {bytes} bytes; write batches of fewer rows")
+}
+
+/// How long the buffers of a batch are unpacked, as they say themselves: the decoder allocates what they
+/// say, and there may be no such memory. Those of a batch that is not packed lie in its body.
+fn unpacked_bytes(header: &Message<'_>, body: &[u8]) -> Option<u64> {
+    let dictionary = header.header_as_dictionary_batch().and_then(|batch| batch.data());
+    let Some(batch) = header.header_as_record_batch().or(dictionary) else { return Some(0) };
+    let (Some(_), Some(buffers)) = (batch.compression(), batch.buffers()) else { return Some(0) };
+    let mut sum = 0_u64;
+    for buffer in &buffers {
+        let offset = usize::try_from(buffer.offset()).ok()?;
+        let length = usize::try_from(buffer.length()).ok()?;
+        let packed = body.get(offset..offset.checked_add(length)?)?;
+        // An empty one has no prefix; -1 says that what follows is not packed.
+        let Some(prefix) = packed.first_chunk() else { continue };
+        sum = sum.saturating_add(match i64::from_le_bytes(*prefix) {
+            -1 => 0,
+            bytes => u64::try_from(bytes).ok()?,
+        });
+    }
+    Some(sum)
 }

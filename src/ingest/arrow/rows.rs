@@ -6,7 +6,8 @@ use chronolith_engine::{Kind, Metric};
 use chronolith_query::arrow::array::{Array, ArrayRef};
 use chronolith_query::arrow::datatypes::FieldRef;
 
-use super::cells::{Cells, Shape, shape};
+use super::cells::{Cells, Shape, shape, text_bytes};
+use super::guarded;
 use super::roles::Roles;
 use super::time::Times;
 use crate::ingest::csv::header::Header;
@@ -143,7 +144,8 @@ impl Rows {
     ) -> Result<(), IngestError> {
         let line = self.number;
         let failed = |problem: String| IngestError::batches(intake.name, line, problem);
-        let batch = self.cells(columns).map_err(failed)?;
+        let most = intake.options.max_batch_bytes as u64;
+        let batch = guarded(|| self.cells(columns, most)).map_err(failed)?;
         for row in 0..rows {
             self.number += 1;
             self.row(&batch, columns, row, intake)?;
@@ -151,9 +153,18 @@ impl Rows {
         Ok(())
     }
 
-    fn cells(&self, columns: &[ArrayRef]) -> Result<Batch, String> {
+    /// The cells of a batch, whose texts are at most so long together in each column.
+    fn cells(&self, columns: &[ArrayRef], most: u64) -> Result<Batch, String> {
         if columns.len() != self.header.columns.len() {
             return Err("a batch has other columns than the schema".to_owned());
+        }
+        for (column, own) in columns.iter().zip(&self.header.columns) {
+            // One text may be that of all rows, which would each have it.
+            let bytes = text_bytes(column).map_err(|error| error.to_string())?;
+            if bytes > most {
+                let name = &own.header;
+                return Err(format!("column {name:?} has texts of {bytes} bytes in one batch"));
+            }
         }
         let read = |column: usize, shape: &Shape| {
             let name = &self.header.columns[column].header;

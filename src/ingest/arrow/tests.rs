@@ -5,12 +5,13 @@ use std::sync::Arc;
 use chronolith_engine::Kind;
 use chronolith_query::arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
-    Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    StructArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt64Array,
+    Float32Array, Float64Array, Int32Array, Int64Array, ListArray, NullArray, RecordBatch,
+    RunArray, StringArray, StructArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
-use chronolith_query::arrow::datatypes::{DataType, Field, Int32Type, Schema};
-use chronolith_query::arrow::ipc::writer::{FileWriter, StreamWriter};
+use chronolith_query::arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema};
+use chronolith_query::arrow::ipc::CompressionType;
+use chronolith_query::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use parquet::arrow::ArrowWriter;
 
 use crate::ingest::tests::support::Kept;
@@ -338,4 +339,78 @@ fn bytes_of_schema(schema: &Arc<Schema>) -> Vec<u8> {
     let mut out = Vec::new();
     StreamWriter::try_new(&mut out, schema).unwrap().finish().unwrap();
     out
+}
+
+fn packed(batch: &RecordBatch) -> Vec<u8> {
+    let options = IpcWriteOptions::default();
+    let options = options.try_with_compression(Some(CompressionType::ZSTD)).unwrap();
+    let mut out = Vec::new();
+    let mut writer =
+        StreamWriter::try_new_with_options(&mut out, &batch.schema(), options).unwrap();
+    writer.write(batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    out
+}
+
+fn bounded(max_batch_bytes: usize) -> IngestOptions {
+    let time_format = Some(TimeFormat::Epoch(TimeUnit::Nanos));
+    IngestOptions { max_batch_bytes, time_format, ..IngestOptions::default() }
+}
+
+/// The decoder allocates what the prefix of a packed buffer says. A request of some hundred bytes that
+/// said 2^62 ended the process, as no such memory is to be had.
+#[test]
+fn what_a_packed_buffer_says_that_it_holds_is_not_allocated() {
+    let zeros: ArrayRef = Arc::new(Int64Array::from(vec![0; 1_000]));
+    let whole = packed(&columns(vec![("time", seconds(1_000)), ("v", zeros)]));
+    assert_eq!(read_bytes(&whole, &bounded(1 << 20)).outcome.unwrap().accepted, 1_000);
+    let problem = read_bytes(&whole, &bounded(10_000)).outcome.unwrap_err().to_string();
+    assert!(problem.contains("write batches of fewer rows"), "{problem}");
+    let length = 8_000_u64.to_le_bytes();
+    let places = (0..whole.len() - 8).filter(|at| whole[*at..*at + 8] == length);
+    let mut lies = 0;
+    for at in places {
+        for lie in [1_u64 << 62, 1 << 45, u64::MAX - 1] {
+            let mut bytes = whole.clone();
+            bytes[at..at + 8].copy_from_slice(&lie.to_le_bytes());
+            let read = read_bytes(&bytes, &bounded(1 << 20));
+            lies += u32::from(read.outcome.is_err());
+        }
+    }
+    assert!(lies >= 6, "the prefixes of both columns were found");
+}
+
+/// A batch of a hundred bytes had a billion rows: columns of runs and of nulls are as long as they say.
+#[test]
+fn rows_that_take_no_bytes_are_bounded() {
+    let many = 1_i64 << 40;
+    let runs = |ends: Vec<i64>, values: ArrayRef| -> ArrayRef {
+        Arc::new(RunArray::<Int64Type>::try_new(&Int64Array::from(ends), &values).unwrap())
+    };
+    let times = runs(vec![many], Arc::new(Int64Array::from(vec![START])));
+    let batch = columns(vec![("time", times), ("v", Arc::new(NullArray::new(many as usize)))]);
+    let bytes = bytes(Stored::Stream, std::slice::from_ref(&batch));
+    let problem = read_bytes(&bytes, &bounded(1 << 20)).outcome.unwrap_err().to_string();
+    assert!(problem.contains("1099511627776 rows of 2 columns"), "{problem}");
+    let times = runs(vec![2], Arc::new(Int64Array::from(vec![START])));
+    let batch = columns(vec![("time", times), ("v", Arc::new(Int64Array::from(vec![1, 2])))]);
+    assert_eq!(read(Stored::Stream, &batch, &bounded(1 << 20)).outcome.unwrap().accepted, 2);
+}
+
+/// One text of a dictionary, or of a run, was copied for each row that has it.
+#[test]
+fn texts_that_many_rows_have_are_bounded() {
+    let text = "x".repeat(10_000);
+    let dictionary: DictionaryArray<Int32Type> = (0..1_000).map(|_| text.as_str()).collect();
+    let ends = Int64Array::from(vec![1_000]);
+    let run = RunArray::<Int64Type>::try_new(&ends, &StringArray::from(vec![text.as_str()]));
+    for device in [Arc::new(dictionary) as ArrayRef, Arc::new(run.unwrap())] {
+        let value: ArrayRef = Arc::new(Int64Array::from(vec![1; 1_000]));
+        let batch = columns(vec![("time", seconds(1_000)), ("device", device), ("v", value)]);
+        let problem = read(Stored::Stream, &batch, &bounded(1 << 20)).outcome.unwrap_err();
+        assert!(problem.to_string().contains("texts of 10000000 bytes"), "{problem}");
+        let read = read(Stored::Stream, &batch, &bounded(1 << 24));
+        assert_eq!(read.outcome.unwrap().rows, 1_000);
+    }
 }

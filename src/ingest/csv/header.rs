@@ -24,6 +24,9 @@ pub(in crate::ingest) struct Header {
     copy: Option<usize>,
 }
 
+/// So many columns are looked at as the time at most: each value column is compared with all.
+const MAX_TIME_COLUMNS: usize = 64;
+
 /// What `chronolith export` writes before the tags.
 const EXPORT: [&str; 4] = ["time", "device", "metric", "value"];
 
@@ -170,7 +173,7 @@ impl Header {
         let mut ranked: Vec<(usize, usize)> =
             ranked.filter_map(|(index, column)| Some((rank(column)?, index))).collect();
         ranked.sort_unstable();
-        ranked.into_iter().map(|(_, index)| index).collect()
+        ranked.into_iter().map(|(_, index)| index).take(MAX_TIME_COLUMNS).collect()
     }
 }
 

@@ -388,3 +388,11 @@ proptest! {
         prop_assert_eq!(blank(ours(&text)), blank(oracle(&text)));
     }
 }
+
+/// Each value column is compared with all that may be the time: a header of nothing but `time` kept a writer
+/// for minutes.
+#[test]
+fn so_many_columns_may_be_the_time_and_no_more() {
+    let names = vec!["time".to_owned(); 10_000];
+    assert_eq!(Header::new(&names).time_candidates(), (0..64).collect::<Vec<_>>());
+}

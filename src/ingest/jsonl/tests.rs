@@ -71,3 +71,23 @@ fn numeric_times_need_to_be_told() {
     let problem = error("f.jsonl", "{\"time\":12,\"v\":1}", &options(&[]));
     assert!(problem.contains("--time-format s"), "{problem}");
 }
+
+/// Each value was given the whole path to it, and each metric's key the whole device: a line of 1 MiB with
+/// one long key, or one long device, took the memory of fifty thousand.
+#[test]
+fn long_keys_and_devices_are_not_copied_for_each_value() {
+    let values: String = (0..20_000).map(|number| format!("\"{number}\":1,")).collect();
+    let long = "k".repeat(500_000);
+    for text in [
+        format!("{{\"time\":1,\"{long}\":{{{values}\"z\":1}}}}"),
+        format!("{{\"time\":1,\"device\":\"{long}\",{values}\"z\":1}}"),
+        format!("{{\"time\":1,\"tags\":{{\"{long}\":\"v\"}},{values}\"z\":1}}"),
+    ] {
+        let text = format!("{text}\n{{\"time\":2,\"a\":{{\"b\":1}}}}\n");
+        let outcome = read("f.jsonl", &text, &options(&["--time-format", "s"]));
+        assert_eq!(outcome.sink.lines(), ["/a.b 2000000000 1.0"]);
+        let rejections = outcome.rejections();
+        assert_eq!(rejections.len(), 1);
+        assert!(rejections[0].contains("long"), "{rejections:?}");
+    }
+}

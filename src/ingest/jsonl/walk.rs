@@ -7,6 +7,8 @@ use chronolith_engine::Kind;
 
 /// How deep objects are flattened; `serde_json` refuses text that nests deeper.
 const MAX_DEPTH: usize = 128;
+/// How long the paths of one line may be together: bytes. Each leaf has all the keys that lead to it.
+const MAX_PATHS_BYTES: usize = 4 << 20;
 
 /// A value where it lies in the text.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,29 +79,39 @@ pub(super) struct Leaf<'a> {
     pub(super) at: usize,
 }
 
-/// All leaves of the object at an offset, in the order of the text.
-pub(super) fn leaves<'a>(text: &'a str, start: usize, into: &mut Vec<Leaf<'a>>) {
-    descend(text, start, None, 0, into);
+/// All leaves of the object at an offset, in the order of the text; or where the paths get too long.
+pub(super) fn leaves(text: &str, start: usize) -> Result<Vec<Leaf<'_>>, usize> {
+    let mut walk = Walk { text, room: MAX_PATHS_BYTES, leaves: Vec::new() };
+    walk.descend(start, None, 0)?;
+    Ok(walk.leaves)
 }
 
-fn descend<'a>(
+struct Walk<'a> {
     text: &'a str,
-    start: usize,
-    prefix: Option<&str>,
-    depth: usize,
-    into: &mut Vec<Leaf<'a>>,
-) {
-    for (key, json, at) in members(text, start) {
-        let path = match prefix {
-            None => key,
-            Some(prefix) => Cow::Owned(format!("{prefix}.{key}")),
-        };
-        match json {
-            Json::Object(_) if depth < MAX_DEPTH => {
-                descend(text, at, Some(&path), depth + 1, into);
+    /// How long further paths may be together.
+    room: usize,
+    leaves: Vec<Leaf<'a>>,
+}
+
+impl Walk<'_> {
+    fn descend(&mut self, start: usize, prefix: Option<&str>, depth: usize) -> Result<(), usize> {
+        for (key, json, at) in members(self.text, start) {
+            let path = match prefix {
+                None => key,
+                Some(prefix) => {
+                    let length = prefix.len() + 1 + key.len();
+                    self.room = self.room.checked_sub(length).ok_or(at)?;
+                    Cow::Owned(format!("{prefix}.{key}"))
+                }
+            };
+            match json {
+                Json::Object(_) if depth < MAX_DEPTH => {
+                    self.descend(at, Some(&path), depth + 1)?;
+                }
+                _ => self.leaves.push(Leaf { path, json, at }),
             }
-            _ => into.push(Leaf { path, json, at }),
         }
+        Ok(())
     }
 }
 

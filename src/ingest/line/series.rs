@@ -141,6 +141,14 @@ impl Book {
         Ok(number)
     }
 
+    /// About how much memory it takes: bytes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.keys.capacity()
+            + self.name_bytes
+            + self.series.capacity() * (size_of::<Series>() + 8)
+            + self.fields.capacity() * (size_of::<Field>() + 8)
+    }
+
     /// Empties the cache; metrics are asked for again.
     fn forget(&mut self) {
         *self = Self::new(self.device.clone());

@@ -218,3 +218,17 @@ fn the_sink_is_asked_once_for_each_metric() {
     assert_eq!(sink.0.len(), 100);
     assert!(sink.0.values().all(|times| *times == 1));
 }
+
+/// Each tag is compared with those before it: a body that was one series of millions of tags kept a
+/// writer's thread for hours.
+#[test]
+fn a_series_has_so_many_tags_and_no_more() {
+    let series = |count: usize| {
+        let tags: String = (0..count).map(|number| format!(",t{number}=v")).collect();
+        format!("m{tags} v=1 5")
+    };
+    assert_eq!(lines(&series(256)).len(), 1);
+    let told = rejection(&series(257));
+    assert!(told.contains("at most 256 tags"), "{told}");
+    assert!(rejection(&series(500_000)).contains("at most 256 tags"));
+}

@@ -54,6 +54,9 @@ pub(super) fn field_key_end(buffer: &[u8], start: usize) -> Result<usize, Box<Fa
     }
 }
 
+/// The most tags of a series: each is compared with all before it. A database takes fewer.
+const MAX_TAGS: usize = 256;
+
 /// Measurement and tags, unescaped.
 #[derive(Debug, Default)]
 pub(super) struct Tags {
@@ -77,6 +80,9 @@ pub(super) fn tags(key: &[u8]) -> Result<Tags, Box<Fault>> {
     while parts.at < key.len() {
         let start = parts.at + 1;
         parts.at = start;
+        if tags.len() >= MAX_TAGS {
+            return Err(Fault::new(start, "a series has at most 256 tags"));
+        }
         let (stop, name) = parts.next(b"=", b",= ").unwrap_or_default();
         if stop != b'=' || name.is_empty() {
             return Err(Fault::new(start, "a tag needs a key, = and a value"));
