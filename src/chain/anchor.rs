@@ -400,6 +400,44 @@ fn what(action: &Action) -> String {
     }
 }
 
+/// The ways from some chunks to the roots of their seal batches, anchored by `producer`.
+///
+/// # Errors
+/// Where the database cannot be read, or a batch is not whole in it.
+pub fn paths(
+    db: &Db,
+    wanted: &BTreeSet<ContentId>,
+    producer: Address,
+) -> Result<Vec<ChunkPath>, AnchorError> {
+    let mut paths = Vec::new();
+    for (number, batch) in batches(db)? {
+        let is_wanted = |(_, (_, id)): &(usize, &(ChunkKey, ContentId))| wanted.contains(id);
+        let chosen: Vec<_> = batch.chunks.iter().enumerate().filter(is_wanted).collect();
+        if chosen.is_empty() {
+            continue;
+        }
+        let (root, tree) = (root(db, number, &batch)?, batch.tree());
+        for (index, (_, chunk)) in chosen {
+            paths.push(chunk_path(&tree, root, index, *chunk, producer)?);
+        }
+    }
+    Ok(paths)
+}
+
+fn chunk_path(
+    tree: &Tree,
+    root: Hash,
+    index: usize,
+    chunk: ContentId,
+    producer: Address,
+) -> Result<ChunkPath, AnchorError> {
+    let proof = tree.prove(&[index]);
+    let proof = proof.map_err(|error| ChainError::from(ProveError::from(error)))?;
+    let hashes: Vec<Hash> = proof.hashes.into_iter().map(Hash).collect();
+    let (index, path) = (u32::try_from(index).unwrap_or(u32::MAX), List::new(hashes)?);
+    Ok(ChunkPath { chunk, index, path, producer, root })
+}
+
 /// The way from a chunk to the root of its seal batch, anchored by `producer`.
 pub fn path(db: &Db, cid: &str, producer: Address) -> Result<ChunkPath, AnchorError> {
     for (number, batch) in batches(db)? {
@@ -407,11 +445,7 @@ pub fn path(db: &Db, cid: &str, producer: Address) -> Result<ChunkPath, AnchorEr
         let Some(index) = batch.chunks.iter().position(|(_, id)| is_it(id)) else { continue };
         let Some((_, chunk)) = batch.chunks.get(index).copied() else { continue };
         let root = root(db, number, &batch)?;
-        let proof = batch.tree().prove(&[index]);
-        let proof = proof.map_err(|error| ChainError::from(ProveError::from(error)))?;
-        let hashes: Vec<Hash> = proof.hashes.into_iter().map(Hash).collect();
-        let (index, path) = (u32::try_from(index).unwrap_or(u32::MAX), List::new(hashes)?);
-        return Ok(ChunkPath { chunk, index, path, producer, root });
+        return chunk_path(&batch.tree(), root, index, chunk, producer);
     }
     Err(AnchorError::NoChunk { cid: cid.to_owned() })
 }

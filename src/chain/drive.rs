@@ -109,7 +109,11 @@ impl Chain {
     pub fn block(&self, height: u64) -> Result<Decided, ChainError> {
         let blocks = self.blocks()?;
         let (oldest, newest) = (blocks.oldest(), blocks.tip().height);
-        blocks.block(height)?.ok_or(ChainError::NoBlock { height, oldest, newest })
+        let none = match newest {
+            0 => ChainError::NoBlocks,
+            _ => ChainError::NoBlock { height, oldest, newest },
+        };
+        blocks.block(height)?.ok_or(none)
     }
 
     /// Commits transactions, in as many blocks as they need, and says what became of each.

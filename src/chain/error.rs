@@ -62,6 +62,33 @@ pub enum ChainError {
         /// What was asked for.
         found: usize,
     },
+    /// A name that no chain has.
+    #[error("{name:?} is no name for a chain: use at most {most} bytes, and no control characters")]
+    Name {
+        /// The name.
+        name: String,
+        /// The most bytes.
+        most: usize,
+    },
+    /// A file is longer than any genesis.
+    #[error("{} is longer than {most} bytes, which no genesis is", place.display())]
+    LongGenesis {
+        /// The file.
+        place: PathBuf,
+        /// The most.
+        most: usize,
+    },
+    /// A file is no genesis.
+    #[error("{} is no genesis: {reason}", place.display())]
+    NoGenesis {
+        /// The file.
+        place: PathBuf,
+        /// Why.
+        reason: DecodeError,
+    },
+    /// The node that follows the chain has ended, or has not begun yet.
+    #[error("the node is beginning or ending; try again in a moment")]
+    NodeEnded,
     /// A transaction is not taken.
     #[error("the transaction is refused: {0}")]
     Refused(#[from] Refused),
@@ -105,6 +132,9 @@ pub enum ChainError {
         /// The block's height.
         height: u64,
     },
+    /// There is no block yet.
+    #[error("the chain has no block yet; a transaction makes one")]
+    NoBlocks,
     /// A block is not kept.
     #[error("the block of height {height} is not kept; there are {oldest} to {newest}")]
     NoBlock {
@@ -139,6 +169,17 @@ pub enum ChainError {
     /// Keys cannot be made or read.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// A proof is too large to be read by anybody.
+    #[error(
+        "the proof would have {found} bytes, and {most} are the most: begin it at a later block that \
+         is trusted, or prove less at a time"
+    )]
+    LongProof {
+        /// How many bytes it has.
+        found: usize,
+        /// The most.
+        most: usize,
+    },
     /// A proof cannot be made.
     #[error("cannot prove that: {0}")]
     Prove(#[from] ProveError),

@@ -14,15 +14,15 @@ use chronolith_chain::consensus::message::Decided;
 use chronolith_chain::encoding::{DecodeError, decode, encode};
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::hash::ChainId;
+use chronolith_chain::light::Options;
 
 use super::{Chain, ChainError, Replay};
 
 /// What an export begins with.
 pub const MAGIC: &[u8; 8] = b"CLCHAIN\x01";
-/// The largest encoding of a genesis.
-const GENESIS_MOST: usize = 16 << 20;
 /// The largest encoding of a block with its certificate.
 const BLOCK_MOST: usize = MAX_BLOCK_BYTES + (64 << 10);
+const DAY_NS: u64 = 86_400 * 1_000_000_000;
 
 /// Why an export cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,15 @@ pub enum ExportError {
         trusted: ChainId,
         /// The export's.
         found: ChainId,
+    },
+    /// The genesis is too old to go on from.
+    #[error(
+        "the genesis is {days} days old, longer than it is trusted: verify a proof that begins at a \
+         later block which is trusted (--since and --block)"
+    )]
+    Expired {
+        /// Its age.
+        days: u64,
     },
     /// A block does not follow.
     #[error(transparent)]
@@ -123,24 +132,34 @@ fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Checks an export of the chain whose genesis has the trusted hash: executes every block from the
-/// genesis on.
+/// Checks an export of the chain whose genesis has the trusted hash, at a time in nanoseconds since
+/// the epoch: executes every block from the genesis on.
 ///
 /// # Errors
 /// The first thing that does not hold, with its height.
-pub fn verify(input: &mut impl Read, trusted: ChainId) -> Result<Replay, ExportError> {
+pub fn verify(
+    input: &mut impl Read,
+    trusted: ChainId,
+    now_ns: u64,
+    options: &Options,
+) -> Result<Replay, ExportError> {
     let mut magic = [0; 8];
     if fill(input, &mut magic)? != magic.len() || magic != *MAGIC {
         return Err(ExportError::Magic);
     }
     let wrong = |after| move |reason| ExportError::Decode { after, reason };
-    let bytes = take(input, 0, GENESIS_MOST)?.ok_or(ExportError::Cut { after: 0 })?;
+    let bytes = take(input, 0, Genesis::MAX_BYTES)?.ok_or(ExportError::Cut { after: 0 })?;
     let genesis = Genesis::decode(&bytes).map_err(wrong(0))?;
     let found = genesis.chain_id();
     if found != trusted {
         return Err(ExportError::OtherChain { trusted, found });
     }
     let mut replay = Replay::new(&genesis)?;
+    // Everything rests on those who validated at the beginning: as the first step of a proof does.
+    let age_ns = now_ns.saturating_sub(replay.tip().time_ns);
+    if options.trusting_period_ns.is_some_and(|period| period < age_ns) {
+        return Err(ExportError::Expired { days: age_ns / DAY_NS });
+    }
     loop {
         let after = replay.tip().height;
         let Some(bytes) = take(input, after, BLOCK_MOST)? else { return Ok(replay) };

@@ -10,12 +10,15 @@ pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     let wrong = || {
         format!("{text:?} is no amount: write coin as 12 or 0.5, or the smallest unit as 250motes")
     };
-    let number = |digits: &str| -> Option<u128> {
-        let is_plain = digits.bytes().all(|digit| digit.is_ascii_digit());
-        digits.parse().ok().filter(|_| is_plain)
+    let much = || format!("{text:?} is more than there can be: up to 2^128 - 1 motes");
+    let number = |digits: &str| -> Result<u128, String> {
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(wrong());
+        }
+        digits.parse().map_err(|_| much())
     };
     if let Some(motes) = text.strip_suffix("motes") {
-        return number(motes.trim_end()).map(Amount).ok_or_else(wrong);
+        return number(motes.trim_end()).map(Amount);
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if fraction.is_empty() {
@@ -24,12 +27,9 @@ pub(crate) fn amount(text: &str) -> Result<Amount, String> {
     if fraction.len() > DECIMALS {
         return Err(format!("{text:?} has more than {DECIMALS} digits behind the point"));
     }
-    let motes = || {
-        let whole = number(whole)?.checked_mul(MOTES_PER_COIN)?;
-        let fraction = number(&format!("{fraction:0<DECIMALS$}"))?;
-        whole.checked_add(fraction).map(Amount)
-    };
-    motes().ok_or_else(wrong)
+    let fraction = number(&format!("{fraction:0<DECIMALS$}"))?;
+    let motes = number(whole)?.checked_mul(MOTES_PER_COIN);
+    motes.and_then(|motes| motes.checked_add(fraction)).map(Amount).ok_or_else(much)
 }
 
 /// An amount in coin, with as many digits as it needs.
@@ -59,6 +59,9 @@ mod tests {
             ["", ".", "1.", "-1", "+1", "1e3", "1,5", "0.0000000000000000001", "motes", most]
         {
             assert!(amount(text).is_err(), "{text}");
+        }
+        for text in [format!("{most}motes"), most.to_owned(), "340282366920938463464".to_owned()] {
+            assert!(amount(&text).is_err_and(|told| told.contains("more than")), "{text}");
         }
     }
 }

@@ -9,8 +9,6 @@ use chronolith_query::search::remote::{
     Anchor, Change, Listing, Offer, OfferId, Price, Provenance, Trust,
 };
 
-/// So many offers are read from the state at once.
-const PAGE: usize = 1_000;
 /// What the chain's own coin is called.
 const NATIVE: &str = "coin";
 
@@ -21,31 +19,7 @@ pub fn for_each<E: From<StateError>>(
     provenance: &dyn Fn(String) -> Provenance,
     take: &mut dyn FnMut(Change) -> Result<(), E>,
 ) -> Result<(), E> {
-    let overlay = Overlay::new(state);
-    let mut from = LedgerId::default();
-    loop {
-        let page = overlay.scan_from(&OfferKey { offer: from }, PAGE)?;
-        let is_last = page.len() < PAGE;
-        for (key, open) in page {
-            // The next page begins behind it.
-            from = after(key.offer);
-            take(change(key.offer, &open, provenance))?;
-        }
-        if is_last || from == LedgerId::default() {
-            return Ok(());
-        }
-    }
-}
-
-/// The next id; the first one behind the last.
-fn after(LedgerId(mut bytes): LedgerId) -> LedgerId {
-    for byte in bytes.iter_mut().rev() {
-        *byte = byte.wrapping_add(1);
-        if *byte != 0 {
-            break;
-        }
-    }
-    LedgerId(bytes)
+    Overlay::new(state).each(&[], |OfferKey { offer }, open| take(change(offer, &open, provenance)))
 }
 
 fn nanoseconds(time_ms: u64) -> i64 {

@@ -4,6 +4,8 @@
 //! "CLPROOF\x02" · the canonical encoding of a Proof
 //! ```
 
+use std::io::{self, Read};
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
@@ -13,7 +15,7 @@ use chronolith_chain::hash::{BlockId, ChainId, Hash};
 use chronolith_chain::header::Header;
 use chronolith_chain::ledger::{AnchorKey, Anchored};
 use chronolith_chain::light::{
-    Bundle, Fact, FactError, Options, Proved, Refused, Step, StepError, Trusted,
+    Bundle, Fact, FactError, Options, Proved, Prover, Refused, Step, StepError, Trusted,
 };
 use chronolith_chain::state::Key;
 use chronolith_chain::validator_set::{ValidatorSet, ValidatorSetError};
@@ -25,8 +27,10 @@ use super::{Chain, ChainError};
 pub const MAGIC: &[u8; 8] = b"CLPROOF\x02";
 /// A genesis that is larger stays out of proofs: the verifier has to have it.
 const GENESIS_MOST: usize = 64 << 10;
-/// The largest proof: bytes.
-const PROOF_MOST: usize = Bundle::MAX_BYTES + GENESIS_MOST + 4_096;
+/// The largest encoding of a proof: bytes.
+const ENCODED_MOST: usize = Bundle::MAX_BYTES + GENESIS_MOST + 4_096;
+/// The largest file of a proof: bytes. A larger one is neither written nor read.
+const FILE_MOST: usize = MAGIC.len() + ENCODED_MOST;
 
 /// Facts of a chain, for who trusts its genesis or the genesis' hash, which is the chain's id.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -89,6 +93,12 @@ pub enum ProofRefused {
     /// It is not encoded as it should be.
     #[error(transparent)]
     Decode(#[from] DecodeError),
+    /// It cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is longer than any proof.
+    #[error("this is longer than {FILE_MOST} bytes, which no proof is")]
+    TooLarge,
     /// The genesis in it is another than the trusted one.
     #[error("the proof is of the chain {found}, and {trusted} is trusted")]
     OtherChain {
@@ -134,17 +144,39 @@ pub enum ProofRefused {
 
 impl Proof {
     /// The bytes of a file.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// [`ChainError::LongProof`] where nobody would read them.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ChainError> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend(encode(self));
-        bytes
+        match bytes.len() {
+            ..=FILE_MOST => Ok(bytes),
+            found => Err(ChainError::LongProof { found, most: FILE_MOST }),
+        }
     }
 
     /// Reads the bytes of a file.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, ProofRefused> {
         let rest = bytes.strip_prefix(MAGIC).ok_or(ProofRefused::Magic)?;
-        Ok(decode("a proof", rest, PROOF_MOST)?)
+        Ok(decode("a proof", rest, ENCODED_MOST)?)
+    }
+
+    /// Reads a file, and how many bytes it has.
+    ///
+    /// # Errors
+    /// What is no proof; of what is too long, no more is read than a proof may have.
+    pub fn read(input: impl Read) -> Result<(Self, usize), ProofRefused> {
+        let mut bytes = Vec::new();
+        // One byte more than allowed, so that what is too long does not look like what is not.
+        input.take(FILE_MOST as u64 + 1).read_to_end(&mut bytes)?;
+        if !bytes.starts_with(MAGIC) {
+            return Err(ProofRefused::Magic);
+        }
+        if bytes.len() > FILE_MOST {
+            return Err(ProofRefused::TooLarge);
+        }
+        Ok((Self::from_bytes(&bytes)?, bytes.len()))
     }
 
     /// What the proof says the chain began with, where that has the trusted id.
@@ -237,15 +269,74 @@ impl Since {
     }
 
     fn proof(self, chain: &Chain, of: Option<u64>, facts: Vec<Fact>) -> Result<Proof, ChainError> {
-        let prover = chain.prover()?;
+        self.proof_by(&chain.prover()?, Some(chain.genesis()), of, facts)
+    }
+
+    /// The proof of facts of a block, which is the last one unless a height is named.
+    ///
+    /// # Errors
+    /// Where the way to it cannot be made.
+    pub fn proof_by(
+        self,
+        prover: &Prover<'_>,
+        genesis: Option<&Genesis>,
+        of: Option<u64>,
+        facts: Vec<Fact>,
+    ) -> Result<Proof, ChainError> {
         let bundle = prover.bundle(self.0, of, facts)?;
         if self.0 > 0 {
             let Step { header, validators, .. } = prover.step(self.0)?;
             let start = Some(Start { header, validators });
             return Ok(Proof { genesis: None, start, chunk: None, bundle });
         }
-        let genesis = chain.genesis();
-        let genesis = (encode(genesis).len() <= GENESIS_MOST).then(|| genesis.clone());
+        let genesis = genesis.filter(|genesis| encode(*genesis).len() <= GENESIS_MOST).cloned();
         Ok(Proof { genesis, start: None, chunk: None, bundle })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_chain::encoding::Bytes;
+    use chronolith_chain::light::BUNDLE_VERSION;
+    use chronolith_chain::state::{ProofEnd, StateProof};
+
+    use super::*;
+
+    /// A proof of so many values of the largest size.
+    fn proof(values: usize) -> Proof {
+        let fact = Fact::State {
+            key: Bytes::new([1; 128]).unwrap(),
+            value: Some(Bytes::new(vec![2; 256 << 10]).unwrap()),
+            proof: StateProof { beside: List::default(), end: ProofEnd::Present },
+        };
+        let bundle = Bundle {
+            version: BUNDLE_VERSION,
+            chain: ChainId([3; 32]),
+            steps: List::default(),
+            ancestor: None,
+            facts: List::new(vec![fact; values]).unwrap(),
+        };
+        Proof { genesis: None, start: None, chunk: None, bundle }
+    }
+
+    /// More was written than would be read, and what is too long was read in part and told as damaged.
+    #[test]
+    fn all_that_is_written_is_read_and_no_more() {
+        let large = proof(127);
+        let bytes = large.to_bytes().unwrap();
+        assert_eq!(Proof::read(bytes.as_slice()).unwrap(), (large, bytes.len()));
+        assert!(matches!(
+            proof(129).to_bytes(),
+            Err(ChainError::LongProof { most: FILE_MOST, .. })
+        ));
+
+        let mut bytes = bytes;
+        bytes.resize(FILE_MOST, 0);
+        assert!(matches!(Proof::read(bytes.as_slice()), Err(ProofRefused::Decode(_))));
+        let endless = bytes.as_slice().chain(io::repeat(0));
+        assert!(matches!(Proof::read(endless), Err(ProofRefused::TooLarge)));
+        assert!(matches!(Proof::read(io::repeat(0)), Err(ProofRefused::Magic)));
     }
 }

@@ -58,6 +58,8 @@ pub(super) struct Committed {
     pub(super) time_ns: u64,
     /// Whether others validate the next height.
     pub(super) changes_set: bool,
+    /// How many of its transactions the ledger refuses; only validator 0 tells.
+    pub(super) refused: u64,
     /// The first 8 bytes of the ids of its transactions; only validator 0 tells them.
     pub(super) transactions: List<u64, { 1 << 17 }>,
 }

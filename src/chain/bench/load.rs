@@ -2,22 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use chronolith_chain::coin::{Amount, Coin};
-use chronolith_chain::encoding::{List, encode};
-use chronolith_chain::hash::{BlockId, ChainId};
+use chronolith_chain::encoding::{List, Rising, encode};
+use chronolith_chain::hash::{BlockId, ChainId, Domain};
 use chronolith_chain::keys::{SecretKey, Signature};
-use chronolith_chain::ledger::{Parameters, Transfer, least_fee};
+use chronolith_chain::ledger::{
+    Action, Anchor, DeviceCatalogue, Parameters, RegisterDevice, Transfer, empty_catalogue,
+    least_fee,
+};
 use chronolith_chain::transaction::{Body, Transaction};
 
 use super::frame::{Committed, Frame, Status};
 use super::kills::{Kills, Victim};
 use super::measures::{BenchReport, Heights, are_equal, quantile_ms};
-use super::network::{Network, payer};
+use super::network::{Network, device, payer};
 use super::node::short;
 use super::processes::{FromProcess, Heard, Process, dial, start_and_kill};
 use super::told::Told;
@@ -43,8 +48,10 @@ pub struct Load {
     pub validators: u16,
     /// For how long transfers are handed in, at least.
     pub seconds: u64,
-    /// How many transfers are signed beforehand.
+    /// How many transactions are signed beforehand.
     pub transfers: usize,
+    /// In place of transfers, anchors of batches of so many chunks of one device.
+    pub anchored_chunks: Option<u32>,
     /// How many are under way at a time.
     pub in_flight: usize,
     /// The least time between blocks, in milliseconds.
@@ -56,6 +63,8 @@ pub struct Load {
     pub seed: u64,
     /// Terms and lots, where they change during the run.
     pub terms: Option<Terms>,
+    /// Set where the run is to end early.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Terms and lots that change during a run.
@@ -69,21 +78,45 @@ pub struct Terms {
 }
 
 impl Load {
+    /// Ends a run that somebody stopped.
+    fn ensure_wanted(&self) -> Result<()> {
+        ensure!(!self.stop.load(Ordering::Relaxed), "the measurement was stopped");
+        Ok(())
+    }
+
     /// How many processes there are.
     fn processes(&self) -> u16 {
         self.terms.map_or(0, |terms| terms.candidates).max(self.validators)
     }
 }
 
-/// The transfers of one account, in the order of their nonces.
-fn transfers(chain: ChainId, number: u16, count: usize) -> Vec<Transaction> {
+/// What an account does with each of its nonces.
+fn action(chain: ChainId, number: u16, nonce: u64, chunks: Option<u32>) -> Action {
+    let Some(chunks) = chunks else {
+        let to = payer((number + 1) % PAYERS).public().into();
+        let amount = Amount(1);
+        return Transfer { to, coin: Coin::Native, amount, memo: Default::default() }.into();
+    };
+    let (device, producer) = (device(number), payer(number).public().into());
+    let address = device.public().into();
+    if nonce == 0 {
+        let consent = device.sign(&RegisterDevice::consent(chain, address, producer));
+        return RegisterDevice { device: address, producer, consent }.into();
+    }
+    let root = |nonce: u64| Domain::Seed.hash_of(&(number, nonce));
+    let before = if nonce == 1 { empty_catalogue() } else { root(nonce - 1) };
+    let devices = DeviceCatalogue { device: address, before, after: root(nonce) };
+    let devices = Rising::new(vec![devices]).unwrap_or_default();
+    Anchor { root: root(nonce), chunks, devices }.into()
+}
+
+/// The transactions of one account, in the order of their nonces.
+fn transfers(chain: ChainId, number: u16, count: usize, chunks: Option<u32>) -> Vec<Transaction> {
     let key: SecretKey = payer(number);
-    let to = payer((number + 1) % PAYERS).public().into();
     let parameters = Parameters::default();
     let mut signed = Vec::with_capacity(count);
     for nonce in 0..count as u64 {
-        let action =
-            Transfer { to, coin: Coin::Native, amount: Amount(1), memo: Default::default() };
+        let action = action(chain, number, nonce, chunks);
         let body = Body {
             version: 1,
             chain,
@@ -91,7 +124,7 @@ fn transfers(chain: ChainId, number: u16, count: usize) -> Vec<Transaction> {
             nonce,
             valid_until: 80_000,
             fee: Amount::ZERO,
-            action: action.into(),
+            action,
         };
         let unsigned = Transaction { body, signature: Signature([0; 64]) };
         let size = encode(&unsigned).len();
@@ -102,24 +135,34 @@ fn transfers(chain: ChainId, number: u16, count: usize) -> Vec<Transaction> {
     signed
 }
 
-/// Signs all transfers beforehand, on all processors.
-fn sign(chain: ChainId, count: usize) -> Vec<Vec<Transaction>> {
-    let each = count.div_ceil(usize::from(PAYERS));
+/// Signs all transactions beforehand, on all processors.
+fn sign(chain: ChainId, load: &Load) -> Result<Vec<Vec<Transaction>>> {
+    let each = load.transfers.div_ceil(usize::from(PAYERS));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let numbers: Vec<u16> = (0..PAYERS).collect();
-    let mut all = Vec::new();
     thread::scope(|scope| {
         let parts = numbers.chunks(numbers.len().div_ceil(threads));
         let workers = parts.map(|part| {
             scope.spawn(move || {
-                part.iter().map(|number| transfers(chain, *number, each)).collect::<Vec<_>>()
+                let wanted = part.iter().take_while(|_| load.ensure_wanted().is_ok());
+                let chunks = load.anchored_chunks;
+                let signed = wanted.map(|number| transfers(chain, *number, each, chunks));
+                signed.collect::<Vec<_>>()
             })
         });
-        for worker in workers.collect::<Vec<_>>() {
-            all.extend(worker.join().unwrap_or_default());
-        }
-    });
-    all
+        join_all(workers.collect())
+    })
+}
+
+/// What all threads made, in their order.
+fn join_all<T>(workers: Vec<ScopedJoinHandle<'_, Vec<T>>>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for worker in workers {
+        // A load that is smaller than it was asked for would be measured as if it were not.
+        let made = worker.join().map_err(|_| anyhow!("a thread panicked that signs transfers"))?;
+        all.extend(made);
+    }
+    Ok(all)
 }
 
 /// What is known of an account's transfers.
@@ -141,6 +184,8 @@ struct Run<'a> {
     next_account: usize,
     submitted: u64,
     latencies: Vec<Duration>,
+    /// How many committed transactions the ledger refused.
+    refused: u64,
     /// The blocks that each validator told to be committed.
     told: Vec<Told>,
     /// The last status that each one told, since it was asked.
@@ -167,10 +212,11 @@ pub fn run(load: &Load) -> Result<BenchReport> {
     let place = load.directory.join("genesis");
     std::fs::write(&place, encode(&genesis))
         .with_context(|| format!("cannot write {}", place.display()))?;
-    let signed = sign(genesis.chain_id(), load.transfers);
+    let signed = sign(genesis.chain_id(), load)?;
     let (hear, heard) = channel();
     let mut processes = Vec::new();
     for number in 0..count {
+        load.ensure_wanted()?;
         processes.push(Process::start(load, number, 1, &hear)?);
     }
     for (number, process) in (0..).zip(&processes) {
@@ -184,6 +230,7 @@ pub fn run(load: &Load) -> Result<BenchReport> {
         next_account: 0,
         submitted: 0,
         latencies: Vec::new(),
+        refused: 0,
         told: processes.iter().map(|_| Told::new()).collect(),
         statuses: BTreeMap::new(),
         heights: Heights::default(),
@@ -204,6 +251,7 @@ impl Run<'_> {
         let end = started + Duration::from_secs(self.load.seconds);
         let mut kills = Kills::new(self.load.kills, self.load.seed);
         while Instant::now() < end || kills.are_left() {
+            self.load.ensure_wanted()?;
             let victims = kills.due(self.load.processes());
             if !victims.is_empty() {
                 self.strike(&victims)?;
@@ -231,6 +279,7 @@ impl Run<'_> {
     fn wait_for_connections(&mut self) -> Result<()> {
         let (until, others) = (Instant::now() + PATIENCE, self.processes.len() as u64 - 1);
         while self.ask_statuses()?.iter().any(|status| status.neighbours < others) {
+            self.load.ensure_wanted()?;
             ensure!(Instant::now() < until, "the validators do not reach each other");
             thread::sleep(Duration::from_millis(5));
         }
@@ -253,6 +302,7 @@ impl Run<'_> {
             committed,
             committed_per_second: committed as f64 / seconds,
             committed_in_all: self.latencies.len() as u64,
+            refused: self.refused,
             p50_ms: quantile_ms(&self.latencies, 50),
             p99_ms: quantile_ms(&self.latencies, 99),
             height,
@@ -337,6 +387,7 @@ impl Run<'_> {
         }
         if number == 0 {
             self.heights.note(committed);
+            self.refused += committed.refused;
         }
         let now = Instant::now();
         for id in committed.transactions.iter() {
@@ -400,6 +451,7 @@ impl Run<'_> {
     fn rest(&mut self) -> Result<Vec<Status>> {
         let until = Instant::now() + PATIENCE;
         loop {
+            self.load.ensure_wanted()?;
             let statuses = self.ask_statuses()?;
             let rests = statuses.iter().all(|status| status.waiting == 0) && are_equal(&statuses);
             if (rests && self.under_way.is_empty()) || Instant::now() > until {
@@ -448,5 +500,26 @@ fn submit(process: &Process, transactions: &[Transaction]) {
         if let Ok(some) = List::new(some) {
             process.connection.send(&Frame::Submit(some));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::panic, clippy::unwrap_used, reason = "what is looked at is a panic")]
+
+    use super::*;
+
+    /// A thread that panicked while it signed left its transfers out, and a smaller load was measured
+    /// without a word: its end was taken for an empty list. The measurement ends with it now.
+    #[test]
+    fn a_thread_that_panics_ends_the_measurement() {
+        let made = thread::scope(|scope| {
+            join_all(vec![scope.spawn(|| vec![1, 2]), scope.spawn(|| vec![3])])
+        });
+        assert_eq!(made.unwrap(), [1, 2, 3]);
+        let made = thread::scope(|scope| {
+            join_all(vec![scope.spawn(|| vec![1]), scope.spawn(|| panic!("on purpose"))])
+        });
+        assert!(made.unwrap_err().to_string().contains("panicked"));
     }
 }

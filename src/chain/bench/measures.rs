@@ -22,6 +22,8 @@ pub struct BenchReport {
     pub committed_per_second: f64,
     /// How many were committed in all, also after that time.
     pub committed_in_all: u64,
+    /// How many of these the ledger refused: committed all the same, and without effect.
+    pub refused: u64,
     /// The median of the time from handing in to commit, in milliseconds.
     pub p50_ms: f64,
     /// The time that 99 of 100 were committed in, in milliseconds.

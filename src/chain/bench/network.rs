@@ -9,7 +9,7 @@ use chronolith_chain::encoding::{Rising, Text};
 use chronolith_chain::genesis::{Genesis, GenesisAccount, GenesisValidator};
 use chronolith_chain::hash::{Domain, Hash};
 use chronolith_chain::keys::SecretKey;
-use chronolith_chain::ledger::{ParameterChange, ParameterName};
+use chronolith_chain::ledger::{PROTOCOL, ParameterChange, ParameterName};
 
 use super::load::Terms;
 use crate::chain::ChainError;
@@ -38,6 +38,11 @@ pub(super) fn identity(number: u16) -> Identity {
 /// The key of an account that pays.
 pub(super) fn payer(number: u16) -> SecretKey {
     SecretKey::from_seed(&secret(2, number))
+}
+
+/// The key of the device of an account.
+pub(super) fn device(number: u16) -> SecretKey {
+    SecretKey::from_seed(&secret(4, number))
 }
 
 /// The key of the account that a node runs as.
@@ -78,7 +83,7 @@ impl Network {
         Ok(Genesis {
             name: Text::new("bench")?,
             time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            protocol: 1,
+            protocol: PROTOCOL,
             parameters: Rising::new(self.parameters(terms))?,
             accounts: Rising::new(accounts.map(funded).collect::<Vec<_>>())?,
             validators: Rising::new((0..self.validators).map(validator).collect::<Vec<_>>())?,

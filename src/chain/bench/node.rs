@@ -9,11 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chronolith_chain::consensus::message::{Decided, Message, PeerId};
 use chronolith_chain::consensus::{Config, Files, Input, Output, Validator};
 use chronolith_chain::encoding::List;
-use chronolith_chain::genesis::Genesis;
 use chronolith_chain::ledger::{Schedule, ScheduleKey};
 use chronolith_chain::mempool::Limits;
 use chronolith_chain::state::Overlay;
@@ -25,6 +24,7 @@ use super::connection::Connection;
 use super::frame::{Committed, Frame, Neighbour, Status};
 use super::network::identity;
 use super::watch::is_watched;
+use crate::chain::read_genesis;
 
 /// Something that happened to the process.
 enum Event {
@@ -77,10 +77,7 @@ pub(super) fn short(id: &[u8; 32]) -> u64 {
 /// ends. Its port is written to standard output.
 pub fn serve(directory: &Path, options: NodeOptions) -> Result<()> {
     let NodeOptions { number, interval_ms, .. } = options;
-    let place = directory.join("genesis");
-    let genesis =
-        std::fs::read(&place).with_context(|| format!("cannot read {}", place.display()))?;
-    let genesis = Genesis::decode(&genesis)?;
+    let genesis = read_genesis(directory)?;
     let own = directory.join(number.to_string());
     let files = Files {
         data: Arc::new(RealDisk::create(own.join("data"))?),
@@ -254,12 +251,19 @@ impl Node {
         // One of them is enough to measure by.
         let told = decided.block.transactions.iter().filter(|_| self.options.number == 0);
         let told = told.map(|transaction| short(&transaction.body.id().0));
+        let receipts = match self.options.number {
+            0 => self.validator.blocks().receipts(header.height).ok().flatten(),
+            _ => None,
+        };
+        let refused = receipts.iter().flatten().filter(|receipt| receipt.refusal.is_some());
+        let refused = refused.count() as u64;
         Committed {
             height: header.height,
             round: decided.certificate.round(),
             block: header.id(),
             time_ns: header.time_ns,
             changes_set: header.validators != header.next_validators,
+            refused,
             transactions: List::new(told.collect::<Vec<_>>()).unwrap_or_default(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -54,6 +55,8 @@ fn spawn(load: &Load, number: u16) -> Result<Child> {
     if load.terms.is_some() {
         command.arg("--candidate");
     }
+    // Ctrl-C is for who measures, who ends them.
+    command.process_group(0);
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     child.context("cannot start a validator")
 }

@@ -96,6 +96,7 @@ mod tests {
             block: BlockId([id; 32]),
             time_ns: 0,
             changes_set: false,
+            refused: 0,
             transactions: Default::default(),
         }
     }
