@@ -1,0 +1,294 @@
+//! The buyer's way through the house: from an offer to records in a database of his own.
+//!
+//! | step | where | what happens |
+//! |---|---|---|
+//! | search | `src/search.rs`, `src/chain/offers.rs` | offers and headers that others told |
+//! | request | here | the price is set aside, and the secret of a one-time key kept |
+//! | keys | here | the owner's grant is found in its block and opened |
+//! | note | `src/market/note.rs` | which chunks there are, and where |
+//! | fetch | `buyer/source.rs`, `peers.rs` | their blocks: from peers, or from a file |
+//! | check | `buyer/check.rs` | anchored, owned, of the scope, under keys that were granted |
+//! | open | `engine/src/chunk/foreign.rs` | decrypted, decoded |
+//! | write | `buyer/write.rs` | into his own database: from here on it is local SQL |
+//! | dispute | `buyer/dispute.rs` | where a key is wrong: the payment comes back |
+
+pub mod check;
+pub mod dispute;
+pub mod peers;
+pub mod source;
+mod write;
+
+use chronolith_chain::coin::Amount;
+use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::ledger::{
+    Cancel, HiddenScope, OpenOffer, Request, Right, RightStatus, Subject,
+};
+use chronolith_engine::chunk::{ForeignChunk, ForeignError, OpenChunkError};
+use chronolith_engine::{Db, KeyRandom, WriteError};
+use chronolith_keys::{Grant, OneTimeSecret, OpenError};
+
+use crate::market::grant::context;
+use crate::market::note::Note;
+use crate::market::purse::{Purse, Requested};
+use crate::market::queue::{right, status};
+use crate::market::{MarketError, Venue, VenueError, offer};
+use crate::node::submit::Done;
+use crate::wallet::AccountKey;
+use check::{Checker, Fault};
+use source::{Source, SourceError};
+use write::Writer;
+
+/// Why what was bought is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuyerError {
+    /// The market.
+    #[error(transparent)]
+    Market(#[from] MarketError),
+    /// The grant's keys are not in any block that is here.
+    #[error(
+        "the block with the keys of the request {request} is not here any more: ask another node, or the \
+         owner to grant a new request"
+    )]
+    NoKeys {
+        /// The request.
+        request: RequestId,
+    },
+    /// Blocks cannot be had.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The database takes no records.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The note names nothing.
+    #[error(
+        "the note of the request {request} names no chunk: there is none in its range yet, or the owner \
+         has not anchored it"
+    )]
+    Nothing {
+        /// The request.
+        request: RequestId,
+    },
+}
+
+impl From<VenueError> for BuyerError {
+    fn from(error: VenueError) -> Self {
+        Self::Market(error.into())
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The offer.
+    pub offer: OfferId,
+    /// The beginning, in milliseconds since the epoch.
+    pub from_ms: u64,
+    /// The end, which is not in it.
+    pub until_ms: u64,
+    /// For how many blocks the owner may think.
+    pub deadline_blocks: u64,
+    /// What a hidden offer is of, as its owner told it.
+    pub scope: Option<HiddenScope>,
+}
+
+/// A request that is on the ledger.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The request.
+    pub request: RequestId,
+    /// What is set aside.
+    pub price: Amount,
+    /// Its block.
+    pub done: Done,
+}
+
+/// Asks for a right. The secret of the one-time key is in the purse before the price is set aside.
+///
+/// # Errors
+/// Where there is no such offer, or the ledger refuses.
+pub fn request(
+    venue: &mut Venue,
+    buyer: &AccountKey,
+    purse: &Purse,
+    wish: Wish,
+) -> Result<Asked, MarketError> {
+    let open = offer::find(venue, wish.offer)?;
+    if let (Subject::Hidden(_), Some(scope)) = (&open.offer.scope.subject, &wish.scope)
+        && scope.subject() != open.offer.scope.subject
+    {
+        return Err(MarketError::Missing {
+            what: "offer of this disclosure",
+            id: wish.offer.to_string(),
+        });
+    }
+    let Wish { offer, from_ms, until_ms, deadline_blocks, scope } = wish;
+    let price = open.offer.price(from_ms, until_ms)?;
+    let since = venue.look(|_, height| Ok::<_, VenueError>(height))?;
+    let secret = OneTimeSecret::generate(&mut KeyRandom::new()?);
+    let action = Request {
+        offer,
+        from_ms,
+        until_ms,
+        key: secret.public(),
+        payment: price,
+        deadline: since.saturating_add(deadline_blocks),
+    };
+    let chain = venue.id()?;
+    let keep = |made_by| {
+        let request = RequestId::made_by(made_by);
+        purse.keep_request(&Requested { request, chain, offer, since, secret, scope })?;
+        Ok::<_, MarketError>(request)
+    };
+    let (request, done) = venue.commit_kept("ask for a right", &buyer.signer(), action, keep)?;
+    Ok(Asked { request, price, done })
+}
+
+/// Takes a request back. The payment comes back after some blocks, unless a grant was on its way.
+///
+/// # Errors
+/// Where the ledger refuses.
+pub fn cancel(
+    venue: &mut Venue,
+    buyer: &AccountKey,
+    request: RequestId,
+) -> Result<Done, MarketError> {
+    Ok(venue.commit("cancel a request", &buyer.signer(), Cancel { request })?)
+}
+
+/// The keys of a right.
+#[derive(Debug)]
+pub struct Keys {
+    /// The right.
+    pub right: Right,
+    /// The offer it is of.
+    pub open: OpenOffer,
+    /// The keys as they stand in the block.
+    pub sealed: Vec<u8>,
+    /// What the seal says: the keys, or that there are none.
+    pub grant: Result<Grant, OpenError>,
+}
+
+/// Finds the keys of a right in its block, and opens them.
+///
+/// # Errors
+/// Where it is not granted, or its block is not here.
+pub fn keys(venue: &Venue, requested: &Requested) -> Result<Keys, BuyerError> {
+    let request = requested.request;
+    let (right, open, height) = right(venue, request)?;
+    let is_granted =
+        matches!(right.status, RightStatus::Granted { .. } | RightStatus::Settled { .. });
+    if !is_granted {
+        let what = "only a granted one has keys";
+        let (id, status) = (request.to_string(), status(&right));
+        return Err(MarketError::Status { id, status, what }.into());
+    }
+    let until = right.deadline.min(height);
+    let sealed = venue.sealed_keys(request, requested.since, until)?;
+    let sealed = sealed.ok_or(BuyerError::NoKeys { request })?;
+    let grant = Grant::open(&sealed, &requested.secret, &context(requested.chain, request));
+    Ok(Keys { right, open, sealed, grant })
+}
+
+/// What was received.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// How many chunks were opened.
+    pub chunks: usize,
+    /// How many records they hold.
+    pub records: u64,
+    /// How many bytes of blocks were read.
+    pub bytes: u64,
+    /// Names of the metrics that there are records of.
+    pub metrics: Vec<String>,
+    /// What was not taken, and why.
+    pub refused: Vec<Refused>,
+}
+
+/// A chunk that was not taken.
+#[derive(Debug)]
+pub struct Refused {
+    /// Which: its place in the note.
+    pub at: usize,
+    /// Its header, where it could be read.
+    pub header: Option<Vec<u8>>,
+    /// Why.
+    pub fault: Fault,
+}
+
+impl Refused {
+    /// Whether the key is what is wrong, which the ledger can judge.
+    #[must_use]
+    pub const fn is_disputable(&self) -> bool {
+        matches!(
+            self.fault,
+            Fault::Chunk(ForeignError::Body {
+                source: OpenChunkError::NoKey { .. } | OpenChunkError::OtherKey { .. },
+                ..
+            })
+        )
+    }
+}
+
+/// Fetches, checks, opens and writes what a right is of. What does not hold is named; the rest is taken.
+/// Done again, it takes the same records once more, which changes nothing.
+///
+/// # Errors
+/// Where blocks cannot be had at all, or the database takes no records.
+pub fn receive(
+    venue: &Venue,
+    requested: &Requested,
+    keys: &Keys,
+    note: &Note,
+    source: &mut dyn Source,
+    db: &Db,
+) -> Result<Received, BuyerError> {
+    let request = requested.request;
+    // Where the grant does not open there is no key of any chunk, which the ledger can be shown.
+    let grant = keys.grant.as_ref().ok();
+    if note.chunks.is_empty() {
+        return Err(BuyerError::Nothing { request });
+    }
+    let checker = Checker::new(venue, keys, requested.scope.as_ref())?;
+    let (mut received, mut writer) = (Received::default(), Writer::new(db));
+    let mut failure = None;
+    source.blocks(note, &mut |at, blocks| {
+        let Some(told) = note.chunks.get(at) else { return };
+        let (header, body) = match blocks {
+            Ok(blocks) => blocks,
+            Err(error) => {
+                let fault = Fault::Absent(error);
+                received.refused.push(Refused { at, header: None, fault });
+                return;
+            }
+        };
+        received.bytes += (header.len() + body.len()) as u64;
+        let opened = ForeignChunk::new(told.path.chunk.into(), &header, body)
+            .map_err(Fault::Chunk)
+            .and_then(|chunk| {
+                checker.check(&chunk, &told.path)?;
+                let key = chunk
+                    .header()
+                    .encryption
+                    .and_then(|encryption| grant?.body_key(&encryption.tree, chunk.slot()));
+                let opened = chunk.open(key.as_ref()).map_err(Fault::Chunk)?;
+                checker.check_metric(&opened.0)?;
+                Ok(opened)
+            });
+        match opened {
+            Ok((definition, records)) => {
+                received.chunks += 1;
+                received.records += records.len() as u64;
+                if let Err(error) = writer.add(definition, &records) {
+                    failure.get_or_insert(error);
+                }
+            }
+            Err(fault) => received.refused.push(Refused { at, header: Some(header), fault }),
+        }
+    })?;
+    match failure {
+        Some(error) => return Err(error.into()),
+        None => received.metrics = writer.finish()?,
+    }
+    Ok(received)
+}

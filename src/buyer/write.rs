@@ -1,0 +1,55 @@
+//! What was opened goes into the buyer's database.
+
+use std::collections::BTreeSet;
+
+use chronolith_engine::{Batch, Block, Db, Definition, Durability, WriteError};
+
+/// So many records are written at once.
+const BATCH_RECORDS: usize = 1 << 16;
+
+/// Writes opened chunks in batches.
+pub(super) struct Writer<'a> {
+    db: &'a Db,
+    batch: Batch,
+    metrics: BTreeSet<String>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(db: &'a Db) -> Self {
+        Self { db, batch: db.batch(), metrics: BTreeSet::new() }
+    }
+
+    /// Takes the records of a chunk.
+    pub(super) fn add(
+        &mut self,
+        definition: Definition,
+        records: &Block,
+    ) -> Result<(), WriteError> {
+        self.metrics.insert(definition.metric.to_string());
+        let id = match self.db.find_metric(&definition.metric) {
+            // What he has of it may be stricter than what he buys, and stays so.
+            Some(id) => id,
+            None => self.db.define(Definition { is_public: false, ..definition })?,
+        };
+        for (time_ns, value) in records.iter() {
+            self.batch.push(id, time_ns, value)?;
+            if self.batch.len() >= BATCH_RECORDS {
+                self.write()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), WriteError> {
+        self.db.write(&self.batch, Durability::Buffered)?;
+        self.batch.clear();
+        Ok(())
+    }
+
+    /// Writes the rest, and makes all of it durable. The metrics that there are records of.
+    pub(super) fn finish(mut self) -> Result<Vec<String>, WriteError> {
+        self.write()?;
+        self.db.sync()?;
+        Ok(self.metrics.into_iter().collect())
+    }
+}

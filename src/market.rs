@@ -1,0 +1,128 @@
+//! The owner's side of the market: what he offers, who asks for it, and what he gives.
+//!
+//! | file | |
+//! |---|---|
+//! | `venue.rs` | the chain that deals are made on: one in a directory, or that of a running node |
+//! | `scope.rs` | which metrics of a database a scope of the ledger is of |
+//! | `offer.rs` | offers, and what those are told who may buy hidden data |
+//! | `book.rs` | what the owner's node decides by: data contracts, or a policy |
+//! | `policy.rs` | which requests are granted without asking, where an offer names no contract |
+//! | `queue.rs` | the requests that wait for the owner, and the list of every use |
+//! | `grant.rs` | keys for a request, sealed to its buyer |
+//! | `note.rs` | what the buyer is told beside them: where the chunks are, and their proofs |
+//! | `notes.rs` | notes that wait for their buyers |
+//! | `history.rs` | what was sold on a chain, for reference prices |
+//! | `purse.rs` | what must not be lost: salts of offers, secrets of requests |
+//!
+//! The buyer's side is `src/buyer.rs`.
+
+/// Errors that are kept in boxes, so that results stay small.
+macro_rules! boxed_errors {
+    ($of:ident: $($variant:ident($error:ty)),+) => {$(
+        impl From<$error> for $of {
+            fn from(error: $error) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        }
+    )+};
+}
+
+pub mod book;
+pub mod grant;
+pub mod history;
+pub mod note;
+pub mod notes;
+pub mod offer;
+pub mod policy;
+pub mod purse;
+pub mod queue;
+pub mod scope;
+pub mod venue;
+
+use chronolith_chain::ledger::Refusal;
+
+pub use venue::{Venue, VenueError};
+
+/// Why a step of a deal fails.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MarketError {
+    /// The chain.
+    #[error(transparent)]
+    Venue(#[from] VenueError),
+    /// The database.
+    #[error(transparent)]
+    Read(Box<chronolith_engine::ReadError>),
+    /// The keys.
+    #[error(transparent)]
+    Key(Box<chronolith_engine::KeyError>),
+    /// Batches of the database.
+    #[error(transparent)]
+    Anchor(Box<crate::chain::anchor::AnchorError>),
+    /// What a scope is of.
+    #[error(transparent)]
+    Scope(Box<scope::ScopeError>),
+    /// Secrets of offers and requests.
+    #[error(transparent)]
+    Purse(Box<purse::PurseError>),
+    /// The time range has no windows.
+    #[error(transparent)]
+    Windows(#[from] chronolith_keys::WindowsError),
+    /// The keys are no grant.
+    #[error(transparent)]
+    Grant(Box<chronolith_keys::GrantError>),
+    /// Nothing can be sealed to the buyer.
+    #[error(transparent)]
+    Seal(#[from] chronolith_keys::SealError),
+    /// A note.
+    #[error(transparent)]
+    Note(Box<note::NoteError>),
+    /// The folder of notes.
+    #[error("cannot keep the note of a grant: {0}")]
+    Notes(#[source] std::io::Error),
+    /// Packs.
+    #[error(transparent)]
+    Pack(Box<crate::packs::PackFileError>),
+    /// There is no such thing on the ledger.
+    #[error("the ledger has no {what} {id}")]
+    Missing {
+        /// What.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// It is not the state in which this can be done.
+    #[error("the request {id} is {status}: {what}")]
+    Status {
+        /// The request.
+        id: String,
+        /// What became of it.
+        status: &'static str,
+        /// What can be done.
+        what: &'static str,
+    },
+    /// It is another's.
+    #[error("the {what} {id} is another account's")]
+    Other {
+        /// What.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The ledger would refuse.
+    #[error("the ledger would refuse this: {0}")]
+    Refusal(Refusal),
+    /// A contract's rule cannot be evaluated.
+    #[error(transparent)]
+    Rule(Box<chronolith_contract::rule::EvaluationError>),
+    /// A price is beyond what there is.
+    #[error(transparent)]
+    Coin(#[from] chronolith_chain::coin::CoinError),
+}
+
+boxed_errors! {
+    MarketError: Read(chronolith_engine::ReadError), Key(chronolith_engine::KeyError),
+    Anchor(crate::chain::anchor::AnchorError), Scope(scope::ScopeError), Purse(purse::PurseError),
+    Note(note::NoteError), Pack(crate::packs::PackFileError), Grant(chronolith_keys::GrantError),
+    Rule(chronolith_contract::rule::EvaluationError)
+}

@@ -1,0 +1,239 @@
+//! Notes: what an owner tells a buyer beside the keys: which chunks there are, where they lie, and the ways
+//! to their anchors.
+//!
+//! ```text
+//! sealed by HPKE to the request's one-time key: version u8 = 1 · the canonical encoding of a Note
+//! ```
+//!
+//! A note holds the secrets that packs are masked by, so that it is sealed; it is no fact of the ledger. Who
+//! has none, or a wrong one, has keys that open nothing: what it says of chunks is checked against
+//! their anchors.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chronolith_chain::address::Address;
+use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::{DecodeError, List, TooLong, decode, encode};
+use chronolith_chain::hash::{ChainId, RequestId};
+use chronolith_chain::ledger::{AnchorKey, HiddenScope, OpenOffer, Right};
+use chronolith_chain::state::Overlay;
+use chronolith_engine::{Db, KeyRandom};
+use chronolith_fragment::MaskSecret;
+use chronolith_keys::{OneTimeSecret, SealError};
+use zeroize::Zeroizing;
+
+use super::grant::{Stock, context};
+use super::scope::{Metrics, windows};
+use super::{MarketError, Venue, VenueError};
+use crate::chain::anchor;
+use crate::chain::prove::ChunkPath;
+use crate::packs::{list_packs, load_pack, load_secret, secret_beside};
+
+const VERSION: u8 = 1;
+/// The most chunks of a note: a year of hours of 32 metrics.
+const CHUNKS_MOST: usize = 1 << 18;
+/// The most packs of a note.
+const PACKS_MOST: usize = 1 << 16;
+/// The longest note: bytes.
+pub const NOTE_BYTES_MAX: usize = 256 << 20;
+
+/// Why a note is none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoteError {
+    /// It does not open.
+    #[error("the note does not open: it was sealed to another key or request, or is damaged")]
+    Closed,
+    /// It is of another version.
+    #[error("the note is of version {found}, and this program reads {VERSION}")]
+    Version {
+        /// Which.
+        found: u8,
+    },
+    /// It is not encoded as it should be.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It is longer than any note.
+    #[error("{found} bytes are no note, which has at most {NOTE_BYTES_MAX}")]
+    Length {
+        /// How many: bytes.
+        found: usize,
+    },
+    /// The right is of more than a note holds.
+    #[error("the right is of more than a note holds: {0}")]
+    TooLong(#[from] TooLong),
+    /// It is of another request.
+    #[error("the note is of the request {found}")]
+    Other {
+        /// Which.
+        found: RequestId,
+    },
+}
+
+/// What a buyer is told.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Note {
+    /// Of which request.
+    pub request: RequestId,
+    /// The chunks of its range that are anchored, in the order of their batches.
+    pub chunks: List<ToldChunk, CHUNKS_MOST>,
+    /// The packs that they are in.
+    pub packs: List<ToldPack, PACKS_MOST>,
+}
+
+/// A chunk.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ToldChunk {
+    /// The way to its anchor.
+    pub path: ChunkPath,
+    /// The place of its pack in the list; none where it is in no pack.
+    pub pack: Option<u32>,
+}
+
+/// A pack.
+#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ToldPack {
+    /// Which.
+    pub pack: ContentId,
+    /// The secret that it is masked by.
+    pub mask: [u8; 32],
+}
+
+impl std::fmt::Debug for ToldPack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ToldPack").field("pack", &self.pack).finish_non_exhaustive()
+    }
+}
+
+impl Note {
+    /// Seals the note to the key of its request.
+    ///
+    /// # Errors
+    /// Where nothing can be sealed to the key, or there is no randomness.
+    pub fn seal(
+        &self,
+        chain: ChainId,
+        to: &[u8; 32],
+        random: &mut KeyRandom,
+    ) -> Result<Vec<u8>, SealError> {
+        let mut bytes = Zeroizing::new(vec![VERSION]);
+        bytes.extend_from_slice(&Zeroizing::new(encode(self)));
+        context(chain, self.request).seal_note(&bytes, to, random)
+    }
+
+    /// Opens a sealed note.
+    ///
+    /// # Errors
+    /// Where it does not open, or is no note of this request.
+    pub fn open(
+        sealed: &[u8],
+        chain: ChainId,
+        request: RequestId,
+        secret: &OneTimeSecret,
+    ) -> Result<Self, NoteError> {
+        if sealed.len() > NOTE_BYTES_MAX {
+            return Err(NoteError::Length { found: sealed.len() });
+        }
+        let opened = context(chain, request).open_note(sealed, secret);
+        let opened = opened.ok_or(NoteError::Closed)?;
+        let Some((found, bytes)) = opened.split_first() else { return Err(NoteError::Closed) };
+        if *found != VERSION {
+            return Err(NoteError::Version { found: *found });
+        }
+        let note: Self = decode("a note", bytes, NOTE_BYTES_MAX)?;
+        match note.request == request {
+            true => Ok(note),
+            false => Err(NoteError::Other { found: note.request }),
+        }
+    }
+}
+
+/// The chunks of a right that are sealed by now.
+///
+/// # Errors
+/// Where the database cannot be read, or the metrics are not in it.
+pub fn sealed_chunks(
+    stock: Stock<'_>,
+    (right, open): (&Right, &OpenOffer),
+    hidden: Option<&HiddenScope>,
+) -> Result<BTreeSet<ContentId>, MarketError> {
+    let metrics = Metrics::of_subject(stock.db, stock.keys, &open.offer.scope.subject, hidden)?;
+    let mut wanted = BTreeSet::new();
+    for (id, definition) in &metrics.metrics {
+        let windows = windows(definition, right.from_ms, right.until_ms)?;
+        let start = chronolith_engine::window_start(*windows.start(), definition.window_ns);
+        let end = chronolith_engine::window_end(*windows.end(), definition.window_ns);
+        for chunk in stock.db.chunks(*id, start..=end)? {
+            let cid = ContentId::try_from(&chunk.cid).ok();
+            wanted.extend(cid.filter(|_| chunk.body.is_some()));
+        }
+    }
+    Ok(wanted)
+}
+
+/// What the buyer of a right is told: those of its chunks that are anchored by now.
+///
+/// # Errors
+/// Where the database, the packs or the state cannot be read.
+pub fn write(
+    venue: &Venue,
+    db: &Db,
+    owner: Address,
+    packs: Option<&Path>,
+    request: RequestId,
+    wanted: &BTreeSet<ContentId>,
+) -> Result<Note, MarketError> {
+    let mut paths = anchor::paths(db, wanted, owner)?;
+    venue.look(|state, _| {
+        let state = Overlay::new(state);
+        let roots: BTreeSet<_> = paths.iter().map(|path| path.root).collect();
+        let mut anchored = BTreeSet::new();
+        for root in roots {
+            let key = AnchorKey { producer: owner, root: root.0 };
+            if state.get(&key).map_err(VenueError::from)?.is_some() {
+                anchored.insert(root);
+            }
+        }
+        paths.retain(|path| anchored.contains(&path.root));
+        Ok::<_, MarketError>(())
+    })?;
+    let (places, told) = match packs {
+        Some(folder) => packs_of(folder, wanted)?,
+        None => Default::default(),
+    };
+    let chunks: Vec<ToldChunk> = paths
+        .into_iter()
+        .map(|path| ToldChunk { pack: places.get(&path.chunk).copied(), path })
+        .collect();
+    let (chunks, packs) = (List::new(chunks), List::new(told));
+    Ok(Note {
+        request,
+        chunks: chunks.map_err(NoteError::from)?,
+        packs: packs.map_err(NoteError::from)?,
+    })
+}
+
+type Places = BTreeMap<ContentId, u32>;
+
+/// The packs of a folder that some chunks are in.
+fn packs_of(
+    folder: &Path,
+    wanted: &BTreeSet<ContentId>,
+) -> Result<(Places, Vec<ToldPack>), MarketError> {
+    let (mut places, mut told) = (BTreeMap::new(), Vec::new());
+    for (id, place) in list_packs(folder)? {
+        let pack = load_pack(&place)?;
+        let entries = pack.body().entries().iter().map(|entry| entry.cid);
+        let found: Vec<_> = entries.filter(|cid| wanted.contains(cid)).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let secret: MaskSecret = load_secret(&secret_beside(&place, id))?;
+        let number = u32::try_from(told.len()).unwrap_or(u32::MAX);
+        places.extend(found.into_iter().map(|cid| (cid, number)));
+        told.push(ToldPack { pack: id, mask: *secret.as_bytes() });
+    }
+    Ok((places, told))
+}

@@ -1,0 +1,125 @@
+//! Offering data, and taking an offer back.
+
+use chronolith_chain::coin::{Amount, BasisPoints, Coin};
+use chronolith_chain::hash::{Hash, OfferId};
+use chronolith_chain::ledger::{
+    CloseOffer, HiddenScope, Offer, OfferKey, OpenOffer, ParameterName, Parameters, ParametersKey,
+    Scope, Terms,
+};
+use chronolith_chain::state::Overlay;
+use chronolith_engine::{ChunkKeys, Db};
+
+use super::purse::Purse;
+use super::scope::Metrics;
+use super::{MarketError, Venue, VenueError};
+use crate::node::submit::Done;
+use crate::wallet::AccountKey;
+
+/// What an owner wants to offer.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The device, by its name in the database.
+    pub device: String,
+    /// The names of metrics; none means all that are not hidden, also those to come.
+    pub metrics: Vec<String>,
+    /// The beginning, in milliseconds since the epoch.
+    pub from_ms: u64,
+    /// The end, if there is one.
+    pub until_ms: Option<u64>,
+    /// The coin of the price.
+    pub coin: Coin,
+    /// What a right costs, whatever its length.
+    pub fixed: Amount,
+    /// What it costs for each hour of data.
+    pub per_hour: Amount,
+    /// How many blocks a buyer has to check a grant; the least that the ledger allows where none is said.
+    pub check_blocks: Option<u32>,
+    /// Whether the owner may revoke after he was paid.
+    pub is_revocable: bool,
+    /// What a revocation costs him on top, in basis points of the price.
+    pub revocation_fee: BasisPoints,
+    /// The hash of the policy by which his node grants by itself, if it does.
+    pub auto_grant: Option<Hash>,
+}
+
+/// An offer that is on the ledger.
+#[derive(Debug, Clone)]
+pub struct Offered {
+    /// Its id.
+    pub offer: OfferId,
+    /// What is on the ledger.
+    pub terms: Offer,
+    /// What the ledger is not told of hidden data; it is in the purse.
+    pub hidden: Option<HiddenScope>,
+    /// The block.
+    pub done: Done,
+}
+
+/// Offers data of a database. What a hidden offer is of is kept before the ledger has it.
+///
+/// # Errors
+/// Where there are no such metrics, or the ledger refuses.
+pub fn offer(
+    venue: &mut Venue,
+    db: &Db,
+    keys: &ChunkKeys,
+    owner: &AccountKey,
+    purse: &Purse,
+    wish: Wish,
+) -> Result<Offered, MarketError> {
+    let metrics = Metrics::named(db, &wish.device, &wish.metrics)?;
+    let (subject, hidden) = metrics.subject(keys, wish.metrics.is_empty())?;
+    let least = venue.look(|state, _| {
+        let parameters: Parameters = Overlay::new(state)
+            .get(&ParametersKey {})
+            .map_err(VenueError::from)?
+            .unwrap_or_default();
+        Ok::<_, VenueError>(parameters.get(ParameterName::CheckBlocksLeast))
+    })?;
+    let terms = Terms {
+        level: metrics.level().number(),
+        check_blocks: wish.check_blocks.unwrap_or_else(|| u32::try_from(least).unwrap_or(u32::MAX)),
+        is_revocable: wish.is_revocable,
+        revocation_fee: wish.revocation_fee,
+        auto_grant: wish.auto_grant,
+    };
+    let scope = Scope { subject, from_ms: wish.from_ms, until_ms: wish.until_ms };
+    let Wish { coin, fixed, per_hour, .. } = wish;
+    let action = Offer { scope, coin, fixed, per_hour, terms };
+    let keep = |made_by| {
+        let id = OfferId::made_by(made_by);
+        if let Some(hidden) = &hidden {
+            purse.keep_offer(id, hidden)?;
+        }
+        Ok::<_, MarketError>(id)
+    };
+    let (offer, done) = venue.commit_kept("offer data", &owner.signer(), action.clone(), keep)?;
+    Ok(Offered { offer, terms: action, hidden, done })
+}
+
+/// Takes an offer back; what was bought of it stays.
+///
+/// # Errors
+/// Where it is another's, or the ledger refuses.
+pub fn close(venue: &mut Venue, owner: &AccountKey, offer: OfferId) -> Result<Done, MarketError> {
+    let open = find(venue, offer)?;
+    if open.owner != owner.address {
+        return Err(MarketError::Other { what: "offer", id: offer.to_string() });
+    }
+    Ok(venue.commit("close an offer", &owner.signer(), CloseOffer { offer })?)
+}
+
+/// An offer of the ledger.
+///
+/// # Errors
+/// Where there is none of that id.
+pub fn find(venue: &Venue, offer: OfferId) -> Result<OpenOffer, MarketError> {
+    venue.look(|state, _| {
+        let found = Overlay::new(state).get(&OfferKey { offer }).map_err(VenueError::from)?;
+        found.ok_or_else(|| missing("offer", &offer))
+    })
+}
+
+pub(super) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
+    MarketError::Missing { what, id: id.to_string() }
+}

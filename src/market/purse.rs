@@ -1,0 +1,262 @@
+//! What must not be lost of deals: in the wallet's folder `market`, in files that only their user may read.
+//!
+//! ```text
+//! market/offers/ID.json      what a hidden offer is of, with its salt
+//! market/decisions/ID/RULE.cbor   what a rule of a contract decided a request from
+//! market/requests/ID.json    the secret of a request's one-time key, which its grant is sealed to
+//! ```
+//!
+//! A file is there before the transaction that needs it is handed in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use chronolith_chain::hash::{ChainId, Hash, OfferId, RequestId};
+use chronolith_chain::ledger::HiddenScope;
+use chronolith_disk::RealDisk;
+use chronolith_keys::OneTimeSecret;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::book::Decided;
+use crate::wallet::{
+    Wallet, WalletError, make_private_directory, read_private_up_to, secret_of, write_private,
+};
+
+const OFFER_FORMAT: &str = "chronolith hidden offer 1";
+const REQUEST_FORMAT: &str = "chronolith request 1";
+const FOLDER: &str = "market";
+/// The largest file that is read: bytes. A hidden offer names at most 32 key trees.
+const BYTES_MAX: u64 = 16 << 10;
+
+/// Why secrets of deals cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PurseError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    /// A file does not hold what it must.
+    #[error("{}: {reason}", place.display())]
+    Content {
+        /// The file.
+        place: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What a hidden offer is of: for the owner, and for those who may buy it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disclosure {
+    format: String,
+    offer: String,
+    /// What the ledger has the hash of.
+    pub scope: HiddenScope,
+}
+
+impl Disclosure {
+    /// What an offer hides.
+    #[must_use]
+    pub fn new(offer: OfferId, scope: HiddenScope) -> Self {
+        Self { format: OFFER_FORMAT.to_owned(), offer: offer.to_string(), scope }
+    }
+
+    /// Reads what an owner told of an offer.
+    ///
+    /// # Errors
+    /// Where it is something else, or of another offer.
+    pub fn read(place: &Path, offer: OfferId) -> Result<Self, PurseError> {
+        let told: Self = read(place)?;
+        check(place, (&told.format, OFFER_FORMAT), (&told.offer, &offer.to_string()))?;
+        Ok(told)
+    }
+}
+
+/// A request, and the secret of its key. It is not printed.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestFile {
+    format: String,
+    request: String,
+    chain: String,
+    offer: String,
+    since: u64,
+    secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<HiddenScope>,
+}
+
+/// A request that was made, and what opens its grant.
+#[derive(Debug, Clone)]
+pub struct Requested {
+    /// The request.
+    pub request: RequestId,
+    /// On which chain.
+    pub chain: ChainId,
+    /// Of which offer.
+    pub offer: OfferId,
+    /// The height before it was handed in.
+    pub since: u64,
+    /// The secret of the one-time key.
+    pub secret: OneTimeSecret,
+    /// What a hidden offer is of.
+    pub scope: Option<HiddenScope>,
+}
+
+/// The folder `market` of a wallet.
+#[derive(Debug, Clone)]
+pub struct Purse {
+    folder: PathBuf,
+}
+
+impl Purse {
+    /// That of a wallet.
+    #[must_use]
+    pub fn of(wallet: &Wallet) -> Self {
+        Self { folder: wallet.directory().join(FOLDER) }
+    }
+
+    /// Keeps what a hidden offer is of.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_offer(&self, offer: OfferId, scope: &HiddenScope) -> Result<PathBuf, PurseError> {
+        write(
+            &self.folder.join("offers"),
+            &offer.to_string(),
+            &Disclosure::new(offer, scope.clone()),
+        )
+    }
+
+    /// What a hidden offer is of; none where this wallet does not know.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn offer(&self, offer: OfferId) -> Result<Option<HiddenScope>, PurseError> {
+        let place = self.folder.join("offers").join(format!("{offer}.json"));
+        match place.exists() {
+            true => Ok(Some(Disclosure::read(&place, offer)?.scope)),
+            false => Ok(None),
+        }
+    }
+
+    /// Keeps what the rules of a contract decided a request from, so that an arbiter can run them again.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_decision(&self, request: RequestId, decided: &Decided) -> Result<(), PurseError> {
+        for (rule, bytes) in &decided.evaluations {
+            let folder = self.folder.join("decisions").join(request.to_string());
+            put(&folder, &format!("{rule}.cbor"), bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a request.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_request(&self, requested: &Requested) -> Result<PathBuf, PurseError> {
+        let Requested { request, chain, offer, since, secret, scope } = requested;
+        let file = RequestFile {
+            format: REQUEST_FORMAT.to_owned(),
+            request: request.to_string(),
+            chain: chain.to_string(),
+            offer: offer.to_string(),
+            since: *since,
+            secret: Hash(*secret.bytes()).to_string(),
+            scope: scope.clone(),
+        };
+        write(&self.folder.join("requests"), &request.to_string(), &file)
+    }
+
+    /// A request of this wallet.
+    ///
+    /// # Errors
+    /// Where it is not there or cannot be read.
+    pub fn request(&self, request: RequestId) -> Result<Requested, PurseError> {
+        let place = self.folder.join("requests").join(format!("{request}.json"));
+        let file: RequestFile = read(&place)?;
+        check(&place, (&file.format, REQUEST_FORMAT), (&file.request, &request.to_string()))?;
+        let bytes = |what, text: &str| {
+            secret_of(text).map_err(|error| wrong(&place, format!("{what}: {error}")))
+        };
+        Ok(Requested {
+            request,
+            chain: ChainId(bytes("chain", &file.chain)?),
+            offer: OfferId(bytes("offer", &file.offer)?),
+            since: file.since,
+            secret: OneTimeSecret::from_bytes(bytes("secret", &file.secret)?),
+            scope: file.scope,
+        })
+    }
+
+    /// The ids of all requests of this wallet, in order.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn requests(&self) -> Result<Vec<RequestId>, PurseError> {
+        let folder = self.folder.join("requests");
+        let failed = |source| {
+            let place = folder.clone();
+            PurseError::from(WalletError::Disk { what: "list", place, source })
+        };
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            found.extend(name.and_then(|name| secret_of(name).ok()).map(RequestId));
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn wrong(place: &Path, reason: String) -> PurseError {
+    PurseError::Content { place: place.to_owned(), reason }
+}
+
+/// Refuses a file of another format, or of something else of the same.
+fn check(
+    place: &Path,
+    (format, expected): (&str, &str),
+    (id, wanted): (&str, &str),
+) -> Result<(), PurseError> {
+    if format != expected {
+        return Err(wrong(place, format!("it has the format {format:?}, not {expected:?}")));
+    }
+    if id != wanted {
+        return Err(wrong(place, format!("it is of {id}, not of {wanted}")));
+    }
+    Ok(())
+}
+
+fn read<T: DeserializeOwned>(place: &Path) -> Result<T, PurseError> {
+    let text = read_private_up_to(place, BYTES_MAX)?;
+    // What serde says would show a part of the secret where the secret is what is wrong.
+    serde_json::from_str(&text)
+        .map_err(|error| wrong(place, format!("line {} is not as it should be", error.line())))
+}
+
+fn write<T: Serialize>(folder: &Path, name: &str, file: &T) -> Result<PathBuf, PurseError> {
+    let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
+    text.push('\n');
+    put(folder, &format!("{name}.json"), text.as_bytes())
+}
+
+fn put(folder: &Path, path: &str, bytes: &[u8]) -> Result<PathBuf, PurseError> {
+    let failed = |what| {
+        let place = folder.to_owned();
+        move |source| WalletError::Disk { what, place, source }
+    };
+    make_private_directory(folder).map_err(failed("create"))?;
+    let disk = RealDisk::existing(folder).map_err(failed("open"))?;
+    let written = write_private(&disk, &format!(".{path}.new"), path, bytes);
+    written.map_err(failed("write to"))?;
+    Ok(folder.join(path))
+}

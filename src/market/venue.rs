@@ -1,0 +1,201 @@
+//! The chain that deals are made on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chronolith_chain::hash::{ChainId, RequestId, TransactionId};
+use chronolith_chain::keys::SecretKey;
+use chronolith_chain::ledger::Action;
+use chronolith_chain::state::{StateError, View};
+use chronolith_chain::transaction::Transaction;
+
+use super::grant::sealed_in;
+use crate::chain::{Chain, ChainError, Composer, Settled};
+use crate::node::submit::{Done, SubmitError, Submitter};
+use crate::node::{Client, NodeError, NodeState};
+
+/// Why a chain does not do what it is asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VenueError {
+    /// The chain in a directory.
+    #[error(transparent)]
+    Chain(Box<ChainError>),
+    /// The node.
+    #[error(transparent)]
+    Node(Box<NodeError>),
+    /// What was handed in.
+    #[error(transparent)]
+    Submit(Box<SubmitError>),
+    /// The state.
+    #[error(transparent)]
+    State(Box<StateError>),
+}
+
+boxed_errors! { VenueError: Chain(ChainError), Node(NodeError), Submit(SubmitError), State(StateError) }
+
+/// A chain in a directory, whose validators are in this process; or that of a running node.
+pub enum Venue {
+    /// In a directory.
+    Chain(Box<Chain>),
+    /// Of a node.
+    Node {
+        /// Who asks it.
+        client: Box<Client>,
+        /// How long a block is waited for.
+        deadline: Duration,
+    },
+}
+
+impl Venue {
+    /// The chain in a directory.
+    ///
+    /// # Errors
+    /// Where there is none, or another process has it.
+    pub fn open(directory: &Path) -> Result<Self, VenueError> {
+        Ok(Self::Chain(Box::new(Chain::open(directory)?)))
+    }
+
+    /// Its id.
+    ///
+    /// # Errors
+    /// Where the node does not answer.
+    pub fn id(&self) -> Result<ChainId, VenueError> {
+        match self {
+            Self::Chain(chain) => Ok(chain.id()),
+            Self::Node { client, .. } => Ok(client.status()?.chain),
+        }
+    }
+
+    /// Looks at the state after the last block, with its height.
+    ///
+    /// # Errors
+    /// What `look` says, or where the state cannot be read.
+    pub fn look<T, E: From<VenueError>>(
+        &self,
+        look: impl FnOnce(&dyn View, u64) -> Result<T, E>,
+    ) -> Result<T, E> {
+        match self {
+            Self::Chain(chain) => {
+                let height = chain.height().map_err(VenueError::from)?;
+                look(chain.state().map_err(VenueError::from)?, height)
+            }
+            Self::Node { client, .. } => {
+                let state = NodeState::new(client);
+                let height = state.height().map_err(VenueError::from)?;
+                look(&state, height)
+            }
+        }
+    }
+
+    /// Signs an action as the next transaction of an account.
+    fn sign(&self, key: &SecretKey, action: Action) -> Result<Transaction, VenueError> {
+        let chain = self.id()?;
+        self.look(|state, height| {
+            let mut composer = Composer::new(chain, state, height, key.public().into())?;
+            Ok(composer.sign(action, key))
+        })
+    }
+
+    /// Hands in a transaction that was signed by [`Venue::sign`], and waits for its block.
+    ///
+    /// # Errors
+    /// Where it is not taken, or refused.
+    fn hand_in(
+        &mut self,
+        what: &'static str,
+        transaction: Transaction,
+    ) -> Result<Done, VenueError> {
+        let transactions = vec![transaction];
+        let done: Vec<Done> = match self {
+            Self::Chain(chain) => {
+                let settled = chain.commit(transactions)?.into_iter();
+                settled.map(|Settled { height, receipt, .. }| Done { height, receipt }).collect()
+            }
+            Self::Node { client, deadline } => {
+                let height = NodeState::new(client).height()?;
+                // Nothing is signed by it: the transactions are.
+                let nobody = SecretKey::from_seed(&[0; 32]);
+                let submitter = Submitter::new(client, nobody, *deadline)?;
+                submitter.hand_in(transactions, height)?
+            }
+        };
+        // One was handed in.
+        let done = done.into_iter().next();
+        let done = done.ok_or_else(|| SubmitError::NotTaken("it is gone".to_owned()))?;
+        match done.receipt.refusal.clone() {
+            Some(refusal) => Err(SubmitError::Refused { what, refusal }.into()),
+            None => Ok(done),
+        }
+    }
+
+    /// Signs an action and hands it in, after `keep` had its transaction's id: what must not be lost is kept
+    /// before the ledger has it.
+    ///
+    /// # Errors
+    /// What `keep` says, and as [`Venue::hand_in`].
+    pub fn commit_kept<T, E: From<VenueError>>(
+        &mut self,
+        what: &'static str,
+        key: &SecretKey,
+        action: impl Into<Action>,
+        keep: impl FnOnce(TransactionId) -> Result<T, E>,
+    ) -> Result<(T, Done), E> {
+        let transaction = self.sign(key, action.into())?;
+        let kept = keep(transaction.body.id())?;
+        let done = self.hand_in(what, transaction)?;
+        Ok((kept, done))
+    }
+
+    /// Signs an action and hands it in.
+    ///
+    /// # Errors
+    /// As [`Venue::hand_in`].
+    pub fn commit(
+        &mut self,
+        what: &'static str,
+        key: &SecretKey,
+        action: impl Into<Action>,
+    ) -> Result<Done, VenueError> {
+        let transaction = self.sign(key, action.into())?;
+        self.hand_in(what, transaction)
+    }
+
+    /// The sealed keys of a grant, from the blocks from one height to another, both included.
+    ///
+    /// # Errors
+    /// Where blocks cannot be read.
+    pub fn sealed_keys(
+        &self,
+        request: RequestId,
+        since: u64,
+        until: u64,
+    ) -> Result<Option<Vec<u8>>, VenueError> {
+        match self {
+            Self::Chain(chain) => {
+                let blocks = chain.blocks()?;
+                let first = since.max(blocks.oldest()).max(1);
+                for height in first..=until.min(blocks.tip().height) {
+                    let block = chain.block(height)?.block;
+                    if let Some(sealed) = sealed_in(&block, request) {
+                        return Ok(Some(sealed.to_vec()));
+                    }
+                }
+                Ok(None)
+            }
+            Self::Node { client, .. } => {
+                let mut next = since;
+                loop {
+                    let (found, looked) = client.sealed_keys(request, next)?;
+                    if let Some(sealed) = found {
+                        return Ok(Some(sealed));
+                    }
+                    if looked <= next || looked > until {
+                        return Ok(None);
+                    }
+                    next = looked;
+                }
+            }
+        }
+    }
+}
