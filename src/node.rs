@@ -12,8 +12,11 @@
 //! | `repairer.rs` | the repairer: rebuilding what a peer lost |
 //! | `account.rs`, `lease_lists.rs`, `event.rs` | what roles sign with, remember, and tell |
 //! | `client.rs`, `state.rs` | asking a node; the ledger as it tells it |
+//! | `link.rs` | asking it from its own process |
 //! | `submit.rs` | handing in actions through a node |
-//! | `placing.rs` | the owner: having packs kept |
+//! | `producing.rs` | the producer's role: rounds of anchoring, packing and placing |
+//! | `opening.rs` | offering storage on the ledger |
+//! | `placing.rs`, `placing/lost.rs` | the owner: having packs kept; giving what peers lost to others |
 //! | `testnet.rs` | configurations and keys of a whole network |
 
 mod account;
@@ -26,9 +29,13 @@ mod intake;
 mod join;
 mod keeper;
 mod lease_lists;
+mod link;
+pub mod opening;
 pub mod placing;
+mod producing;
 mod repairer;
 mod run;
+mod selling;
 mod service;
 mod settings;
 mod state;
@@ -39,6 +46,11 @@ pub use account::StorageRole;
 pub use client::Client;
 pub use error::NodeError;
 pub use event::NodeEvent;
+pub use link::NodeLink;
+pub use producing::{Producing, ProducingEvent, ProducingSettings, ProducingStatus};
 pub use run::{RunningNode, start};
-pub use settings::{NodeSettings, StorageSettings};
+pub use selling::{Desk, Selling, SellingEvent, SellingSettings, SellingStatus};
+pub use settings::{
+    AloneSettings, DatabaseSettings, NodeSettings, ProcessSettings, StorageSettings,
+};
 pub use state::NodeState;

@@ -6,15 +6,20 @@
 //! ledger is there, and each pack says what is in it. So a round that is broken off is done by the
 //! next, and a slow or missing network holds nothing up but the round.
 
+mod leases;
+mod waiting;
+
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use chronolith_chain::content::ContentId;
-use chronolith_chain::ledger::PackKey;
+use chronolith_chain::ledger::{PackKey, Parameters, ParametersKey};
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_disk::{Disk as _, DiskLock};
-use chronolith_engine::{ChunkBlocks, Db, OpenError, Options, ReadError};
+use chronolith_engine::{ChunkBlocks, Db, ReadError, SegmentInfo};
 use chronolith_fragment::{MaskSecret, Profile};
 use chronolith_net::pack::{Item, Pack, PackBody, PackError, Packer};
 
@@ -26,6 +31,8 @@ use crate::packs::{
     PackFileError, list_packs, load_pack, load_secret, open_folder, secret_beside, store_pack,
 };
 use crate::wallet::{AccountKey, WalletError, random};
+use leases::Leases;
+use waiting::Waiting;
 
 /// The file that keeps other producers away.
 const LOCK: &str = "lock";
@@ -35,8 +42,6 @@ const PACKS_AT_ONCE: usize = 16;
 /// What a producer is to do.
 #[derive(Debug, Clone)]
 pub struct ProducerSettings {
-    /// The database, which another process may write into.
-    pub database: PathBuf,
     /// Where packs and their secrets are kept.
     pub packs: PathBuf,
     /// How packs are cut.
@@ -47,16 +52,15 @@ pub struct ProducerSettings {
     pub terms: Terms,
     /// How long a block, or the end of an epoch, is waited for.
     pub deadline: Duration,
+    /// Once it is set, nothing is waited for any longer.
+    pub stop: Option<Arc<AtomicBool>>,
 }
 
 /// Why a round did not do all it should.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProducerError {
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It cannot be read.
+    /// The database cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Batches cannot be anchored.
@@ -99,17 +103,30 @@ impl From<PlacingError> for ProducerError {
     }
 }
 
-/// What a round did.
+/// What was packed.
 #[derive(Debug, Default)]
-pub struct Round {
-    /// What was anchored.
-    pub anchored: AnchorReport,
+pub struct Packed {
     /// The packs that were made.
-    pub packed: Vec<ContentId>,
-    /// The packs that all fragments of are leased now, and were not before.
-    pub placed: Vec<ContentId>,
+    pub made: Vec<ContentId>,
     /// How many sealed chunks wait for a pack to be full.
     pub waiting: usize,
+    /// How many packs are not known to be kept in all their fragments.
+    pub unplaced: usize,
+}
+
+/// What was handed over to the chain and to peers.
+#[derive(Debug, Default)]
+pub struct HandedOver {
+    /// What was anchored.
+    pub anchored: AnchorReport,
+    /// The packs that all fragments of are leased now, and were not before.
+    pub placed: Vec<ContentId>,
+    /// How many packs are not kept in all their fragments; none where that is not known.
+    pub unplaced: Option<usize>,
+    /// How many leases that their peers lost are others' now.
+    pub moved: usize,
+    /// The first thing that did not work; all else is done.
+    pub failure: Option<ProducerError>,
 }
 
 /// Anchors, packs and places what a database seals.
@@ -118,50 +135,79 @@ pub struct Producer {
     account: AccountKey,
     /// The chunks that are in packs.
     packed: BTreeSet<ContentId>,
+    /// Files of segments whose chunks are all in packs.
+    finished: BTreeSet<String>,
     /// Since when chunks wait for a pack to be full.
-    waiting_since: Option<Instant>,
+    waiting: Waiting,
+    /// The packs that were kept in all their fragments when it was looked last, and in which epoch that was.
+    kept: (u64, BTreeSet<ContentId>),
+    /// Which fragments the leases are of.
+    leases: Leases,
+    /// Why the first pack could not be read that cannot, until that was told.
+    unread: Result<(), PackFileError>,
     /// Keeps other producers from the folder of packs.
     _lock: Box<dyn DiskLock>,
 }
 
 impl Producer {
-    /// A producer with the packs that it made before.
+    /// A producer with the packs that it made before. One that cannot be read is told of by the first round;
+    /// what was in it is packed again.
     ///
     /// # Errors
-    /// A pack that cannot be read, or another producer with the same folder.
+    /// A folder that cannot be read, or another producer with the same.
     pub fn open(settings: ProducerSettings, account: AccountKey) -> Result<Self, ProducerError> {
         let lock = open_folder(&settings.packs)?
             .lock(LOCK)
             .map_err(|source| ProducerError::InUse { place: settings.packs.clone(), source })?;
-        let mut packed = BTreeSet::new();
+        let (mut packed, mut unread) = (BTreeSet::new(), Ok(()));
         for (_, place) in list_packs(&settings.packs)? {
-            packed.extend(load_pack(&place)?.body().entries().iter().map(|entry| entry.cid));
+            match load_pack(&place) {
+                Ok(pack) => packed.extend(pack.body().entries().iter().map(|entry| entry.cid)),
+                Err(error) => unread = unread.and(Err(error)),
+            }
         }
-        Ok(Self { settings, account, packed, waiting_since: None, _lock: lock })
+        let finished = BTreeSet::new();
+        let (waiting, leases) = (Waiting::within(&settings.packs), Leases::within(&settings.packs));
+        let kept = (0, BTreeSet::new());
+        Ok(Self { settings, account, packed, finished, waiting, kept, leases, unread, _lock: lock })
     }
 
-    /// Does what is missing now. `is_last` packs what waits for others, too.
+    /// Packs the sealed chunks of a database that are in no pack, as packs get full or chunks have waited
+    /// enough, or all of them. No network is needed.
     ///
     /// # Errors
-    /// The first thing that does not work; all else is done.
-    pub fn round(
+    /// What cannot be read or written. The packs that were made until then are there.
+    pub fn pack(&mut self, db: &Db, all: bool) -> Result<Packed, ProducerError> {
+        let mut packed = Packed::default();
+        self.pack_sealed(db, all, &mut packed)?;
+        let packs = list_packs(&self.settings.packs)?;
+        packed.unplaced = packs.iter().filter(|(pack, _)| !self.kept.1.contains(pack)).count();
+        Ok(packed)
+    }
+
+    /// Anchors what a database has sealed, and has the packs kept that are not.
+    pub fn hand_over(
         &mut self,
         client: &Client,
-        is_last: bool,
+        db: &Db,
         tell: &mut dyn FnMut(Progress),
-    ) -> Result<Round, ProducerError> {
-        let db = Db::open(&self.settings.database, Options::read_only())?;
-        let mut round = Round::default();
+    ) -> HandedOver {
+        let mut done = HandedOver::default();
         // What fails keeps nothing else from being done.
-        let anchored = self.anchor(client, &db).map(|anchored| round.anchored = anchored);
-        let packed = self.pack(&db, is_last, &mut round);
-        drop(db);
-        let placed = self.place(client, tell, &mut round);
-        anchored.and(packed).and(placed).map(|()| round)
+        let anchored = self.anchor(client, db).map(|anchored| done.anchored = anchored);
+        let placed = self.place(client, tell, &mut done);
+        let moved = self.move_lost(client, tell, &mut done);
+        let read = std::mem::replace(&mut self.unread, Ok(())).map_err(ProducerError::from);
+        done.failure = anchored.and(placed).and(moved).and(read).err();
+        done
     }
 
     fn submitter<'a>(&self, client: &'a Client) -> Result<Submitter<'a>, NodeError> {
-        Submitter::new(client, self.account.signer(), self.settings.deadline)
+        let submitter = Submitter::new(client, self.account.signer(), self.settings.deadline)?;
+        Ok(match &self.settings.stop {
+            Some(stop) => submitter.stopped_by(Arc::clone(stop)),
+            None => submitter,
+        })
     }
 
     fn anchor(&self, client: &Client, db: &Db) -> Result<AnchorReport, ProducerError> {
@@ -174,80 +220,261 @@ impl Producer {
         Ok(anchoring.finish(done.into_iter().map(|done| (done.height, done.receipt)))?)
     }
 
-    /// Packs the sealed chunks that are in no pack, as packs get full or chunks have waited enough.
-    fn pack(&mut self, db: &Db, is_last: bool, round: &mut Round) -> Result<(), ProducerError> {
-        let mut new = Vec::new();
-        db.for_each_sealed(&|_| true, &mut |chunk| {
+    fn pack_sealed(
+        &mut self,
+        db: &Db,
+        all: bool,
+        packed: &mut Packed,
+    ) -> Result<(), ProducerError> {
+        let (mut new, mut open) = (Vec::new(), BTreeSet::new());
+        let wanted = |segment: &SegmentInfo| !self.finished.contains(&segment.file);
+        let looked = db.for_each_sealed(&wanted, &mut |chunk| {
             if let Ok(cid) = ContentId::try_from(&chunk.cid)
                 && chunk.body.is_some()
                 && !self.packed.contains(&cid)
             {
                 new.push((chunk.key, cid));
+                open.insert(chunk.segment.file.clone());
             }
         });
+        // Damaged ones are looked at again, as they may be repaired.
+        open.extend(looked.damaged.into_iter().map(|(file, _)| file));
+        let files = looked.all.into_iter().map(|segment| segment.file);
+        self.finished = files.filter(|file| !open.contains(file)).collect();
         let (mut packer, mut waiting) = (Packer::default(), Vec::new());
         for (key, cid) in new {
             let Some(ChunkBlocks { header, body }) = db.chunk_blocks(key)? else { continue };
             if let Some(body) = packer.add(Item::chunk(cid, header, body)?) {
-                self.make(body, round)?;
+                self.make(body, packed)?;
                 waiting.clear();
             }
             waiting.push(cid);
         }
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
         if waiting.is_empty() {
-            self.waiting_since = None;
-        } else if is_last || since.elapsed() >= self.settings.patience {
-            self.waiting_since = None;
+            self.waiting.end()?;
+        } else if all || self.waiting.passed()? >= self.settings.patience {
             if let Some(body) = packer.finish() {
-                self.make(body, round)?;
+                self.make(body, packed)?;
             }
+            self.waiting.end()?;
         } else {
-            round.waiting = waiting.len();
+            packed.waiting = waiting.len();
         }
         Ok(())
     }
 
-    fn make(&mut self, body: PackBody, round: &mut Round) -> Result<(), ProducerError> {
+    fn make(&mut self, body: PackBody, packed: &mut Packed) -> Result<(), ProducerError> {
         let secret = MaskSecret::new(random()?);
         let (pack, _) = Pack::make(body, self.settings.profile, &secret)?;
         store_pack(&self.settings.packs, &pack, &secret)?;
         self.packed.extend(pack.body().entries().iter().map(|entry| entry.cid));
-        round.packed.push(pack.content_id());
+        packed.made.push(pack.content_id());
         Ok(())
     }
 
-    /// Places the packs that are not kept in all their fragments: new ones, and those whose time is over.
+    /// Places the packs that are not kept in all their fragments: new ones, and those whose time is over. It is
+    /// asked for each once an epoch, since leases end and are lost between two of them.
     fn place(
-        &self,
+        &mut self,
         client: &Client,
         tell: &mut dyn FnMut(Progress),
-        round: &mut Round,
+        done: &mut HandedOver,
     ) -> Result<(), ProducerError> {
-        let mut open = Vec::new();
-        for (pack, place) in list_packs(&self.settings.packs)? {
-            let key = PackKey { pack, owner: self.account.address };
-            let placed = Overlay::new(&NodeState::new(client)).get(&key)?;
-            let is_leased = placed
-                .is_some_and(|placed| placed.leased.count_ones() == u32::from(placed.fragments));
-            if !is_leased {
-                open.push((pack, place));
+        let state = NodeState::new(client);
+        let overlay = Overlay::new(&state);
+        let parameters: Parameters = overlay.get(&ParametersKey {})?.unwrap_or_default();
+        let epoch = parameters.epoch(state.height()?);
+        if self.kept.0 != epoch {
+            self.kept = (epoch, BTreeSet::new());
+        }
+        let mut open = list_packs(&self.settings.packs)?;
+        open.retain(|(pack, _)| !self.kept.1.contains(pack));
+        for (pack, _) in &open {
+            let placed = overlay.get(&PackKey { pack: *pack, owner: self.account.address })?;
+            if placed
+                .is_some_and(|placed| placed.leased.count_ones() == u32::from(placed.fragments))
+            {
+                self.kept.1.insert(*pack);
             }
         }
-        let mut first = Ok(());
-        for some in open.chunks(PACKS_AT_ONCE) {
-            let mut packs = Vec::new();
-            for (id, place) in some {
-                let secret = load_secret(&secret_beside(place, *id))?;
-                packs.push(ToPlace { pack: load_pack(place)?, secret });
+        open.retain(|(pack, _)| !self.kept.1.contains(pack));
+        let (placed, failed) =
+            in_groups(&open, |some| self.place_some(some, client, tell), is_of_packs);
+        done.placed.extend(placed.into_iter().map(|(pack, _)| *pack));
+        done.unplaced = Some(open.len() - done.placed.len());
+        failed
+    }
+
+    /// Places some packs, and writes down who leases which of their fragments.
+    fn place_some(
+        &self,
+        some: &[(ContentId, PathBuf)],
+        client: &Client,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<(), ProducerError> {
+        let mut packs = Vec::new();
+        for (id, place) in some {
+            packs.push(to_place(*id, place)?);
+        }
+        let (mut kept, leases) = (Ok(()), &self.leases);
+        let mut note = |progress: Progress| {
+            if let Progress::Consented { fragments, .. } = &progress
+                && let Err(error) = leases.keep(fragments)
+            {
+                kept = Err(error);
             }
-            let mut placer = Placer::new(self.submitter(client)?, tell);
-            match placer.place(&packs, &self.settings.terms) {
-                Ok(()) => round.placed.extend(some.iter().map(|(pack, _)| *pack)),
-                // The others are not held up.
+            tell(progress);
+        };
+        let mut placer = Placer::new(self.submitter(client)?, &mut note);
+        let placed = placer.place(&packs, &self.settings.terms);
+        kept?;
+        Ok(placed?)
+    }
+
+    /// Gives what peers lost, or leave behind, to others.
+    fn move_lost(
+        &mut self,
+        client: &Client,
+        tell: &mut dyn FnMut(Progress),
+        done: &mut HandedOver,
+    ) -> Result<(), ProducerError> {
+        let lost = self.leases.lost(&NodeState::new(client), self.account.address)?;
+        let mut first = Ok(());
+        for one in lost {
+            let ids: BTreeSet<_> = one.fragments.iter().map(|fragment| fragment.pack).collect();
+            let all = list_packs(&self.settings.packs)?;
+            let named = all.iter().filter(|(id, _)| ids.contains(id));
+            let packs = named.map(|(id, place)| to_place(*id, place));
+            let packs = match packs.collect::<Result<Vec<_>, _>>() {
+                Ok(packs) => packs,
+                Err(error) => {
+                    first = first.and(Err(error.into()));
+                    continue;
+                }
+            };
+            if packs.len() < ids.len() {
+                // A pack that is gone from here cannot be made again.
+                continue;
+            }
+            match Placer::new(self.submitter(client)?, tell).replace(&one, &packs) {
+                Ok(()) => done.moved += 1,
                 Err(error) => first = first.and(Err(error.into())),
             }
         }
         first
+    }
+}
+
+/// A pack and its secret.
+fn to_place(id: ContentId, place: &Path) -> Result<ToPlace, PackFileError> {
+    let secret = load_secret(&secret_beside(place, id))?;
+    Ok(ToPlace { pack: load_pack(place)?, secret })
+}
+
+/// Whether a group of packs failed for one of them, and not for the network, the node or the account.
+fn is_of_packs(error: &ProducerError) -> bool {
+    match error {
+        ProducerError::File(_) => true,
+        ProducerError::Placing(error) => matches!(
+            **error,
+            PlacingError::NotEnough { .. }
+                | PlacingError::Pack { .. }
+                | PlacingError::Other(_)
+                | PlacingError::NoBeacon { .. }
+        ),
+        _ => false,
+    }
+}
+
+/// Hands items over in groups; where a group fails for one of them, each by itself, so that one holds up no
+/// other. What was done, and the first failure.
+fn in_groups<'a, T, E>(
+    items: &'a [T],
+    mut take: impl FnMut(&'a [T]) -> Result<(), E>,
+    is_of_one: impl Fn(&E) -> bool,
+) -> (Vec<&'a T>, Result<(), E>) {
+    let (mut done, mut first) = (Vec::new(), Ok(()));
+    for some in items.chunks(PACKS_AT_ONCE) {
+        let each = match take(some) {
+            Ok(()) => {
+                done.extend(some);
+                continue;
+            }
+            Err(error) if some.len() > 1 && is_of_one(&error) => some,
+            Err(error) => {
+                first = first.and(Err(error));
+                continue;
+            }
+        };
+        for one in each.chunks(1) {
+            match take(one) {
+                Ok(()) => done.extend(one),
+                Err(error) => first = first.and(Err(error)),
+            }
+        }
+    }
+    (done, first)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_chain::coin::Amount;
+
+    use super::*;
+    use crate::wallet::Wallet;
+
+    /// A pack that could never be placed, or not be read, held up those of its group in every round, and
+    /// those behind it.
+    #[test]
+    fn one_that_fails_holds_up_no_other() {
+        let items: Vec<usize> = (0..40).collect();
+        let mut groups = Vec::new();
+        let take = |some: &[usize]| {
+            groups.push(some.len());
+            if some.contains(&20) { Err("it is 20") } else { Ok(()) }
+        };
+        let (done, failed) = in_groups(&items, take, |_| true);
+        assert_eq!(failed, Err("it is 20"));
+        assert_eq!(done.len(), 39);
+        assert!(!done.contains(&&20));
+        assert_eq!(groups.len(), 3 + 16);
+        // Where the network is away, nothing is asked of it for each.
+        let mut groups = 0;
+        let take = |_: &[usize]| {
+            groups += 1;
+            Err("away")
+        };
+        let (done, failed) = in_groups(&items, take, |_| false);
+        assert_eq!((done.len(), failed, groups), (0, Err("away"), 3));
+    }
+
+    /// A pack that was damaged on disk kept the whole node from starting: no record was taken any more.
+    #[test]
+    fn a_damaged_pack_keeps_no_producer_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let account = Wallet::at(folder.path().join("wallet")).create("main").unwrap();
+        let packs = folder.path().join("packs");
+        std::fs::create_dir(&packs).unwrap();
+        let name = format!("{}.car", ContentId::of_raw(b"a pack"));
+        std::fs::write(packs.join(name), b"no pack").unwrap();
+        let terms = Terms {
+            epochs: 1,
+            price: None,
+            repairers: Vec::new(),
+            repair_fee: Amount::ZERO,
+            repairs: 0,
+        };
+        let settings = ProducerSettings {
+            packs,
+            profile: Profile::Lab,
+            patience: Duration::ZERO,
+            terms,
+            deadline: Duration::ZERO,
+            stop: None,
+        };
+        let producer = Producer::open(settings, account).unwrap();
+        assert!(matches!(producer.unread, Err(PackFileError::NoPack { .. })));
     }
 }

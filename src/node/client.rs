@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chronolith_chain::encoding::List;
-use chronolith_chain::hash::TransactionId;
+use chronolith_chain::hash::{RequestId, TransactionId};
 use chronolith_chain::ledger::Receipt;
 use chronolith_chain::transaction::Transaction;
 use chronolith_net::exchange::{NodeStatus, Question, Reply, Submitted, ask};
@@ -112,6 +112,22 @@ impl Client {
     ) -> Result<(Option<(u64, Receipt)>, u64), NodeError> {
         self.ask(&Question::Receipt { transaction, since }, |reply| match reply {
             Reply::Receipt { found, next } => Some((found, next)),
+            _ => None,
+        })
+    }
+
+    /// The sealed keys of a grant, where it is in a block from a height on; and the first height that was
+    /// not looked at.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub fn sealed_keys(
+        &self,
+        request: RequestId,
+        since: u64,
+    ) -> Result<(Option<Vec<u8>>, u64), NodeError> {
+        self.ask(&Question::Sealed { request, since }, |reply| match reply {
+            Reply::Sealed { found, next } => Some((found.map(|(_, sealed)| sealed.to_vec()), next)),
             _ => None,
         })
     }

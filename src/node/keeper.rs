@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::{Hash, LeaseId};
+use chronolith_chain::hash::Hash;
 use chronolith_chain::ledger::{AssignedFragment, BLOCK_BYTES, Fragment, Lease, LeaseKey, Peak};
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_net::audit::{Answer, Assigned, Question};
@@ -16,8 +16,6 @@ use super::auditor::{audited, parameters};
 use super::event::NodeEvent;
 use super::intake::{Intake, key_of};
 
-/// How many leases are read at once.
-const PAGE: usize = 4_096;
 /// How often an answer is said again, while it may still be attested: blocks.
 const AGAIN_BLOCKS: u64 = 4;
 /// How often some of what is kept is checked: blocks.
@@ -265,17 +263,10 @@ pub(super) fn leases(
     state: &Overlay<'_>,
     peer: Address,
 ) -> Result<Vec<(LeaseKey, Lease)>, StateError> {
-    let mut from = LeaseKey { peer, lease: LeaseId([0; 32]) };
-    let mut all: Vec<(LeaseKey, Lease)> = Vec::new();
-    loop {
-        let page = state.scan_from(&from, PAGE)?;
-        let is_last = page.len() < PAGE || page.last().is_none_or(|(key, _)| key.peer != peer);
-        // The last of a page begins the next one.
-        all.pop();
-        all.extend(page.into_iter().filter(|(key, _)| key.peer == peer));
-        match all.last() {
-            Some((key, _)) if !is_last => from = *key,
-            _ => return Ok(all),
-        }
-    }
+    let mut all = Vec::new();
+    state.each(&peer.0, |key: LeaseKey, lease| {
+        all.push((key, lease));
+        Ok::<_, StateError>(())
+    })?;
+    Ok(all)
 }

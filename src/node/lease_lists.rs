@@ -100,10 +100,11 @@ impl LeaseLists {
         leases: &BTreeSet<Hash>,
         placed: &BTreeSet<ContentId>,
     ) -> io::Result<()> {
+        let leases: BTreeSet<String> = leases.iter().map(Hash::to_string).collect();
         for name in self.disk.list("")? {
             let is_needed = match name.strip_prefix(PACK) {
                 Some(pack) => pack.parse().is_ok_and(|pack| placed.contains(&pack)),
-                None => name == LEARNT || leases.iter().any(|hash| hash.to_string() == name),
+                None => name == LEARNT || leases.contains(&name),
             };
             if !is_needed {
                 self.disk.remove(&name)?;

@@ -3,6 +3,8 @@
 //!
 //! Every step leaves its mark on the ledger, so that placing again goes on where it was broken off.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronolith_chain::address::Address;
@@ -11,8 +13,8 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Rising, Text};
 use chronolith_chain::hash::Hash;
 use chronolith_chain::ledger::{
-    Action, AssignBatch, BLOCK_BYTES, BeaconKey, PackKey, Parameters, ParametersKey, Peer, PeerKey,
-    PlacePack, Repairer,
+    Action, AssignBatch, BLOCK_BYTES, BeaconKey, Discard, Fragments, Pack as PlacedPack, PackKey,
+    Parameters, ParametersKey, Peer, PeerKey, PlacePack, Repairer,
 };
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_fragment::{Fragment, MaskSecret};
@@ -26,6 +28,7 @@ use futures::stream::{self, StreamExt as _};
 
 use super::submit::{SubmitError, Submitter};
 use super::{NodeError, NodeState};
+pub use lost::LostLease;
 
 /// To how many peers fragments are handed at once.
 const PEERS_AT_ONCE: usize = 8;
@@ -133,6 +136,13 @@ pub enum Progress {
         /// The first height at which peers are drawn.
         drawn_at: u64,
     },
+    /// A peer consents to lease fragments; the lease is not on the ledger yet.
+    Consented {
+        /// Who.
+        peer: Address,
+        /// Which.
+        fragments: Fragments,
+    },
     /// A peer leased fragments.
     Leased {
         /// Who.
@@ -148,6 +158,15 @@ pub enum Progress {
         peer: Address,
         /// Why.
         reason: String,
+    },
+    /// What a peer lost, or leaves behind, is kept by another.
+    Moved {
+        /// Who had it.
+        from: Address,
+        /// Who has it.
+        to: Address,
+        /// How many fragments.
+        fragments: usize,
     },
     /// A repairer has a pack's secret, or why it has not.
     Entrusted {
@@ -165,6 +184,12 @@ impl std::fmt::Display for Progress {
         match self {
             Self::Placed { packs, drawn_at } => {
                 write!(f, "{packs} packs are placed; peers are drawn after height {drawn_at}")
+            }
+            Self::Consented { peer, fragments } => {
+                write!(f, "{peer} consents to lease {} fragments", fragments.len())
+            }
+            Self::Moved { from, to, fragments } => {
+                write!(f, "{to} leased {fragments} fragments in the place of {from}")
             }
             Self::Leased { peer, fragments, bytes } => {
                 write!(f, "{peer} leased {fragments} fragments of {bytes} bytes")
@@ -246,8 +271,14 @@ impl<'a> Placer<'a> {
                 if placed.fragments_root != root {
                     return Err(PlacingError::Other(pack));
                 }
-                drawn_at = drawn_at.max(parameters.epoch_end(placed.placed_epoch + 1));
-                continue;
+                let epoch = placed.placed_epoch;
+                let has_beacon = overlay.get(&BeaconKey { epoch })?.is_some();
+                if !is_too_late(&placed, has_beacon, parameters.epoch(height)) {
+                    drawn_at = drawn_at.max(parameters.epoch_end(epoch + 1));
+                    continue;
+                }
+                // What is set aside for it comes back; leases that run go on.
+                actions.push(Discard { pack }.into());
             }
             let shape = header.shape;
             let bytes = u64::from(shape.blocks()) * BLOCK_BYTES;
@@ -374,6 +405,7 @@ impl<'a> Placer<'a> {
         for (outcome, Drawn { peer, handed, .. }) in block_on(taken) {
             match outcome {
                 Ok((fragments, lease)) => {
+                    (self.tell)(Progress::Consented { peer, fragments: fragments.clone() });
                     let bytes = handed.iter().map(|one| one.fragment.fragment.bytes.len() as u64);
                     leased.push((peer, fragments.len(), bytes.sum::<u64>()));
                     actions.push(AssignBatch { fragments, lease }.into());
@@ -474,13 +506,20 @@ fn handed(packs: &[ToPlace], open: &Open) -> Option<Handed> {
     Some(Handed { header, fragment })
 }
 
+/// Whether a pack was placed so long ago that peers can be drawn no more for the fragments that nobody
+/// leases: its owner was away meanwhile, and places it anew.
+fn is_too_late(placed: &PlacedPack, has_beacon: bool, epoch: u64) -> bool {
+    let is_leased = placed.leased.count_ones() == u32::from(placed.fragments);
+    !is_leased && !has_beacon && placed.placed_epoch < epoch
+}
+
 fn sorted(mut repairers: Vec<Repairer>) -> Vec<Repairer> {
     repairers.sort_by_key(|repairer| repairer.0);
     repairers
 }
 
 /// All storage peers.
-pub(super) fn peers(state: &Overlay<'_>) -> Result<Vec<(Address, Peer)>, StateError> {
+pub(crate) fn peers(state: &Overlay<'_>) -> Result<Vec<(Address, Peer)>, StateError> {
     let rows = state.scan::<PeerKey>(&[], PEERS_MOST)?;
     Ok(rows.into_iter().map(|(key, peer)| (key.peer, peer)).collect())
 }
@@ -551,5 +590,31 @@ mod tests {
         }
         failed.extend(candidates.iter().map(|candidate| candidate.peer));
         assert!(chosen(&candidates, &request, &failed).is_err());
+    }
+
+    /// A producer that was away for weeks between placing a pack and having it leased could never have
+    /// it kept: the beacon that draws its peers was gone, and nobody discarded it.
+    #[test]
+    fn packs_whose_peers_can_be_drawn_no_more_are_placed_anew() {
+        let placed = PlacedPack {
+            owner: SecretKey::from_seed(&[1; 32]).public().into(),
+            needed: 4,
+            fragments: 6,
+            blocks: 1,
+            fragments_root: Hash([0; 32]),
+            mask: Hash([0; 32]),
+            price: Amount::ZERO,
+            placed_epoch: 7,
+            until_epoch: 9_000,
+            repairers: Rising::new(Vec::new()).unwrap(),
+            repair_fee: Amount::ZERO,
+            escrow: Amount::ZERO,
+            repair_escrow: Amount::ZERO,
+            leased: 0b1011,
+        };
+        assert!(is_too_late(&placed, false, 5_000));
+        assert!(!is_too_late(&placed, true, 5_000), "they are drawn from what is kept");
+        assert!(!is_too_late(&placed, false, 7), "the beacon is still to come");
+        assert!(!is_too_late(&PlacedPack { leased: 0b11_1111, ..placed }, false, 5_000));
     }
 }

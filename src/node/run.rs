@@ -30,9 +30,9 @@ use super::lease_lists::LeaseLists;
 use super::repairer::Repairer;
 use super::service::NodeService;
 use super::settings::StorageSettings;
-use super::{NodeError, NodeSettings};
+use super::{NodeError, NodeLink, NodeSettings};
 use crate::chain::Secrets;
-use crate::wallet::secret_of;
+use crate::wallet::{read_private, secret_of};
 
 /// The file that keeps other processes away.
 const LOCK: &str = "lock";
@@ -49,6 +49,7 @@ pub struct RunningNode {
     _duties: Duties,
     _snapshots: Option<SnapshotMaker>,
     chain: ChainNode,
+    link: NodeLink,
     _lock: Box<dyn DiskLock>,
 }
 
@@ -57,6 +58,12 @@ impl RunningNode {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.chain.has_ended()
+    }
+
+    /// What others of the process ask it by.
+    #[must_use]
+    pub fn link(&self) -> NodeLink {
+        self.link.clone()
     }
 
     /// Stops it.
@@ -80,7 +87,7 @@ pub(super) fn genesis(settings: &NodeSettings) -> Result<Genesis, NodeError> {
 }
 
 fn seed(place: PathBuf) -> Result<[u8; 32], NodeError> {
-    let text = fs::read_to_string(&place).map_err(NodeError::disk("read", &place))?;
+    let text = read_private(&place)?;
     secret_of(&text).map_err(|error| NodeError::Key { place, reason: error.to_string() })
 }
 
@@ -98,7 +105,7 @@ pub(super) fn storage_account(
 }
 
 fn validator_secrets(place: &Path) -> Result<Secrets, NodeError> {
-    let text = fs::read_to_string(place).map_err(NodeError::disk("read", place))?;
+    let text = read_private(place)?;
     let place = place.to_owned();
     Secrets::from_text(&text).map_err(|reason| NodeError::Key { place, reason })
 }
@@ -184,10 +191,12 @@ pub fn start(
         keeper: intake.clone().map(Keeper::new),
         repairer: intake.clone().zip(lists).map(|(intake, lists)| Repairer::new(intake, lists)),
     };
+    let account = intake.as_ref().map(|intake| intake.account.address);
     service.connect(network, intake);
+    let link = NodeLink::new(chain.handle(), service, account);
     let duties =
         Duties::start(duties, roles).map_err(NodeError::disk("start a thread for", &data))?;
-    Ok(RunningNode { _duties: duties, _snapshots: snapshots, chain, _lock: lock })
+    Ok(RunningNode { _duties: duties, _snapshots: snapshots, chain, link, _lock: lock })
 }
 
 /// What serves snapshots, and what makes them, where the configuration wants any.

@@ -3,10 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use chronolith_chain::address::Address;
-use chronolith_chain::consensus::StoreError;
+use chronolith_chain::consensus::{BlockStore, StoreError};
 use chronolith_chain::encoding::{Bytes, List, Text};
-use chronolith_chain::hash::TransactionId;
-use chronolith_chain::ledger::Receipt;
+use chronolith_chain::hash::{RequestId, TransactionId};
 use chronolith_chain::state::{StateError, View as _};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::exchange::{
@@ -20,6 +19,8 @@ use chronolith_net::validator::ChainHandle;
 use futures::executor::block_on;
 
 use super::intake::{Intake, Wanted};
+use crate::market::grant::sealed_in;
+use crate::market::notes::Notes;
 
 /// Answers questions from the chain and the network.
 pub(super) struct NodeService {
@@ -28,6 +29,7 @@ pub(super) struct NodeService {
     snapshots: Option<SnapshotServer>,
     network: OnceLock<NetworkHandle>,
     intake: OnceLock<Option<Intake>>,
+    notes: OnceLock<Notes>,
 }
 
 /// How many blocks are looked through for a transaction at once.
@@ -41,7 +43,8 @@ impl NodeService {
         answers: Arc<KeptAnswers>,
         snapshots: Option<SnapshotServer>,
     ) -> Self {
-        Self { chain, answers, snapshots, network: OnceLock::new(), intake: OnceLock::new() }
+        let (network, intake, notes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { chain, answers, snapshots, network, intake, notes }
     }
 
     /// Tells it the network, which exists only once there is a service, and the storage role.
@@ -49,6 +52,23 @@ impl NodeService {
         // Both are told once.
         drop(self.network.set(network));
         drop(self.intake.set(intake));
+    }
+
+    /// Tells it the notes to buyers, where there are some.
+    pub(super) fn serve_notes(&self, notes: Notes) {
+        drop(self.notes.set(notes));
+    }
+
+    /// The network, once there is one.
+    pub(super) fn network(&self) -> Option<NetworkHandle> {
+        self.network.get().cloned()
+    }
+
+    /// Announces that the node has what a key names.
+    pub(super) fn announce(&self, key: Vec<u8>) {
+        if let Some(network) = self.network.get() {
+            network.announce(key);
+        }
     }
 
     /// What the storage role answers; a node without one says so.
@@ -108,6 +128,24 @@ impl NodeService {
     }
 
     fn receipt(&self, wanted: TransactionId, since: u64) -> Option<Reply> {
+        let (found, next) = self.search_blocks(since, move |blocks, height| {
+            let receipts = blocks.receipts(height)?.unwrap_or_default();
+            Ok(receipts.into_iter().find(|receipt| receipt.transaction == wanted))
+        })?;
+        Some(match found {
+            Ok(found) => Reply::Receipt { found, next },
+            Err(error) => Reply::refused(&error.to_string()),
+        })
+    }
+
+    /// Looks for something in the blocks from a height on, in some of them; with its height, and the first
+    /// height that was not looked at.
+    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+    fn search_blocks<T: Send + 'static>(
+        &self,
+        since: u64,
+        look: impl Fn(&BlockStore, u64) -> Result<Option<T>, StoreError> + Clone + Send + 'static,
+    ) -> Option<(Result<Option<(u64, T)>, StoreError>, u64)> {
         let (oldest, tip) = self
             .chain
             .look(|validator| (validator.blocks().oldest(), validator.blocks().tip().height))?;
@@ -115,20 +153,37 @@ impl NodeService {
         let end = next.saturating_add(RECEIPT_BLOCKS).min(tip.saturating_add(1));
         // One block at a time, so that consensus does not wait for all of them.
         while next < end {
-            let receipts = self.chain.look(move |validator| {
-                let receipts = validator.blocks().receipts(next)?.unwrap_or_default();
-                let is_it = |receipt: &Receipt| receipt.transaction == wanted;
-                Ok::<_, StoreError>(receipts.into_iter().find(is_it))
-            })?;
-            match receipts {
-                Ok(Some(found)) => {
-                    return Some(Reply::Receipt { found: Some((next, found)), next });
-                }
+            let look = look.clone();
+            match self.chain.look(move |validator| look(validator.blocks(), next))? {
+                Ok(Some(found)) => return Some((Ok(Some((next, found))), next)),
                 Ok(None) => next += 1,
-                Err(error) => return Some(Reply::refused(&error.to_string())),
+                Err(error) => return Some((Err(error), next)),
             }
         }
-        Some(Reply::Receipt { found: None, next })
+        Some((Ok(None), next))
+    }
+
+    fn sealed_keys(&self, request: RequestId, since: u64) -> Option<Reply> {
+        let (found, next) = self.search_blocks(since, move |blocks, height| {
+            let block = blocks.block(height)?.map(|decided| decided.block);
+            Ok(block.and_then(|block| sealed_in(&block, request)))
+        })?;
+        Some(match found {
+            Ok(found) => Reply::Sealed { found, next },
+            Err(error) => Reply::refused(&error.to_string()),
+        })
+    }
+
+    fn note(&self, request: RequestId, index: u32) -> Option<Reply> {
+        let Some(notes) = self.notes.get() else { return Some(Reply::Absent) };
+        Some(match notes.piece(&request, index) {
+            Ok(Some((piece, pieces))) => match Bytes::new(piece) {
+                Ok(piece) => Reply::Note { piece, pieces },
+                Err(_) => Reply::Absent,
+            },
+            Ok(None) => Reply::Absent,
+            Err(error) => Reply::refused(&error.to_string()),
+        })
     }
 
     fn neighbours(&self) -> Option<Reply> {
@@ -153,16 +208,9 @@ impl NodeService {
         let peers = List::new(peers.collect::<Vec<_>>()).ok()?;
         Some(Reply::Found(peers, found.requests))
     }
-}
 
-/// A text, or nothing where it is too long.
-fn text<const MOST: usize>(text: &str) -> Text<MOST> {
-    Text::new(text).unwrap_or_default()
-}
-
-impl Service for NodeService {
-    fn answer(&self, _: PeerId, request: &[u8]) -> Result<Vec<u8>, Unanswerable> {
-        let question = Question::from_bytes(request).map_err(|_| Unanswerable)?;
+    /// The answer to a question.
+    pub(super) fn reply(&self, question: Question) -> Reply {
         let reply = match question {
             Question::Status => self.status(),
             Question::Submit(transactions) => {
@@ -181,6 +229,8 @@ impl Service for NodeService {
                 self.rows(from.to_vec(), until.map(|key| key.to_vec()), most)
             }
             Question::Receipt { transaction, since } => self.receipt(transaction, since),
+            Question::Sealed { request, since } => self.sealed_keys(request, since),
+            Question::Note { request, index } => self.note(request, index),
             question @ (Question::Header(_)
             | Question::Held(_)
             | Question::Fragment { .. }
@@ -206,6 +256,18 @@ impl Service for NodeService {
                 None => Some(Reply::refused("this node serves no snapshots")),
             },
         };
-        Ok(reply.unwrap_or_else(|| Reply::refused(ENDING)).to_bytes())
+        reply.unwrap_or_else(|| Reply::refused(ENDING))
+    }
+}
+
+/// A text, or nothing where it is too long.
+fn text<const MOST: usize>(text: &str) -> Text<MOST> {
+    Text::new(text).unwrap_or_default()
+}
+
+impl Service for NodeService {
+    fn answer(&self, _: PeerId, request: &[u8]) -> Result<Vec<u8>, Unanswerable> {
+        let question = Question::from_bytes(request).map_err(|_| Unanswerable)?;
+        Ok(self.reply(question).to_bytes())
     }
 }

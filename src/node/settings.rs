@@ -1,17 +1,22 @@
 //! The configuration of a node: one TOML file. Paths in it are relative to its folder.
 
-use std::fs;
+mod process;
+mod text;
+
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chronolith_chain::hash::BlockId;
+use chronolith_engine::Options;
 use chronolith_net::network::KnownPeer;
 use serde::{Deserialize, Serialize};
 
-use super::NodeError;
+use super::{NodeError, ProducingSettings, SellingSettings};
+use crate::http::HttpSettings;
+#[cfg(feature = "mqtt")]
+use crate::mqtt::MqttSettings;
 use crate::wallet::secret_of;
-
-/// The largest file that is read: bytes.
-const FILE_MOST: u64 = 1 << 20;
+pub use process::{AloneSettings, ProcessSettings};
 
 /// What a node is told by its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +33,52 @@ pub struct NodeSettings {
     pub validator: Option<ValidatorSettings>,
     /// Where it keeps fragments for others.
     pub storage: Option<StorageSettings>,
+    /// The database that it writes into and answers from.
+    pub database: Option<DatabaseSettings>,
+    /// How the database is served over HTTP.
+    pub http: Option<HttpSettings>,
+    /// The broker that the database takes records from.
+    #[cfg(feature = "mqtt")]
+    pub mqtt: Option<MqttSettings>,
+    /// Where it anchors, packs and places what the database seals.
+    pub producer: Option<ProducingSettings>,
+    /// Where it answers requests for what the database holds.
+    pub market: Option<SellingSettings>,
+}
+
+/// The database of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Its directory, which is made where there is none.
+    #[serde(default = "default_database")]
+    pub path: PathBuf,
+    /// How often it is looked for windows to seal: seconds.
+    #[serde(default = "default_seal_interval")]
+    pub seal_interval_s: u64,
+    /// How long after its end a window still waits for records before it is sealed: seconds.
+    #[serde(default = "default_lateness")]
+    pub lateness_s: u64,
+}
+
+impl DatabaseSettings {
+    /// How the database is opened.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options {
+            seal_interval: Duration::from_secs(self.seal_interval_s.max(1)),
+            lateness: Duration::from_secs(self.lateness_s),
+            ..Options::default()
+        }
+    }
+}
+
+const fn default_seal_interval() -> u64 {
+    60
+}
+
+const fn default_lateness() -> u64 {
+    300
 }
 
 /// The chain that the node follows.
@@ -119,6 +170,18 @@ pub struct StorageSettings {
     pub region: String,
 }
 
+pub(super) fn default_wallet() -> PathBuf {
+    "wallet".into()
+}
+
+pub(super) fn default_account() -> String {
+    "main".to_owned()
+}
+
+fn default_database() -> PathBuf {
+    "database".into()
+}
+
 fn default_storage_key() -> PathBuf {
     "storage.key".into()
 }
@@ -165,21 +228,31 @@ fn default_guard() -> PathBuf {
 }
 
 impl NodeSettings {
-    /// Reads a file.
+    /// Reads a file, and the variables of the environment that stand for its keys.
     ///
     /// # Errors
     /// What the disk says, or what is wrong with it, with line and column.
     pub fn read(place: &Path) -> Result<Self, NodeError> {
-        let length = fs::metadata(place).map_err(NodeError::disk("read", place))?.len();
-        let wrong = |reason: String| NodeError::Settings { place: place.to_owned(), reason };
-        if length > FILE_MOST {
-            return Err(wrong(format!("{length} bytes are no configuration")));
-        }
-        let text = fs::read_to_string(place).map_err(NodeError::disk("read", place))?;
-        let mut settings: Self = toml::from_str(&text)
-            .map_err(|error| wrong(error.to_string().trim_end().to_owned()))?;
+        Self::parse(place, &text::read(place)?, &text::variables())
+    }
+
+    fn parse(place: &Path, text: &str, variables: &[(String, String)]) -> Result<Self, NodeError> {
+        let mut settings: Self = text::parse(place, text, variables)?;
         settings.place = place.to_owned();
-        Ok(settings)
+        if settings.database.is_some() {
+            return Ok(settings);
+        }
+        let needing =
+            [("http", settings.http.is_some()), ("producer", settings.producer.is_some())];
+        #[cfg(feature = "mqtt")]
+        let needing = needing.into_iter().chain([("mqtt", settings.mqtt.is_some())]);
+        match needing.into_iter().find(|(_, is_there)| *is_there) {
+            None => Ok(settings),
+            Some((section, _)) => Err(text::wrong(
+                place,
+                format!("[{section}] needs a database; add [database] with its path"),
+            )),
+        }
     }
 
     /// The text of a file.
@@ -227,6 +300,8 @@ impl NodeSettings {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -250,6 +325,8 @@ mod tests {
             ("[chain]\ngenesis = 'g'\n", "network"),
             ("[chain\n", "line 1"),
             ("[chain]\ngenesis = 7\n", "line 2"),
+            ("[chain]\ngenesis = 'g'\n[network]\nlisten = []\n[http]\n", "[database]"),
+            ("[chain]\ngenesis = 'g'\n[network]\nlisten = []\n[http]\nlsten = ''\n", "line 6"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -1,5 +1,7 @@
 //! Handing in actions through a node, and waiting until they are in blocks.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chronolith_chain::address::Address;
@@ -52,6 +54,12 @@ pub enum SubmitError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// Whoever waits was told to stop.
+    #[error("{what} was not waited for any longer; what is done stays, and is gone on with")]
+    Stopped {
+        /// What was waited for.
+        what: &'static str,
+    },
 }
 
 /// A transaction that is in a block.
@@ -69,6 +77,7 @@ pub struct Submitter<'a> {
     key: SecretKey,
     chain: ChainId,
     deadline: Duration,
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl<'a> Submitter<'a> {
@@ -79,7 +88,13 @@ impl<'a> Submitter<'a> {
     /// Where the node does not answer.
     pub fn new(client: &'a Client, key: SecretKey, deadline: Duration) -> Result<Self, NodeError> {
         let chain = client.status()?.chain;
-        Ok(Self { client, key, chain, deadline })
+        Ok(Self { client, key, chain, deadline, stop: None })
+    }
+
+    /// The same, which waits for nothing any longer once this is set.
+    #[must_use]
+    pub fn stopped_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// The account.
@@ -175,7 +190,7 @@ impl<'a> Submitter<'a> {
     /// Looks again and again until there is something.
     ///
     /// # Errors
-    /// What `look` says, or [`SubmitError::Late`].
+    /// What `look` says, [`SubmitError::Late`] or [`SubmitError::Stopped`].
     pub fn until<T, E: From<SubmitError>>(
         &self,
         what: &'static str,
@@ -185,6 +200,9 @@ impl<'a> Submitter<'a> {
         loop {
             if let Some(found) = look()? {
                 return Ok(found);
+            }
+            if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire)) {
+                return Err(SubmitError::Stopped { what }.into());
             }
             if begin.elapsed() > self.deadline {
                 let seconds = self.deadline.as_secs();

@@ -1,0 +1,368 @@
+//! The market's role: a thread that answers requests for what the node's database holds, has the notes of
+//! what was granted ready for their buyers, and receives into the database what the account bought.
+//!
+//! What neither a contract nor the policy decides waits for the owner's word. A granted right whose time is
+//! not over gets a new note when further chunks of it are anchored.
+
+mod desk;
+mod receiving;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::PathBuf;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use chronolith_chain::content::ContentId;
+use chronolith_chain::hash::RequestId;
+use chronolith_chain::ledger::{Right, RightStatus};
+use chronolith_engine::{Db, KeyRandom};
+use serde::{Deserialize, Serialize};
+
+use super::{NodeError, NodeLink, NodeSettings, settings};
+use crate::market::MarketError;
+use crate::market::book::{self, Book, Now};
+use crate::market::note::{self, ToldChunk};
+use crate::market::notes::{Notes, key};
+use crate::market::policy::{Policy, Verdict};
+use crate::market::purse::Purse;
+use crate::market::queue::{Entry, Side, right, rights};
+use crate::stop::Stop;
+use crate::wallet::Wallet;
+pub use desk::Desk;
+use desk::Trade;
+use receiving::Look;
+
+/// What the configuration says of the owner's role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SellingSettings {
+    /// The folder of the wallet with the account that offers.
+    #[serde(default = "settings::default_wallet")]
+    pub wallet: PathBuf,
+    /// The name of the account's key.
+    #[serde(default = "settings::default_account")]
+    pub account: String,
+    /// What is granted without asking where an offer names no contract; nothing, where it is not said.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Files of data contracts: requests for offers that name one are decided by its rules.
+    #[serde(default)]
+    pub contracts: Vec<PathBuf>,
+    /// Lists that rules of contracts ask.
+    #[serde(default)]
+    pub lists: BTreeMap<String, Vec<String>>,
+    /// The folder of notes to buyers.
+    #[serde(default = "default_notes")]
+    pub notes: PathBuf,
+    /// The folder of packs and their secrets, where the producer's role keeps them elsewhere.
+    pub packs: Option<PathBuf>,
+    /// How many seconds lie between two looks.
+    #[serde(default = "default_every")]
+    pub every_s: u64,
+    /// How many seconds a block is waited for.
+    #[serde(default = "default_deadline")]
+    pub deadline_s: u64,
+}
+
+fn default_notes() -> PathBuf {
+    "notes".into()
+}
+
+const fn default_every() -> u64 {
+    5
+}
+
+const fn default_deadline() -> u64 {
+    120
+}
+
+/// What the role tells of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SellingEvent {
+    /// A request was granted.
+    Granted {
+        /// Which.
+        request: RequestId,
+    },
+    /// A request was declined.
+    Declined {
+        /// Which.
+        request: RequestId,
+    },
+    /// A request waits for the owner's word; told once.
+    Waits {
+        /// Which.
+        request: RequestId,
+        /// Why.
+        reason: &'static str,
+    },
+    /// What was bought is in the database.
+    Received {
+        /// By which request.
+        request: RequestId,
+        /// How many chunks.
+        chunks: usize,
+        /// How many records.
+        records: u64,
+        /// How many chunks were refused.
+        refused: usize,
+    },
+    /// The note of a grant is ready.
+    Noted {
+        /// Of which request.
+        request: RequestId,
+        /// How many chunks it names.
+        chunks: usize,
+    },
+    /// Something of a round failed; the next goes on.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How the role is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SellingStatus {
+    /// Requests that were granted since the node was started.
+    pub granted: u64,
+    /// Requests that were declined since then.
+    pub declined: u64,
+    /// Requests that wait for the owner's word, and why.
+    pub waiting: BTreeMap<RequestId, &'static str>,
+    /// Rights that were bought and received since then.
+    pub received: u64,
+    /// When the last round ended that did all it should; none before the first.
+    pub whole_at: Option<Instant>,
+    /// Why the last round did not do all.
+    pub failure: Option<String>,
+}
+
+/// The role of a node that runs; it stops when this is dropped.
+pub struct Selling {
+    desk: Desk,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Selling {
+    /// Begins the role of a node that runs, for its database.
+    ///
+    /// # Errors
+    /// What is wrong with the settings or the wallet, or a database without keys.
+    pub fn start(
+        settings: &SellingSettings,
+        node: &NodeSettings,
+        link: NodeLink,
+        db: Db,
+        tell: impl Fn(SellingEvent) + Send + 'static,
+    ) -> Result<Self, NodeError> {
+        let wrong = |key: &str, reason: &dyn std::fmt::Display| NodeError::Settings {
+            place: node.place.clone(),
+            reason: format!("market{key}: {reason}"),
+        };
+        settings.policy.check().map_err(|reason| wrong(".policy", &reason))?;
+        let contracts = settings.contracts.iter().map(|file| book::read(&node.path(file)));
+        let contracts = contracts.collect::<Result<Vec<_>, _>>();
+        let contracts = contracts.map_err(|error| wrong(".contracts", &error))?;
+        let book = Book::new(contracts, settings.lists.clone(), settings.policy.clone());
+        let book = book.map_err(|error| wrong(".lists", &error))?;
+        let keys = db.keys().cloned().ok_or_else(|| {
+            let reason = "the database has no keys to grant: chronolith keys init makes some";
+            wrong("", &reason)
+        })?;
+        let wallet = Wallet::at(node.path(&settings.wallet));
+        let account = wallet.load(&settings.account).map_err(|error| wrong(".account", &error))?;
+        let place = node.path(&settings.notes);
+        let notes = Notes::within(&place).map_err(NodeError::disk("open", &place))?;
+        link.serve_notes(notes.clone());
+        let packs = settings.packs.as_ref().or(node.producer.as_ref().map(|one| &one.packs));
+        let desk = Desk::new(Trade {
+            purse: Purse::of(&wallet),
+            account,
+            db,
+            keys,
+            node: node.clone(),
+            deadline: Duration::from_secs(settings.deadline_s),
+        });
+        let stop = Stop::default();
+        let runner = Runner {
+            book,
+            notes,
+            packs: packs.map(|packs| node.path(packs)),
+            every: Duration::from_secs(settings.every_s.max(1)),
+            link,
+            desk: desk.clone(),
+            noted: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            stop: stop.clone(),
+            tell: Box::new(tell),
+        };
+        let thread = thread::Builder::new().name("market".to_owned()).spawn(|| runner.run());
+        let thread = thread.map_err(NodeError::disk("start a thread for", &node.place))?;
+        Ok(Self { desk, stop, thread: Some(thread) })
+    }
+
+    /// Where others of the process deal by hand.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+}
+
+impl Drop for Selling {
+    fn drop(&mut self) {
+        self.stop.tell();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+/// The thread.
+struct Runner {
+    book: Book,
+    notes: Notes,
+    packs: Option<PathBuf>,
+    every: Duration,
+    link: NodeLink,
+    desk: Desk,
+    /// Which chunks the note of a right names that this process wrote: their [`fingerprint`].
+    noted: BTreeMap<RequestId, u64>,
+    /// When the next look for what an account bought is worth it.
+    looks: BTreeMap<RequestId, Look>,
+    stop: Stop,
+    tell: Box<dyn Fn(SellingEvent) + Send>,
+}
+
+impl Runner {
+    fn run(mut self) {
+        while !self.stop.is_told() {
+            let selling = self.sell().err().map(|error| error.to_string());
+            let buying = self.receive().err().map(|error| error.to_string());
+            // What was broken off to stop has not failed.
+            if self.stop.is_told() {
+                return;
+            }
+            let failure = selling.or(buying);
+            let mut status = self.desk.status_mut();
+            if failure.is_none() {
+                status.whole_at = Some(Instant::now());
+            }
+            let is_new = failure != status.failure;
+            status.failure.clone_from(&failure);
+            drop(status);
+            if let Some(reason) = failure.filter(|_| is_new) {
+                (self.tell)(SellingEvent::Failed { reason });
+            }
+            self.stop.wait(self.every);
+        }
+    }
+
+    /// One that fails keeps no other from being answered.
+    fn sell(&mut self) -> Result<(), MarketError> {
+        let account = self.desk.account();
+        let wanted = |right: &Right| !is_over(right);
+        let entries =
+            self.desk.with_venue(|venue| Ok(rights(venue, account, Side::Sold, wanted)?))?;
+        let is_there = |request: &RequestId| entries.iter().any(|entry| entry.request == *request);
+        self.desk.status_mut().waiting.retain(|request, _| is_there(request));
+        let mut first = Ok(());
+        for Entry { request, right } in entries {
+            if self.stop.is_told() {
+                break;
+            }
+            let done = match right.status {
+                RightStatus::Open => self.decide(request),
+                RightStatus::Granted { .. } | RightStatus::Settled { .. } => {
+                    self.write_note(request)
+                }
+                _ => Ok(()),
+            };
+            first = first.and(done);
+        }
+        first
+    }
+
+    fn decide(&mut self, request: RequestId) -> Result<(), MarketError> {
+        let desk = self.desk.clone();
+        let verdict = desk.with_venue(|venue| {
+            let (right, open, height) = right(venue, request)?;
+            if right.status != RightStatus::Open {
+                return Ok(None);
+            }
+            let decided = self.book.decide(venue, (&right, &open), Now::at(height))?;
+            desk.trade().purse.keep_decision(request, &decided)?;
+            Ok(Some(decided.verdict))
+        })?;
+        match verdict {
+            None => {}
+            Some(Verdict::Ask(reason)) => {
+                let known = desk.status_mut().waiting.insert(request, reason);
+                if known != Some(reason) {
+                    (self.tell)(SellingEvent::Waits { request, reason });
+                }
+            }
+            Some(Verdict::Decline) => {
+                desk.decline(request)?;
+                (self.tell)(SellingEvent::Declined { request });
+            }
+            Some(Verdict::Grant) => {
+                desk.grant(request)?;
+                (self.tell)(SellingEvent::Granted { request });
+                self.write_note(request)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the note of a granted right, where there is none or it does not name all chunks that there are.
+    ///
+    /// Which chunks are sealed is asked of the index alone. The batches and packs are read only while the
+    /// note does not name them all.
+    fn write_note(&mut self, request: RequestId) -> Result<(), MarketError> {
+        let (desk, packs) = (self.desk.clone(), self.packs.as_deref());
+        let trade = desk.trade();
+        let noted = self.noted.get(&request).copied().filter(|_| self.notes.has(&request));
+        let written = desk.with_venue(|venue| {
+            let (right, open, _) = right(venue, request)?;
+            let hidden = trade.purse.offer(right.offer)?;
+            let wanted = note::sealed_chunks(trade.stock(), (&right, &open), hidden.as_ref())?;
+            if noted == Some(fingerprint(&wanted)) {
+                return Ok(None);
+            }
+            let note = note::write(venue, &trade.db, desk.account(), packs, request, &wanted)?;
+            Ok(Some((note, right.key, venue.id()?)))
+        })?;
+        let Some((note, key_of, chain)) = written else { return Ok(()) };
+        let is_had = |told: &&ToldChunk| packs.is_none() || told.pack.is_some();
+        let told = note.chunks.iter().filter(is_had).map(|told| told.path.chunk);
+        let told: BTreeSet<ContentId> = told.collect();
+        let names = fingerprint(&told);
+        if noted == Some(names) {
+            return Ok(());
+        }
+        let sealed = note.seal(chain, &key_of, &mut KeyRandom::new()?)?;
+        self.notes.keep(&request, &sealed).map_err(MarketError::Notes)?;
+        self.noted.insert(request, names);
+        self.link.announce(key(&request));
+        (self.tell)(SellingEvent::Noted { request, chunks: told.len() });
+        Ok(())
+    }
+}
+
+/// Tells sets of chunks apart within this process.
+fn fingerprint(chunks: &BTreeSet<ContentId>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    chunks.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether nothing is left to do of a right.
+const fn is_over(right: &Right) -> bool {
+    matches!(
+        right.status,
+        RightStatus::Declined | RightStatus::Refunded | RightStatus::Revoked | RightStatus::Faulty
+    )
+}

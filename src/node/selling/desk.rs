@@ -1,0 +1,171 @@
+//! Where deals are made by hand in a node that runs: one at a time, since each needs the account's next
+//! nonce.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chronolith_chain::address::Address;
+use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_engine::{ChunkKeys, Db};
+use parking_lot::{Mutex, MutexGuard};
+
+use super::SellingStatus;
+use crate::buyer;
+use crate::market::grant::{self, Stock};
+use crate::market::offer::{self, Offered};
+use crate::market::purse::Purse;
+use crate::market::queue::{Entry, Side, right, rights};
+use crate::market::{MarketError, Venue, VenueError};
+use crate::node::submit::Done;
+use crate::node::{Client, NodeSettings};
+use crate::wallet::AccountKey;
+
+/// What deals are made with.
+pub(super) struct Trade {
+    pub(super) purse: Purse,
+    pub(super) account: AccountKey,
+    pub(super) db: Db,
+    pub(super) keys: ChunkKeys,
+    pub(super) node: NodeSettings,
+    pub(super) deadline: Duration,
+}
+
+impl Trade {
+    pub(super) const fn stock(&self) -> Stock<'_> {
+        Stock { db: &self.db, keys: &self.keys }
+    }
+}
+
+struct Shared {
+    trade: Trade,
+    venue: Mutex<Option<Venue>>,
+    status: Mutex<SellingStatus>,
+}
+
+/// Deals of the node's account; cloning is cheap.
+#[derive(Clone)]
+pub struct Desk(Arc<Shared>);
+
+impl Desk {
+    pub(super) fn new(trade: Trade) -> Self {
+        let (venue, status) = (Mutex::new(None), Mutex::default());
+        Self(Arc::new(Shared { trade, venue, status }))
+    }
+
+    pub(super) fn trade(&self) -> &Trade {
+        &self.0.trade
+    }
+
+    pub(super) fn status_mut(&self) -> MutexGuard<'_, SellingStatus> {
+        self.0.status.lock()
+    }
+
+    /// How the role is doing.
+    #[must_use]
+    pub fn status(&self) -> SellingStatus {
+        self.0.status.lock().clone()
+    }
+
+    /// The account.
+    #[must_use]
+    pub fn account(&self) -> Address {
+        self.0.trade.account.address
+    }
+
+    /// Does something with the chain while nobody else of the node's account does. After a failure another
+    /// connection is made: the old one may be what failed.
+    pub(super) fn with_venue<T>(
+        &self,
+        work: impl FnOnce(&mut Venue) -> Result<T, MarketError>,
+    ) -> Result<T, MarketError> {
+        let Trade { node, deadline, .. } = &self.0.trade;
+        let mut kept = self.0.venue.lock();
+        let mut venue = match kept.take() {
+            Some(venue) => venue,
+            None => {
+                let client = Client::new(node, None).map_err(VenueError::from)?;
+                Venue::Node { client: Box::new(client), deadline: *deadline }
+            }
+        };
+        let done = work(&mut venue)?;
+        *kept = Some(venue);
+        Ok(done)
+    }
+
+    /// Offers metrics of the node's database.
+    ///
+    /// # Errors
+    /// Where there are no such metrics, or the ledger refuses.
+    pub fn offer(&self, wish: offer::Wish) -> Result<Offered, MarketError> {
+        let Trade { purse, account, db, keys, .. } = &self.0.trade;
+        self.with_venue(|venue| offer::offer(venue, db, keys, account, purse, wish))
+    }
+
+    /// Takes an offer back.
+    ///
+    /// # Errors
+    /// Where it is another's, or the ledger refuses.
+    pub fn close(&self, offer: OfferId) -> Result<Done, MarketError> {
+        self.with_venue(|venue| offer::close(venue, &self.0.trade.account, offer))
+    }
+
+    /// Asks for a right; what is granted is received into the node's database.
+    ///
+    /// # Errors
+    /// Where there is no such offer, or the ledger refuses.
+    pub fn buy(&self, wish: buyer::Wish) -> Result<buyer::Asked, MarketError> {
+        let Trade { purse, account, .. } = &self.0.trade;
+        self.with_venue(|venue| buyer::request(venue, account, purse, wish))
+    }
+
+    /// Takes a request back.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn cancel(&self, request: RequestId) -> Result<Done, MarketError> {
+        self.with_venue(|venue| buyer::cancel(venue, &self.0.trade.account, request))
+    }
+
+    /// Grants a request by the owner's word.
+    ///
+    /// # Errors
+    /// Where it is another's or not open, its keys are not here, or the ledger refuses.
+    pub fn grant(&self, request: RequestId) -> Result<Done, MarketError> {
+        let trade = &self.0.trade;
+        let done = self.with_venue(|venue| {
+            let (right, open, _) = right(venue, request)?;
+            let hidden = trade.purse.offer(right.offer)?;
+            let parts = (&right, &open);
+            grant::grant(venue, trade.stock(), &trade.account, request, parts, hidden.as_ref())
+        })?;
+        let mut status = self.0.status.lock();
+        status.granted += 1;
+        status.waiting.remove(&request);
+        Ok(done)
+    }
+
+    /// Declines a request by the owner's word; the payment goes back.
+    ///
+    /// # Errors
+    /// Where it is another's or not open, or the ledger refuses.
+    pub fn decline(&self, request: RequestId) -> Result<Done, MarketError> {
+        let account = &self.0.trade.account;
+        let done = self.with_venue(|venue| {
+            let (right, _, _) = right(venue, request)?;
+            grant::decline(venue, account, request, &right)
+        })?;
+        let mut status = self.0.status.lock();
+        status.declined += 1;
+        status.waiting.remove(&request);
+        Ok(done)
+    }
+
+    /// The rights of the account on one side.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn rights(&self, side: Side) -> Result<Vec<Entry>, MarketError> {
+        let account = self.account();
+        self.with_venue(|venue| Ok(rights(venue, account, side, |_| true)?))
+    }
+}
