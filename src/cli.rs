@@ -4,24 +4,33 @@
 //! 2 wrong usage, 3 done with rejected input, 130 stopped by Ctrl-C.
 
 mod aggregate;
+#[cfg(feature = "sql")]
+mod answer;
+mod asking;
 mod bench;
 mod blob;
 mod chain;
+mod config;
 #[cfg(feature = "continuous")]
 mod continuous;
+mod contract;
 mod copies;
-mod database;
+pub(crate) mod database;
 mod demo;
 mod export;
 mod fetch;
 mod ingest;
 mod interrupt;
+mod keys;
 mod listing;
+mod market;
 mod net;
 mod output;
 mod pack;
+mod pattern;
 #[cfg(feature = "plot")]
 mod plot;
+mod privacy;
 mod produce;
 #[cfg(feature = "promql")]
 mod promql;
@@ -32,16 +41,22 @@ mod query;
 #[cfg(feature = "search")]
 mod remote;
 mod retention;
+mod rights;
 #[cfg(feature = "search")]
 mod search;
 mod serve;
 mod storage;
+#[cfg(feature = "s3")]
+mod store;
 mod testnet;
+mod token;
+mod top;
 mod upkeep;
 mod usage;
 mod wallet;
 #[cfg(feature = "continuous")]
 mod watch;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -112,7 +127,17 @@ enum Command {
     /// How long records are kept
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
-    /// Check every byte; exit code 1 where something is damaged
+    /// The keys that chunks are sealed under, and files are encrypted with
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// How private metrics are
+    #[command(subcommand)]
+    Privacy(privacy::PrivacyCommand),
+    /// Old segments in an S3-compatible store or another folder
+    #[cfg(feature = "s3")]
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Check every byte of a database, or a proved answer; exit code 1 where something is wrong
     Verify(upkeep::VerifyCommand),
     /// Keep everything that is whole and say what is lost
     Repair(upkeep::RepairCommand),
@@ -126,11 +151,28 @@ enum Command {
     /// Keys of accounts, and what is signed with them
     #[command(subcommand)]
     Wallet(wallet::WalletCommand),
-    /// Run a node: the roles that its configuration names
+    /// Rights to data: offered, bought, granted, received
+    #[command(subcommand)]
+    Market(market::MarketCommand),
+    /// Data contracts: checked, made from templates, applied
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
+    /// What was bought and sold, and taking it back
+    #[command(subcommand)]
+    Rights(rights::RightsCommand),
+    /// Serve a database over HTTP, or run a node with the roles that its configuration names
     Serve(serve::ServeCommand),
+    /// Tokens of those who come in over HTTP
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// What a node's configuration can say
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Make the configurations and keys of a network of nodes
     #[command(subcommand)]
     Testnet(testnet::TestnetCommand),
+    /// Show a running node as it is now, again and again
+    Top(top::TopCommand),
     /// Look at a running node and its peers
     #[command(subcommand)]
     Net(net::NetCommand),
@@ -180,14 +222,24 @@ impl Command {
             Self::Delete(command) => command.run(),
             Self::Blob(command) => command.run(),
             Self::Retention(command) => command.run(),
+            Self::Keys(command) => command.run(),
+            Self::Privacy(command) => command.run(),
+            #[cfg(feature = "s3")]
+            Self::Store(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),
             Self::Backup(command) => command.run(),
             Self::Restore(command) => command.run(),
             Self::Chain(command) => command.run(),
             Self::Wallet(command) => command.run(),
+            Self::Market(command) => command.run(),
+            Self::Contract(command) => command.run(),
+            Self::Rights(command) => command.run(),
             Self::Serve(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::Config(command) => command.run(),
             Self::Testnet(command) => command.run(),
+            Self::Top(command) => command.run(),
             Self::Net(command) => command.run(),
             Self::Pack(command) => command.run(),
             Self::Fetch(command) => command.run(),

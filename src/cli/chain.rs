@@ -12,22 +12,21 @@ mod trust;
 mod verify;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chronolith_chain::address::Address;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 pub(super) use self::anchor::anchor_all;
-pub(super) use self::submit::{print_settled, read_json, settled_json};
-#[cfg(feature = "search")]
+pub(super) use self::submit::{input, print_settled, read_json};
+#[cfg(any(feature = "search", feature = "sql"))]
 pub(super) use self::trust::TrustArgs;
-#[cfg(feature = "search")]
-pub(super) use self::verify::PROOF_MOST;
 use super::Outcome;
 use super::output::{print_json, say};
 use super::usage::Usage;
+use super::whole;
 use crate::chain::prove::{Proof, Since};
 use crate::chain::{Chain, ChainError};
 pub(super) use crate::chain::{amount, coins};
@@ -144,6 +143,7 @@ pub(super) struct ProveArgs {
     /// Begin the proof at the block of this height, which the verifier trusts already [default: the
     /// genesis]
     #[arg(long, value_name = "HEIGHT", requires = "prove", default_value_t = 0)]
+    #[arg(hide_default_value = true)]
     since: u64,
 }
 
@@ -155,19 +155,14 @@ impl ProveArgs {
         make: impl FnOnce(Since) -> Result<Proof, ChainError>,
     ) -> Result<()> {
         let Some(path) = &self.prove else { return Ok(()) };
-        let bytes = make(Since(self.since))?.to_bytes();
-        write_file(path, &bytes)?;
+        let bytes = make(Since(self.since))?.to_bytes()?;
+        whole::replace(path, &bytes)?;
         if let Some(shown) = shown.as_object_mut() {
             shown.insert("proof".to_owned(), serde_json::json!(path));
             shown.insert("proof_bytes".to_owned(), serde_json::json!(bytes.len()));
         }
         Ok(())
     }
-}
-
-/// Writes a file.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    std::fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Prints an object: as JSON, or a line for each of its fields.

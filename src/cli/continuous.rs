@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::Result;
-use chronolith_query::continuous::{Continuous, Outcome as Done, Row, Status};
+use chronolith_query::continuous::{Continuous, Outcome as Done, Status};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::output::{print_json, say};
-use crate::rows::{Cell, rfc3339};
+use crate::rows::{changes, rfc3339};
 
 /// Says what a statement did.
 pub(super) fn print_outcome(done: &Done, as_json: bool) -> Result<()> {
@@ -48,28 +48,7 @@ pub(super) fn fill(queries: &Continuous) -> Result<()> {
 fn show(all: &[Status], as_json: bool) -> Result<()> {
     let watermark = |status: &Status| status.watermark_ns.map(rfc3339);
     if as_json {
-        let rows = all.iter().map(|status| {
-            json!({
-                "name": status.name,
-                "into": status.into,
-                "paused": status.is_paused,
-                "progress": status.progress,
-                "lag": status.lag,
-                "watermark": watermark(status),
-                "records": status.records,
-                "late_records": status.late_records,
-                "ahead_records": status.ahead_records,
-                "recomputed_windows": status.recomputed_windows,
-                "reread_records": status.reread_records,
-                "unfit_values": status.unfit_values,
-                "open_windows": status.open_windows,
-                "groups": status.groups,
-                "state_bytes": status.state_bytes,
-                "cursor": status.cursor,
-                "oldest_cursor": status.oldest_cursor,
-                "statement": status.statement,
-            })
-        });
+        let rows = all.iter().map(changes::status);
         return print_json(&rows.collect());
     }
     if all.is_empty() {
@@ -107,12 +86,4 @@ fn show(all: &[Status], as_json: bool) -> Result<()> {
         say!("  cursors       {} to {}", status.oldest_cursor, status.cursor);
     }
     Ok(())
-}
-
-/// The aggregates of a row as cells.
-pub(super) fn row_cells(row: &Row) -> impl Iterator<Item = Cell> + '_ {
-    row.values.iter().map(|value| match value {
-        None => Cell::Value(serde_json::Value::Null, String::new()),
-        Some(value) => Cell::from(value.as_ref()),
-    })
 }

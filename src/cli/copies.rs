@@ -14,6 +14,9 @@ use super::database::DatabaseArgs;
 use super::output::{print_json, say};
 use super::upkeep::{existing, lock};
 use super::usage::Usage;
+use crate::database::with_files;
+use crate::keys::KeysFile;
+use crate::privacy::PrivacyFile;
 
 /// Copy a database, as it is now, to an empty directory.
 #[derive(Debug, Args)]
@@ -42,6 +45,18 @@ fn copy_told(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Copies what says where the keys are, and what is private; the keys themselves stay where they are.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    if let Some(keys) = KeysFile::read(from)? {
+        keys.seen_from(from)?.write(to)?;
+    }
+    let privacy = PrivacyFile::read(from)?;
+    if privacy != PrivacyFile::default() {
+        privacy.write(to)?;
+    }
+    Ok(())
+}
+
 /// Refuses a target inside of the database that is copied.
 fn outside(target: &Path, source: &Path) -> Result<()> {
     let whole = std::path::absolute(target).context("cannot find the target")?;
@@ -60,6 +75,7 @@ impl BackupCommand {
         outside(&self.to, &self.database.db)?;
         let report = db.backup(&created(&self.to)?)?;
         db.close()?;
+        copy_files(&self.database.db, &self.to)?;
         #[cfg(feature = "search")]
         copy_told(&self.database.db, &self.to)?;
         if self.json {
@@ -97,7 +113,9 @@ impl RestoreCommand {
             true => Some(lock(&backup, "copy it with chronolith backup, or stop that process")?),
             false => None,
         };
-        let report = restore(&backup, &created(&self.db)?, &Options::default())?;
+        let options = with_files(&self.from, Options::default())?;
+        let report = restore(&backup, &created(&self.db)?, &options)?;
+        copy_files(&self.from, &self.db)?;
         #[cfg(feature = "search")]
         copy_told(&self.from, &self.db)?;
         if self.json {

@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use chronolith_engine::{Db, Durability, Maintenance, Match, MetricId, Options, Selector};
+use chronolith_engine::{
+    Db, Durability, Maintenance, Match, MetricId, OpenError, Options, Selector,
+};
+use chronolith_keys::KeystoreFileError;
 use clap::Args;
 
 use super::usage::Usage;
+use crate::database::{OptionsError, with_files};
 use crate::ingest::nearest;
+use crate::keys::KeysError;
+use crate::moment;
 
 /// Which database.
 #[derive(Debug, Args)]
@@ -20,12 +26,21 @@ pub(crate) struct DatabaseArgs {
 impl DatabaseArgs {
     /// Opens an existing database for reading; others may read, and one may write, meanwhile.
     pub(crate) fn read(&self) -> Result<Db> {
-        Ok(Db::open(&self.db, Options::read_only())?)
+        Ok(Db::open(&self.db, self.options(Options::read_only())?)?)
     }
 
     /// Opens an existing database for a command that changes it.
     pub(crate) fn change(&self) -> Result<Db> {
         self.open(false)
+    }
+
+    /// Opens an existing database for a command that may change its keystore; where another process
+    /// writes into it, for reading, which is enough for keys that are there.
+    pub(crate) fn change_or_read(&self) -> Result<Db> {
+        match self.change() {
+            Err(error) if is_in_use(&error) => self.read(),
+            opened => opened,
+        }
     }
 
     /// Opens a database for writing and makes it where there is none.
@@ -35,8 +50,23 @@ impl DatabaseArgs {
 
     fn open(&self, create: bool) -> Result<Db> {
         let options = Options { create, maintenance: Maintenance::Manual, ..Options::default() };
-        Ok(Db::open(&self.db, options)?)
+        Ok(Db::open(&self.db, self.options(options)?)?)
     }
+
+    /// Options with the segment store, the keys and the rules that the database's directory names.
+    pub(crate) fn options(&self, options: Options) -> Result<Options> {
+        Ok(with_files(&self.db, options)?)
+    }
+}
+
+/// Whether a database, or its keystore, is open in another process.
+fn is_in_use(error: &anyhow::Error) -> bool {
+    let of_keys = |error: &OptionsError| {
+        let OptionsError::Keys(KeysError::File(error)) = error else { return false };
+        matches!(error, KeystoreFileError::Locked { .. })
+    };
+    matches!(error.downcast_ref(), Some(OpenError::Locked(_)))
+        || error.downcast_ref().is_some_and(of_keys)
 }
 
 /// Which metrics.
@@ -185,25 +215,7 @@ impl RangeArgs {
 
 /// A time as RFC 3339, a date, or nanoseconds since the epoch.
 pub(crate) fn time(text: &str) -> Result<i64> {
-    if let Ok(time_ns) = text.parse::<i64>() {
-        if (1_600..=2_400).contains(&time_ns) {
-            bail!(Usage(format!(
-                "{text} would be nanoseconds after 1970; where it is a year, write {text}-01-01"
-            )));
-        }
-        return Ok(time_ns);
-    }
-    let timestamp = text.parse::<jiff::Timestamp>().or_else(|error| {
-        let civil = text.parse::<jiff::civil::DateTime>().map_err(|_| error)?;
-        civil.to_zoned(jiff::tz::TimeZone::UTC).map(|zoned| zoned.timestamp())
-    });
-    let timestamp = timestamp.map_err(|_| {
-        Usage(format!(
-            "{text:?} is not a time; write 2026-01-31T08:00:00Z, 2026-01-31 or nanoseconds"
-        ))
-    })?;
-    let time_ns = i64::try_from(timestamp.as_nanosecond());
-    Ok(time_ns.map_err(|_| Usage(format!("{text} is outside of the years 1677 to 2262")))?)
+    Ok(moment::parse(text).map_err(Usage)?)
 }
 
 /// `synced`, `within=MS` or `buffered`.

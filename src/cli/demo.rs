@@ -3,6 +3,7 @@
 //! Everything is done by the commands that a person would type, run as processes of their own, so
 //! that the demo shows what a person would see, and the killed writer is really killed.
 
+mod market;
 mod peers;
 
 #[cfg(feature = "continuous")]
@@ -140,6 +141,8 @@ impl Demo<'_> {
     }
 
     fn steps(&mut self) -> Result<()> {
+        let network = peers::Network::make(&self.program, self.db.with_file_name("net"))?;
+        self.keys(&network)?;
         self.ingest()?;
         self.kill()?;
         #[cfg(feature = "continuous")]
@@ -152,8 +155,10 @@ impl Demo<'_> {
         #[cfg(feature = "sql")]
         self.gaps()?;
         let chain = self.anchor()?;
+        self.light_client(&chain)?;
+        #[cfg(feature = "sql")]
         self.prove(&chain)?;
-        self.peers()
+        self.peers(network)
     }
 
     fn ingest(&mut self) -> Result<()> {
@@ -485,7 +490,7 @@ impl Demo<'_> {
     }
 
     /// Verifies a chunk with nothing but the hash of the genesis, and a changed proof.
-    fn prove(&mut self, chain: &str) -> Result<()> {
+    fn light_client(&mut self, chain: &str) -> Result<()> {
         self.say("A light client that knows the hash of the genesis alone checks one chunk:");
         let chunks = self.json("chunks", &["--metric", "speed_mph", "--json"])?;
         let cid = chunks[0]["cid"].as_str().context("there is no chunk")?;
@@ -510,6 +515,39 @@ impl Demo<'_> {
             verified["anchored_height"]
         ));
         self.held("light client", json!({"proof_bytes": length}));
+        Ok(())
+    }
+
+    /// Proves the answer of a query to somebody who has the hash of the genesis alone; to another question, or
+    /// with one bit changed, it is refused.
+    #[cfg(feature = "sql")]
+    fn prove(&mut self, chain: &str) -> Result<()> {
+        self.say("An answer is proved to a stranger: nothing left out, nothing changed, of this question:");
+        let (dir, file) = (self.beside("chain"), self.beside("proved.answer"));
+        let question = "SELECT max(value) AS most FROM \"cycMps\" WHERE device = 'udds'";
+        let rows = self.json("query", &["--json", "--chain", &dir, "--prove", &file, question])?;
+        let verify = |question: &str| {
+            let mut command = Command::new(&self.program);
+            command.args(["verify", "answer", &file, "--trust", chain, "--question", question]);
+            command.arg("--json").output().context("cannot run chronolith verify answer")
+        };
+        let verified = verify(question)?;
+        ensure!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        let shown: Value = serde_json::from_slice(&verified.stdout)?;
+        let other = verify("SELECT min(value) AS most FROM \"cycMps\" WHERE device = 'udds'")?;
+        ensure!(!other.status.success(), "another question's answer is believed");
+        let mut bytes = fs::read(&file)?;
+        let length = bytes.len();
+        if let Some(byte) = bytes.get_mut(length / 2) {
+            *byte ^= 1;
+        }
+        fs::write(&file, &bytes)?;
+        ensure!(!verify(question)?.status.success(), "a changed answer is believed");
+        self.say(&format!(
+            "  {} m/s in {length} bytes; refused for another question, and with one bit changed",
+            rows[0]["most"]
+        ));
+        self.held("prove", json!({"answer_bytes": length, "verified": shown["holds"]}));
         Ok(())
     }
 

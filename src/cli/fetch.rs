@@ -2,13 +2,12 @@
 
 mod seeker;
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chronolith_chain::content::ContentId;
 use chronolith_fragment::MaskSecret;
 use chronolith_net::car::CarWriter;
@@ -26,8 +25,9 @@ use super::chain::print_fields;
 use super::output::say;
 use super::pack::rebuild;
 use super::usage::{Usage, duration};
+use super::whole;
 use crate::packs::{load_secret, open_folder, store_pack};
-use seeker::Seeker;
+pub(super) use seeker::Seeker;
 
 /// Fetch a pack, or one item of it, from the peers that keep it.
 ///
@@ -175,20 +175,15 @@ impl FetchCommand {
     /// Writes an item as a CAR file of its blocks, as a whole or not at all.
     fn write_item(&self, item: &Item) -> Result<PathBuf> {
         let place = self.into.join(format!("{}.car", item.cid()));
-        let unfinished = self.into.join(format!(".{}.car.new", item.cid()));
-        let write = || -> io::Result<()> {
-            let mut car =
-                CarWriter::new(BufWriter::new(File::create(&unfinished)?), &[item.cid()])?;
+        whole::rewrite(&place, |out| {
+            let mut car = CarWriter::new(out, &[item.cid()])?;
             car.block(item.cid(), item.lead())?;
             if let Some(cid) = item.body_cid() {
                 car.block(cid, item.body())?;
             }
-            let mut file = car.finish()?;
-            file.flush()?;
-            file.get_ref().sync_all()?;
-            std::fs::rename(&unfinished, &place)
-        };
-        write().with_context(|| format!("cannot write {}", place.display()))?;
+            car.finish()?;
+            Ok(())
+        })?;
         Ok(place)
     }
 

@@ -9,9 +9,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use chronolith_engine::{
-    Batch, Db, Definition, Durability, Kind, Metric, MetricId, ValueRef, WriteError,
-};
+use chronolith_engine::{Db, Definition, Durability, Kind, Metric, ValueRef};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -22,8 +20,8 @@ use super::interrupt::listen;
 use super::output::{print_json, say};
 use super::usage::Usage;
 use crate::ingest::{
-    Broken, IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal, Report,
-    SinkMetric, Summary, ingest_file, ingest_reader,
+    BatchSink, Broken, IdleStdin, IngestArgs, IngestError, IngestOptions, RecordSink, Refusal,
+    Report, SinkMetric, Summary, ingest_file, ingest_reader,
 };
 use crate::rows::rfc3339;
 
@@ -91,7 +89,7 @@ pub(super) fn window(text: &str) -> Result<i64, String> {
 struct Pending {
     db: Db,
     durability: Durability,
-    batch: Batch,
+    rows: BatchSink,
     /// Records of batches that are as durable as asked for.
     acknowledged: u64,
     tells: bool,
@@ -99,14 +97,16 @@ struct Pending {
 
 impl Pending {
     fn commit(&mut self) -> Result<(), IngestError> {
-        if self.batch.is_empty() {
+        self.rows.check().map_err(|error| IngestError::Sink(Box::new(error)))?;
+        let batch = self.rows.batch();
+        if batch.is_empty() {
             return Ok(());
         }
         self.db
-            .write(&self.batch, self.durability)
+            .write(batch, self.durability)
             .map_err(|error| IngestError::Sink(Box::new(error)))?;
-        self.acknowledged += self.batch.len() as u64;
-        self.batch.clear();
+        self.acknowledged += batch.len() as u64;
+        self.rows.clear();
         if self.tells {
             let mut out = io::stdout().lock();
             let told = writeln!(out, "{}", json!({"acknowledged": self.acknowledged}));
@@ -116,18 +116,21 @@ impl Pending {
     }
 }
 
-/// Puts rows into batches and commits them in the order of the input.
+/// Commits rows in the order of the input.
 struct DatabaseSink {
-    db: Db,
     /// Shared with the reader of standard input, which commits before it waits.
     pending: Rc<RefCell<Pending>>,
-    window_ns: i64,
-    metrics: Vec<MetricId>,
     /// Ends the waiting for standard input.
     wake: UnixStream,
 }
 
 impl DatabaseSink {
+    fn new(db: &Db, durability: Durability, window_ns: i64, tells: bool, wake: UnixStream) -> Self {
+        let rows = BatchSink::new(db.clone(), window_ns);
+        let pending = Pending { db: db.clone(), durability, rows, acknowledged: 0, tells };
+        Self { pending: Rc::new(RefCell::new(pending)), wake }
+    }
+
     /// Reads one file; what it gave is committed whatever became of the rest.
     fn ingest(
         &mut self,
@@ -150,31 +153,13 @@ impl DatabaseSink {
     }
 }
 
-fn refusal(error: WriteError, metric: &Metric) -> Refusal {
-    match error {
-        WriteError::Redefined { expected, found, .. } => Refusal::kind(metric, expected, found),
-        WriteError::Definition(error) => Refusal::Limit(error.to_string()),
-        other => Refusal::Other(other.to_string()),
-    }
-}
-
 impl RecordSink for DatabaseSink {
     fn metric(&mut self, metric: &Metric, kind: Kind, unit: &str) -> Result<SinkMetric, Refusal> {
-        let id = match self.db.find_metric(metric) {
-            Some(id) if id.kind() == kind => id,
-            Some(id) => return Err(Refusal::kind(metric, id.kind(), kind)),
-            None => {
-                let definition = Definition::new(metric.clone(), kind);
-                let definition = definition.unit(unit).window_ns(self.window_ns);
-                self.db.define(definition).map_err(|error| refusal(error, metric))?
-            }
-        };
-        self.metrics.push(id);
-        Ok(SinkMetric(self.metrics.len() as u32 - 1))
+        self.pending.borrow_mut().rows.metric(metric, kind, unit)
     }
 
     fn known_kind(&mut self, metric: &Metric) -> Option<Kind> {
-        self.db.find_metric(metric).map(MetricId::kind)
+        self.pending.borrow_mut().rows.known_kind(metric)
     }
 
     #[inline]
@@ -184,19 +169,14 @@ impl RecordSink for DatabaseSink {
         time_ns: i64,
         value: ValueRef<'_>,
     ) -> Result<(), Refusal> {
-        let Some(id) = self.metrics.get(metric.0 as usize) else {
-            return Err(Refusal::Other("the metric was never defined".to_owned()));
-        };
-        self.pending.borrow_mut().batch.push(*id, time_ns, value).map_err(|error| match error {
-            WriteError::ValueTooLong { .. } => Refusal::Limit(error.to_string()),
-            other => Refusal::Other(other.to_string()),
-        })
+        self.pending.borrow_mut().rows.record(metric, time_ns, value)
     }
 
     #[inline]
     fn end_row(&mut self) -> Result<(), IngestError> {
         let mut pending = self.pending.borrow_mut();
-        if pending.batch.len() >= BATCH_RECORDS || pending.batch.data_bytes() >= 8 << 20 {
+        let batch = pending.rows.batch();
+        if batch.len() >= BATCH_RECORDS || batch.data_bytes() >= 8 << 20 {
             return pending.commit();
         }
         Ok(())
@@ -211,11 +191,7 @@ pub(super) fn ingest_into(db: &Db, input: &IngestArgs) -> Result<u64> {
     let options = IngestOptions { stop: Some(interruption.stop), ..input.options()? };
     let mut report = Report::new(SHOWN_REJECTIONS);
     let (durability, window_ns) = (Durability::Synced, Definition::DEFAULT_WINDOW_NS);
-    let pending =
-        Pending { db: db.clone(), durability, batch: db.batch(), acknowledged: 0, tells: false };
-    let pending = Rc::new(RefCell::new(pending));
-    let (metrics, wake) = (Vec::new(), interruption.wake);
-    let mut sink = DatabaseSink { db: db.clone(), pending, window_ns, metrics, wake };
+    let mut sink = DatabaseSink::new(db, durability, window_ns, false, interruption.wake);
     for path in &input.files {
         match sink.ingest(path, &options, &mut report, &mut |_| {}) {
             Ok(_) => {}
@@ -240,20 +216,8 @@ impl IngestCommand {
             report = report.with_errors(BufWriter::new(file));
         }
         let db = self.database.write()?;
-        let pending = Rc::new(RefCell::new(Pending {
-            db: db.clone(),
-            durability: self.durability,
-            batch: db.batch(),
-            acknowledged: 0,
-            tells: self.json,
-        }));
-        let mut sink = DatabaseSink {
-            db: db.clone(),
-            pending: Rc::clone(&pending),
-            window_ns: self.window,
-            metrics: Vec::new(),
-            wake: interruption.wake,
-        };
+        let (durability, wake) = (self.durability, interruption.wake);
+        let mut sink = DatabaseSink::new(&db, durability, self.window, self.json, wake);
         let bar = self.progress_bar();
         let mut total: Option<Summary> = None;
         let (mut before, mut failure) = (0, None);
@@ -285,9 +249,11 @@ impl IngestCommand {
             }
         }
         bar.finish_and_clear();
-        sink.metrics.sort_unstable();
-        sink.metrics.dedup();
-        let (metrics, accepted) = (sink.metrics.len(), pending.borrow().acknowledged);
+        let pending = sink.pending.borrow();
+        let mut metrics = pending.rows.metrics().to_vec();
+        metrics.sort_unstable();
+        metrics.dedup();
+        let (metrics, accepted) = (metrics.len(), pending.acknowledged);
         db.sync()?;
         db.close()?;
         self.tell(&report, total.as_ref(), accepted, metrics, started)?;

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Outcome;
 use super::chain::print_fields;
 use super::output::{RowFormat, Rows, print_json, say};
+use crate::chain::shown;
 use crate::node::{Client, NodeSettings};
 use crate::rows::Cell;
 
@@ -76,16 +77,8 @@ impl StatusCommand {
     fn run(&self) -> Result<Outcome> {
         let client = self.node.client()?;
         let status = client.status()?;
-        let shown = json!({
-            "peer": client.node().peer.to_string(),
-            "chain": status.chain,
-            "height": status.height,
-            "block": status.block,
-            "state_root": status.state_root,
-            "waiting": status.waiting,
-            "round": status.round,
-            "is_voting": status.is_voting,
-        });
+        let mut shown = shown::status(&status);
+        shown["peer"] = json!(client.node().peer.to_string());
         print_fields(self.node.json, &shown)?;
         Ok(Outcome::Done)
     }

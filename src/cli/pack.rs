@@ -5,7 +5,7 @@ mod place;
 pub(super) use place::TermsArgs;
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -24,6 +24,7 @@ use super::chain::print_fields;
 use super::database::{RangeArgs, SelectorArgs};
 use super::output::{hex, print_json, say};
 use super::usage::Usage;
+use super::whole;
 use crate::packs::{
     collect, load_header, load_pack, load_secret, secret_beside, store_fragment, store_header,
     store_pack,
@@ -170,7 +171,8 @@ impl MakeCommand {
     fn add_chunks(&self, directory: &Path, maker: &mut Maker<'_>) -> Result<()> {
         use chronolith_engine::{Db, Options};
 
-        let db = Db::open(directory, Options::read_only())?;
+        let options = crate::database::with_files(directory, Options::read_only())?;
+        let db = Db::open(directory, options)?;
         let Some((from_ns, to_ns)) = self.range.first_and_last()? else { return Ok(()) };
         for id in self.selector.metrics(&db)? {
             for chunk in db.chunks(id, from_ns..=to_ns)? {
@@ -415,12 +417,11 @@ pub(super) struct CarCommand {
 impl CarCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let pack = load_pack(&self.pack)?;
-        let failed = || format!("cannot write {}", self.output.display());
-        let file = File::create_new(&self.output).with_context(failed)?;
-        let mut file = car::write_items(BufWriter::new(file), &pack).with_context(failed)?;
-        file.flush().with_context(failed)?;
-        file.get_ref().sync_all().with_context(failed)?;
-        let bytes = file.get_ref().metadata().with_context(failed)?.len();
+        let bytes =
+            whole::create(
+                &self.output,
+                |out| Ok(car::write_items(out, &pack)?.stream_position()?),
+            )?;
         if self.json {
             print_json(&json!({"items": pack.header().items, "bytes": bytes}))?;
         } else {

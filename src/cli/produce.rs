@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use chronolith_engine::{Db, Options};
 use chronolith_fragment::Profile;
 use clap::Args;
 use serde_json::json;
@@ -15,7 +16,8 @@ use super::interrupt::listen;
 use super::net::NodeArgs;
 use super::output::put_line;
 use super::pack::TermsArgs;
-use crate::producer::{Producer, ProducerSettings, Round};
+use crate::database::with_files;
+use crate::producer::{HandedOver, Packed, Producer, ProducerSettings};
 
 /// Anchor what a database seals, pack it, and have it kept by storage peers: until Ctrl-C or SIGTERM.
 ///
@@ -64,13 +66,13 @@ pub(super) struct ProduceCommand {
 impl ProduceCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let settings = ProducerSettings {
-            database: self.db.clone(),
             packs: self.packs.clone(),
             profile: self.profile,
             patience: Duration::try_from_secs_f64(self.patience_hours * 3_600.0)
                 .unwrap_or(Duration::MAX),
             terms: self.terms.terms(&self.wallet)?,
             deadline: self.terms.deadline(),
+            stop: None,
         };
         let mut producer = Producer::open(settings, self.wallet.load(&self.from)?)?;
         let client = self.node.client()?;
@@ -80,18 +82,25 @@ impl ProduceCommand {
                 eprintln!("{progress}");
             }
         };
+        let mut round = |all| -> Result<()> {
+            let db = self.open()?;
+            let packed = producer.pack(&db, all);
+            let mut done = producer.hand_over(&client, &db, &mut tell);
+            let failure = done.failure.take();
+            let packed = packed?;
+            self.show(&packed, &done)?;
+            failure.map_or(Ok(()), |error| Err(error.into()))
+        };
         if self.once {
-            self.show(&producer.round(&client, true, &mut tell)?)?;
-            return Ok(Outcome::Done);
+            return round(true).map(|()| Outcome::Done);
         }
         let mut wake = listen()?.wake;
         wake.set_read_timeout(Some(Duration::from_secs(self.every.max(1))))?;
         let mut byte = [0];
         loop {
-            match producer.round(&client, false, &mut tell) {
-                Ok(round) => self.show(&round)?,
+            if let Err(error) = round(false) {
                 // The next round goes on.
-                Err(error) => eprintln!("chronolith: {error}; tried again in {} s", self.every),
+                eprintln!("chronolith: {error}; tried again in {} s", self.every);
             }
             if wake.read(&mut byte).is_ok() {
                 return Ok(Outcome::Done);
@@ -99,8 +108,14 @@ impl ProduceCommand {
         }
     }
 
-    fn show(&self, round: &Round) -> Result<()> {
-        let Round { anchored, packed, placed, waiting } = round;
+    fn open(&self) -> Result<Db> {
+        Ok(Db::open(&self.db, with_files(&self.db, Options::read_only())?)?)
+    }
+
+    fn show(&self, packed: &Packed, done: &HandedOver) -> Result<()> {
+        let HandedOver { anchored, placed, unplaced, moved, failure: _ } = done;
+        let (made, waiting) = (&packed.made, packed.waiting);
+        let unplaced = unplaced.unwrap_or(packed.unplaced);
         let (batches, known) = (anchored.anchored.len(), anchored.known);
         if self.node.json {
             let ids = |packs: &[chronolith_chain::content::ContentId]| {
@@ -109,16 +124,18 @@ impl ProduceCommand {
             let shown = json!({
                 "anchored_batches": batches,
                 "known_batches": known,
-                "packed": ids(packed),
+                "packed": ids(made),
                 "placed": ids(placed),
                 "waiting_chunks": waiting,
+                "unplaced_packs": unplaced,
+                "moved_leases": moved,
             });
             return Ok(put_line(format_args!("{shown}"))?);
         }
         Ok(put_line(format_args!(
-            "{batches} batches anchored, {} packs made, {} packs placed; {waiting} chunks wait for a \
-             pack to be full",
-            packed.len(),
+            "{batches} batches anchored, {} packs made, {} packs placed, {moved} lost leases moved; \
+             {waiting} chunks wait for a pack to be full, {unplaced} packs for peers",
+            made.len(),
             placed.len()
         ))?)
     }

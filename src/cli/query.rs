@@ -2,6 +2,7 @@
 
 mod memory;
 mod prompt;
+mod prove;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal};
@@ -46,6 +47,9 @@ pub(super) struct QueryCommand {
     /// The most memory of a query: 64MiB, 2GiB or bytes
     #[arg(long, value_name = "SIZE", value_parser = size, default_value = "512MiB")]
     memory: usize,
+
+    #[command(flatten)]
+    prove: prove::ProveArgs,
 
     #[cfg(feature = "promql")]
     #[command(flatten)]
@@ -93,7 +97,16 @@ impl QueryCommand {
             bail!("a terminal cannot show this format; add --output FILE");
         }
         let sql = Sql::new(self.database.read()?)?;
-        guarded(&sql, &text, &self.limits(), |answer| match &self.output {
+        if let Some(proving) = self.prove.given() {
+            let replay = proving.prove(&sql, &text, self.limits())?;
+            return self.write(replay.sql(), &text, format);
+        }
+        self.write(&sql, &text, format)
+    }
+
+    /// Answers a query and writes the answer.
+    fn write(&self, sql: &Sql, text: &str, format: Format) -> Result<Outcome> {
+        guarded(sql, text, &self.limits(), |answer| match &self.output {
             None => write_answer(answer, format, io::stdout()),
             Some(path) => {
                 let file = File::create(path);

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use chronolith_engine::Db;
 use chronolith_query::search::remote::{
-    self, Bounds, Change, RemoteError, RemoteSource, RemoteStatistics, RemoteStore, Taken,
+    self, Bounds, Change, RemoteStatistics, RemoteStore, Taken,
 };
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -19,9 +19,7 @@ use super::Outcome;
 use super::chain::print_fields;
 use super::database::DatabaseArgs;
 use super::usage::Usage;
-
-/// The folder in a database.
-const FOLDER: &str = "remote";
+use crate::search::REMOTE_FOLDER;
 
 /// Headers of others' chunks and offers, kept for search
 #[derive(Debug, Subcommand)]
@@ -47,20 +45,15 @@ impl RemoteCommand {
     }
 }
 
-/// What others told of a database, for an index.
-pub(super) fn source(directory: &Path) -> Result<RemoteSource, RemoteError> {
-    RemoteSource::new(&directory.join(FOLDER))
-}
-
 /// Copies what others told of one database to another; how many bytes.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<u64> {
-    Ok(remote::copy(&from.join(FOLDER), &to.join(FOLDER))?)
+    Ok(remote::copy(&from.join(REMOTE_FOLDER), &to.join(REMOTE_FOLDER))?)
 }
 
 /// Opens what is kept beside a database, which has to be there.
 fn open(database: &DatabaseArgs) -> Result<(Db, RemoteStore)> {
     let db = database.read()?;
-    let store = RemoteStore::open(&database.db.join(FOLDER), Bounds::default())?;
+    let store = RemoteStore::open(&database.db.join(REMOTE_FOLDER), Bounds::default())?;
     if store.torn_bytes() > 0 {
         let torn = store.torn_bytes();
         eprintln!("the last {torn} bytes were not finished when they were written, and are gone");
@@ -82,7 +75,7 @@ pub(super) struct StatusCommand {
 impl StatusCommand {
     fn run(&self) -> Result<Outcome> {
         // A look makes no folders.
-        let kept = match self.database.db.join(FOLDER).is_dir() {
+        let kept = match self.database.db.join(REMOTE_FOLDER).is_dir() {
             true => open(&self.database)?.1.statistics(),
             false => self.database.read().map(|_| RemoteStatistics::default())?,
         };
@@ -162,7 +155,7 @@ pub(super) struct RepairCommand {
 impl RepairCommand {
     fn run(&self) -> Result<Outcome> {
         let db = self.database.read()?;
-        let repaired = remote::repair(&self.database.db.join(FOLDER))?;
+        let repaired = remote::repair(&self.database.db.join(REMOTE_FOLDER))?;
         super::search::follow(&self.database.db, &db);
         let shown = json!({
             "lost_bytes": repaired.lost_bytes,

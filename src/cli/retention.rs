@@ -9,6 +9,7 @@ use super::Outcome;
 use super::database::DatabaseArgs;
 use super::listing::ListingArgs;
 use super::output::{print_json, say};
+use super::pattern::PatternArgs;
 use super::upkeep::{fault_json, left_for_repair};
 
 /// How long records are kept. Rules choose metrics by regular expressions for the whole device and
@@ -34,24 +35,6 @@ impl RetentionCommand {
             Self::Remove(command) => command.run(),
             Self::Apply(command) => command.run(),
         }
-    }
-}
-
-/// Which metrics a rule is for.
-#[derive(Debug, Args)]
-pub(super) struct PatternArgs {
-    /// A regular expression for the whole device
-    #[arg(long, value_name = "PATTERN", default_value = ".*")]
-    device: String,
-
-    /// A regular expression for the whole name of the metric
-    #[arg(long, value_name = "PATTERN", default_value = ".*")]
-    metric: String,
-}
-
-impl PatternArgs {
-    fn is_of(&self, rule: &RetentionRule) -> bool {
-        rule.device == self.device && rule.name == self.metric
     }
 }
 
@@ -94,7 +77,7 @@ impl SetCommand {
         let db = self.database.change()?;
         let mut rules = db.retention();
         let (device, name) = (self.pattern.device.clone(), self.pattern.metric.clone());
-        match rules.iter_mut().find(|rule| self.pattern.is_of(rule)) {
+        match rules.iter_mut().find(|rule| self.pattern.are(&rule.device, &rule.name)) {
             Some(rule) => rule.keep_ns = self.keep,
             None => rules.push(RetentionRule { device, name, keep_ns: self.keep }),
         }
@@ -116,7 +99,7 @@ impl RemoveCommand {
         let db = self.database.change()?;
         let mut rules = db.retention();
         let before = rules.len();
-        rules.retain(|rule| !self.pattern.is_of(rule));
+        rules.retain(|rule| !self.pattern.are(&rule.device, &rule.name));
         if rules.len() == before {
             let PatternArgs { device, metric } = &self.pattern;
             bail!(

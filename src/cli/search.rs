@@ -4,22 +4,19 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use chronolith_engine::Db;
-use chronolith_query::search::remote::{Offer, Trust};
+use chronolith_query::search::remote::Trust;
 use chronolith_query::search::{
-    Answer, CatalogueSource, Facet, Followed, GeoBox, Hit, Origin, Request, SearchError,
-    SearchIndex, Sort, Target,
+    Answer, CatalogueSource, Facet, Followed, Origin, Request, SearchError, SearchIndex, Sort,
+    Target,
 };
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
 
 use super::Outcome;
 use super::database::{DatabaseArgs, RangeArgs};
 use super::output::{RowFormat, Rows, print_json, say};
 use super::usage::Usage;
-use crate::rows::{Cell, rfc3339};
-
-/// The folder of the index in a database.
-const FOLDER: &str = "search";
+use crate::rows::found;
+use crate::search::{self, FOLDER, corners};
 
 /// Find metrics, devices, sealed chunks and offers by text, labels, time and place.
 #[derive(Debug, Args)]
@@ -154,47 +151,15 @@ fn trust(name: &str) -> Result<Trust, String> {
     trust.ok_or_else(|| format!("{name:?} is none of {}", known()))
 }
 
-/// Two corners as `LAT,LON,LAT,LON`.
-fn corners(text: &str) -> Result<GeoBox> {
-    let numbers: Vec<f64> = text.split(',').map_while(|part| part.trim().parse().ok()).collect();
-    match (&numbers[..], text.split(',').count()) {
-        (&[south, west, north, east], 4) => {
-            let (south, north) = (south.min(north), south.max(north));
-            GeoBox::new(south, west, north, east).map_err(|error| Usage(error.to_string()).into())
-        }
-        _ => {
-            let what = "write two corners in degrees: 48.1,11.4,48.3,11.7";
-            bail!(Usage(format!("--box {text:?} is no box; {what}")))
-        }
-    }
-}
-
 /// Brings the search index of a database up to date; what fails is said and done by the next
 /// search.
 pub(super) fn follow(directory: &Path, db: &Db) {
-    let followed = SearchIndex::open(directory.join(FOLDER))
-        .and_then(|mut index| follow_all(&mut index, directory, &CatalogueSource::new(db)));
+    let mut tell = |what: &str| eprintln!("{what}");
+    let followed = SearchIndex::open(directory.join(FOLDER)).and_then(|mut index| {
+        search::follow(&mut index, directory, &CatalogueSource::new(db), &mut tell)
+    });
     if let Err(error) = followed {
         eprintln!("the search index was not brought up to date: {error}");
-    }
-}
-
-/// Follows a database and what others told beside it. Where that is damaged, this is said, and the
-/// database is followed alone.
-fn follow_all(
-    index: &mut SearchIndex,
-    directory: &Path,
-    source: &CatalogueSource<'_>,
-) -> Result<Followed, SearchError> {
-    let followed = super::remote::source(directory)
-        .map_err(SearchError::from)
-        .and_then(|remote| index.follow_both(source, &remote));
-    match followed {
-        Err(SearchError::Remote(error)) => {
-            eprintln!("what others told is not brought up to date: {error}");
-            index.follow(source)
-        }
-        other => other,
     }
 }
 
@@ -208,7 +173,9 @@ impl SearchCommand {
             index.forget();
         }
         let source = CatalogueSource::new(&db);
-        if follow_all(&mut index, &self.database.db, &source)? == Followed::Behind {
+        let mut tell = |what: &str| eprintln!("{what}");
+        let followed = search::follow(&mut index, &self.database.db, &source, &mut tell)?;
+        if followed == Followed::Behind {
             eprintln!("the index is being changed: this is what was committed last");
         }
         for (file, problem) in source.take_damaged() {
@@ -220,7 +187,9 @@ impl SearchCommand {
         };
         let format = if self.json { RowFormat::Json } else { self.format };
         match format {
-            RowFormat::Json => print_json(&self.as_json(&answer))?,
+            RowFormat::Json => {
+                print_json(&found::object(self.target(), &answer, !self.counts.is_empty()))?;
+            }
             _ if self.counts.is_empty() => self.list(&answer, format)?,
             RowFormat::Table => {
                 self.list(&answer, format)?;
@@ -257,7 +226,7 @@ impl SearchCommand {
                 _ => bail!(Usage(format!("--label {label:?} is not KEY=VALUE"))),
             }
         }
-        let place = self.place.as_deref().map(corners).transpose()?;
+        let place = self.place()?;
         let Some((from_ns, to_ns)) = self.range.first_and_last()? else { return Ok(None) };
         Ok(Some(Request {
             text: self.query.join(" "),
@@ -268,12 +237,7 @@ impl SearchCommand {
                 _ => Origin::Any,
             },
             trust: self.trust,
-            target: match self.kind() {
-                Kind::Metric => Target::Metric,
-                Kind::Device => Target::Device,
-                Kind::Chunk => Target::Chunk,
-                Kind::Offer => Target::Offer,
-            },
+            target: self.target(),
             from_ns,
             to_ns,
             place,
@@ -293,102 +257,27 @@ impl SearchCommand {
         }))
     }
 
-    fn kind(&self) -> Kind {
-        if self.offers { Kind::Offer } else { self.kind }
-    }
-
-    fn columns(&self) -> &'static [&'static str] {
-        match self.kind() {
-            Kind::Metric => {
-                &["device", "metric", "unit", "chunks", "records", "first", "last", "tags", "of"]
-            }
-            Kind::Device => &["device", "metrics", "chunks", "records", "first", "last", "of"],
-            Kind::Offer => &[
-                "devices",
-                "metrics",
-                "from",
-                "until",
-                "fixed",
-                "per_hour",
-                "coin",
-                "level",
-                "region",
-                "description",
-                "owner",
-                "trust",
-                "told_by",
-                "id",
-            ],
-            Kind::Chunk => &[
-                "device",
-                "metric",
-                "unit",
-                "records",
-                "first",
-                "last",
-                "bytes",
-                "window",
-                "generation",
-                "part",
-                "cid",
-                "of",
-                "trust",
-                "told_by",
-            ],
+    fn place(&self) -> Result<Option<chronolith_query::search::GeoBox>> {
+        let Some(text) = &self.place else { return Ok(None) };
+        match corners(text) {
+            Ok(place) => Ok(Some(place)),
+            Err(reason) => bail!(Usage(format!("--box: {reason}"))),
         }
     }
 
-    fn cells(&self, hit: &Hit) -> Vec<Cell> {
-        if let Some(offer) = &hit.offer {
-            return offer_cells(offer, hit);
-        }
-        let time = |time_ns: Option<i64>| Cell::from(time_ns.map(rfc3339).unwrap_or_default());
-        let device = Cell::from(hit.device.as_str());
-        let first = time(hit.span_ns.map(|(first, _)| first));
-        let last = time(hit.span_ns.map(|(_, last)| last));
-        let tags: Vec<String> =
-            hit.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let (metric, unit) = (hit.metric.as_str().into(), hit.unit.as_str().into());
-        let of = of(hit);
-        match (self.kind(), &hit.chunk) {
-            (Kind::Device, _) => {
-                let counts = [hit.metrics, hit.chunks, hit.records].map(Cell::from);
-                [device].into_iter().chain(counts).chain([first, last, of]).collect()
-            }
-            (Kind::Chunk, Some(chunk)) => vec![
-                if chunk.is_hidden { "(hidden)".into() } else { device },
-                metric,
-                unit,
-                hit.records.into(),
-                first,
-                last,
-                hit.size_bytes.into(),
-                chunk.window.into(),
-                u64::from(chunk.generation).into(),
-                u64::from(chunk.part).into(),
-                chunk.cid.as_str().into(),
-                of,
-                trust_of(hit),
-                told_by(hit),
-            ],
-            _ => vec![
-                device,
-                metric,
-                unit,
-                hit.chunks.into(),
-                hit.records.into(),
-                first,
-                last,
-                tags.join(",").into(),
-                of,
-            ],
+    const fn target(&self) -> Target {
+        match (self.offers, self.kind) {
+            (true, _) | (_, Kind::Offer) => Target::Offer,
+            (_, Kind::Metric) => Target::Metric,
+            (_, Kind::Device) => Target::Device,
+            (_, Kind::Chunk) => Target::Chunk,
         }
     }
 
     fn list(&self, answer: &Answer, format: RowFormat) -> Result<()> {
-        let mut rows = Rows::new(format, self.columns())?;
+        let mut rows = Rows::new(format, found::columns(self.target()))?;
         for hit in &answer.hits {
-            rows.push(&self.cells(hit))?;
+            rows.push(&found::cells(self.target(), hit))?;
         }
         rows.finish()?;
         let after = self.offset + answer.hits.len();
@@ -397,78 +286,6 @@ impl SearchCommand {
         }
         Ok(())
     }
-
-    fn as_json(&self, answer: &Answer) -> Value {
-        let object = |hit: &Hit| -> Value {
-            let cells = self.cells(hit);
-            self.columns()
-                .iter()
-                .zip(&cells)
-                .map(|(name, cell)| ((*name).to_owned(), cell.json()))
-                .collect()
-        };
-        let hits: Vec<Value> = answer.hits.iter().map(object).collect();
-        let mut result = json!({"total": answer.total, "hits": hits});
-        if !self.counts.is_empty() {
-            let of = |values: &[(String, u64)]| -> Vec<Value> {
-                values
-                    .iter()
-                    .map(|(value, count)| json!({"value": value, "count": count}))
-                    .collect()
-            };
-            let counts = answer.counts.iter();
-            result["counts"] = counts
-                .map(|counts| (counts.facet.name().to_owned(), json!(of(&counts.values))))
-                .collect();
-        }
-        if let Some(suggestion) = &answer.suggestion {
-            result["suggestion"] = json!(suggestion);
-        }
-        result
-    }
-}
-
-/// Whose data something is: `local`, or the key of who made it.
-fn of(hit: &Hit) -> Cell {
-    match (hit.is_remote, hit.producer.is_empty()) {
-        (false, _) => "local".into(),
-        (true, true) => "(hidden)".into(),
-        (true, false) => hit.producer.as_str().into(),
-    }
-}
-
-/// How sure it is that the ledger knows of something; nothing for what is of this database.
-fn trust_of(hit: &Hit) -> Cell {
-    hit.provenance.as_ref().map_or("", |provenance| provenance.trust.name()).into()
-}
-
-fn told_by(hit: &Hit) -> Cell {
-    hit.provenance.as_ref().map_or("", |provenance| &provenance.from).into()
-}
-
-fn offer_cells(offer: &Offer, hit: &Hit) -> Vec<Cell> {
-    let listing = &offer.listing;
-    let devices = match listing.devices.is_empty() {
-        true => offer.device.clone(),
-        false => listing.devices.join(","),
-    };
-    vec![
-        devices.into(),
-        offer.metrics.join(",").into(),
-        rfc3339(offer.from_ns).into(),
-        offer.until_ns.map(rfc3339).unwrap_or_default().into(),
-        // As texts: JSON numbers of that size lose digits.
-        offer.price.fixed.to_string().into(),
-        offer.price.per_hour.to_string().into(),
-        offer.price.coin.as_str().into(),
-        u64::from(offer.level.number()).into(),
-        listing.region.as_str().into(),
-        listing.description.as_str().into(),
-        offer.owner.as_str().into(),
-        trust_of(hit),
-        told_by(hit),
-        offer.id.to_string().into(),
-    ]
 }
 
 /// How many coins the prices of what is listed are in.

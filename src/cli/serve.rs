@@ -1,8 +1,12 @@
 //! `chronolith serve`.
 
+mod database;
+
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::mpsc::sync_channel;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -15,31 +19,64 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::interrupt::listen;
-use crate::node::{NodeEvent, NodeSettings, start};
+use crate::node::{
+    NodeEvent, NodeLink, NodeSettings, ProcessSettings, Producing, ProducingEvent, Selling,
+    SellingEvent, start,
+};
+use database::{HttpArgs, Served};
 
 /// How many lines wait to be written at most.
 const LINES: usize = 4_096;
 /// How often it is looked whether the node ended by itself.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Run a node: the roles that its configuration names, until Ctrl-C or SIGTERM.
+/// Serve a database over HTTP, or run a node with the roles that its configuration names: until Ctrl-C
+/// or SIGTERM.
 #[derive(Debug, Args)]
 pub(super) struct ServeCommand {
-    /// The configuration of the node
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    /// The configuration of a node
+    #[arg(long, value_name = "FILE", required_unless_present = "db", conflicts_with = "db")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    http: HttpArgs,
 
     /// Tell what happens as one JSON object a line
     #[arg(long)]
     json: bool,
 }
 
+/// Where what happens is told. Who reads slowly holds up nobody: lines that find no room are left out, and
+/// how many there were is told before the next one that does.
+#[derive(Clone)]
+struct Lines {
+    lines: SyncSender<Option<String>>,
+    left_out: Arc<AtomicU64>,
+    as_json: bool,
+}
+
+impl Lines {
+    fn tell(&self, told: (Value, String)) {
+        let count = self.left_out.swap(0, Ordering::Relaxed);
+        let missing = (json!({"left_out": count}), format!("{count} lines are left out"));
+        let is_told = count == 0 || self.send(missing);
+        if !is_told || !self.send(told) {
+            let more = if is_told { 1 } else { count + 1 };
+            self.left_out.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there is room for it.
+    fn send(&self, (value, text): (Value, String)) -> bool {
+        let line = if self.as_json { value.to_string() } else { text };
+        self.lines.try_send(Some(line)).is_ok()
+    }
+}
+
 impl ServeCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let interruption = listen()?;
-        let settings = NodeSettings::read(&self.config)?;
-        let as_json = self.json;
-        // Who reads slowly holds up nobody: lines that find no room are left out.
+        let settings = self.config.as_deref().map(ProcessSettings::read).transpose()?;
         let (lines, written) = sync_channel::<Option<String>>(LINES);
         let writer = thread::Builder::new().name("lines".to_owned()).spawn(move || {
             while let Ok(Some(line)) = written.recv() {
@@ -47,23 +84,123 @@ impl ServeCommand {
                 drop(super::output::put_line(format_args!("{line}")));
             }
         })?;
+        let lines = Lines { lines, left_out: Arc::default(), as_json: self.json };
+        let (served, settings) = match settings {
+            None => (Some(self.http.serve(&lines)?), None),
+            Some(ProcessSettings::Alone(alone)) => (Some(Served::alone(&alone, &lines)?), None),
+            Some(ProcessSettings::Node(node)) => (Served::of_node(&node, &lines)?, Some(node)),
+        };
         let told_to = lines.clone();
-        let node = start(&settings, move |event| {
-            if let Some((value, text)) = told(&event) {
-                let line = if as_json { value.to_string() } else { text };
-                drop(told_to.try_send(Some(line)));
+        let node = settings.as_ref().map(|settings| {
+            start(settings, move |event| {
+                told(&event).into_iter().for_each(|told| told_to.tell(told))
+            })
+        });
+        let node = node.transpose()?;
+        let producing = match (&settings, &served) {
+            (Some(settings), Some(served)) => produce(settings, served, &lines)?,
+            _ => None,
+        };
+        let selling = match (&settings, &served, &node) {
+            (Some(settings), Some(served), Some(node)) => {
+                sell(settings, served, node.link(), &lines)?
             }
-        })?;
+            _ => None,
+        };
+        if let (Some(node), Some(served)) = (&node, &served) {
+            served.connect(node.link(), producing.as_ref(), selling.as_ref());
+        }
         let mut wake = interruption.wake;
         wake.set_read_timeout(Some(LOOK))?;
         let mut byte = [0];
-        while !node.has_ended() && wake.read(&mut byte).is_err() {}
-        let stopped = node.stop();
+        while !node.as_ref().is_some_and(|node| node.has_ended()) && wake.read(&mut byte).is_err() {
+        }
+        // They ask the node, and read the database.
+        drop(producing);
+        drop(selling);
+        // Who writes is answered before anything else ends.
+        let closed = served.map_or(Ok(()), |served| served.stop(&lines));
+        let stopped = node.map_or(Ok(()), |node| node.stop());
         // An error says that the thread has ended.
-        drop(lines.send(None));
+        drop(lines.lines.send(None));
         drop(writer.join());
+        closed?;
         stopped?;
         Ok(Outcome::Done)
+    }
+}
+
+/// Begins the producer's role, where the configuration has one.
+fn produce(settings: &NodeSettings, served: &Served, lines: &Lines) -> Result<Option<Producing>> {
+    let Some(producer) = &settings.producer else { return Ok(None) };
+    let told_to = lines.clone();
+    let tell = move |event| told_to.tell(of_producing(event));
+    Ok(Some(Producing::start(producer, settings, served.db(), tell)?))
+}
+
+/// Begins the owner's role, where the configuration has one.
+fn sell(
+    settings: &NodeSettings,
+    served: &Served,
+    link: NodeLink,
+    lines: &Lines,
+) -> Result<Option<Selling>> {
+    let Some(market) = &settings.market else { return Ok(None) };
+    let told_to = lines.clone();
+    let tell = move |event| told_to.tell(of_selling(event));
+    Ok(Some(Selling::start(market, settings, link, served.db(), tell)?))
+}
+
+fn of_selling(event: SellingEvent) -> (Value, String) {
+    match event {
+        SellingEvent::Granted { request } => {
+            (json!({"granted": request.to_string()}), format!("granted the request {request}"))
+        }
+        SellingEvent::Declined { request } => {
+            (json!({"declined": request.to_string()}), format!("declined the request {request}"))
+        }
+        SellingEvent::Waits { request, reason } => (
+            json!({"waits": {"request": request.to_string(), "reason": reason}}),
+            format!("the request {request} waits for the owner: {reason}"),
+        ),
+        SellingEvent::Received { request, chunks, records, refused } => (
+            json!({"received": {
+                "request": request.to_string(),
+                "chunks": chunks,
+                "records": records,
+                "refused": refused,
+            }}),
+            format!(
+                "received {records} records in {chunks} chunks by {request}; {refused} refused"
+            ),
+        ),
+        SellingEvent::Noted { request, chunks } => (
+            json!({"noted": {"request": request.to_string(), "chunks": chunks}}),
+            format!("the note of {request} is ready: {chunks} chunks"),
+        ),
+        SellingEvent::Failed { reason } => (
+            json!({"failed": {"what": "the market", "reason": reason}}),
+            format!("answering requests failed, and is tried again: {reason}"),
+        ),
+    }
+}
+
+fn of_producing(event: ProducingEvent) -> (Value, String) {
+    match event {
+        ProducingEvent::Failed { reason } => (
+            json!({"failed": {"what": "producing", "reason": reason}}),
+            format!("producing failed, and is tried again: {reason}"),
+        ),
+        ProducingEvent::Packed { packs } => {
+            (json!({"packed": packs}), format!("made {} packs", packs.len()))
+        }
+        ProducingEvent::HandedOver { anchored, placed, moved } => (
+            json!({"handed_over": {"anchored": anchored, "placed": placed, "moved": moved}}),
+            format!(
+                "anchored {anchored} batches, had {} packs kept and {moved} leases moved",
+                placed.len()
+            ),
+        ),
     }
 }
 
@@ -184,4 +321,29 @@ fn of_chain(told: &Told) -> Option<(Value, String)> {
         ),
         Told::Output(_) | Told::Answer(_) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_find_no_room_are_counted() {
+        let (sender, written) = sync_channel(2);
+        let lines = Lines { lines: sender, left_out: Arc::default(), as_json: true };
+        let tell = |number: u64| lines.tell((json!(number), String::new()));
+        let read = || written.try_iter().flatten().collect::<Vec<String>>();
+        (1..=5).for_each(tell);
+        assert_eq!(read(), ["1", "2"]);
+        tell(6);
+        assert_eq!(read(), ["{\"left_out\":3}", "6"]);
+        (7..=9).for_each(tell);
+        assert_eq!(read(), ["7", "8"]);
+        // There is room for one line, and two are to be told.
+        tell(10);
+        tell(11);
+        assert_eq!(read(), ["{\"left_out\":1}", "10"]);
+        tell(12);
+        assert_eq!(read(), ["{\"left_out\":1}", "12"]);
+    }
 }

@@ -302,11 +302,16 @@ impl StatsCommand {
     }
 }
 
-/// Check every byte; exit code 1 where something is damaged.
+/// Check every byte of a database, or a proved answer; exit code 1 where something is wrong.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct VerifyCommand {
+    #[cfg(feature = "sql")]
+    #[command(subcommand)]
+    other: Option<super::answer::VerifyOther>,
+
     #[command(flatten)]
-    database: DatabaseArgs,
+    database: Option<DatabaseArgs>,
 
     /// Print one JSON object
     #[arg(long)]
@@ -345,9 +350,16 @@ fn is_for_repair(fault: &Fault) -> bool {
 
 impl VerifyCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let disk = existing(&self.database.db)?;
+        #[cfg(feature = "sql")]
+        if let Some(other) = &self.other {
+            return other.run();
+        }
+        let Some(database) = &self.database else {
+            bail!(Usage("say which database to check: --db DIR".to_owned()));
+        };
+        let disk = existing(&database.db)?;
         let _lock = lock(&disk, "stop it, or verify a backup")?;
-        let report = verify(&disk, &Options::read_only());
+        let report = verify(&disk, &database.options(Options::read_only())?);
         if self.json {
             let torn = report.torn.as_ref().map(|torn| {
                 json!({"file": torn.file, "offset": torn.offset, "bytes": torn.dropped_bytes})
@@ -356,6 +368,8 @@ impl VerifyCommand {
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
                 "known": report.known.iter().map(fault_json).collect::<Vec<_>>(),
                 "extra": report.extra,
+                "unchecked": report.unchecked.iter().map(fault_json).collect::<Vec<_>>(),
+                "moved_segments": report.moved_segments,
                 "torn": torn,
                 "files": report.files,
                 "chunks": report.chunks,
@@ -372,6 +386,9 @@ impl VerifyCommand {
             }
             for extra in &report.extra {
                 say!("{extra} belongs to nothing");
+            }
+            for unchecked in &report.unchecked {
+                say!("not checked: {unchecked}");
             }
             if let Some(torn) = &report.torn {
                 say!(
@@ -390,28 +407,29 @@ impl VerifyCommand {
                 report.frames,
                 report.blobs
             );
-            self.say_next(&report.faults)?;
+            if report.moved_segments > 0 {
+                say!("{} of the segments were read from their store", report.moved_segments);
+            }
+            say_next(database, &report.faults)?;
         }
-        Ok(if report.faults.is_empty() { Outcome::Done } else { Outcome::Faults })
+        // What was not checked is not known to be whole.
+        let is_whole = report.faults.is_empty() && report.unchecked.is_empty();
+        Ok(if is_whole { Outcome::Done } else { Outcome::Faults })
     }
 }
 
-impl VerifyCommand {
-    /// What to do about faults.
-    fn say_next(&self, faults: &[Fault]) -> Result<()> {
-        let place = self.database.db.display();
-        if faults.iter().any(|fault| !is_for_repair(fault)) {
-            say!(
-                "next: let this user read the files, and verify again; a repair cannot help there"
-            );
-        } else if faults.iter().any(|fault| fault.file == "manifest") {
-            say!("next: chronolith repair --db {place} mends one damaged byte of the manifest;");
-            say!("      where that is not enough, restore a backup");
-        } else if !faults.is_empty() {
-            say!("next: chronolith repair --db {place} keeps everything that is whole");
-        }
-        Ok(())
+/// What to do about faults.
+fn say_next(database: &DatabaseArgs, faults: &[Fault]) -> Result<()> {
+    let place = database.db.display();
+    if faults.iter().any(|fault| !is_for_repair(fault)) {
+        say!("next: let this user read the files, and verify again; a repair cannot help there");
+    } else if faults.iter().any(|fault| fault.file == "manifest") {
+        say!("next: chronolith repair --db {place} mends one damaged byte of the manifest;");
+        say!("      where that is not enough, restore a backup");
+    } else if !faults.is_empty() {
+        say!("next: chronolith repair --db {place} keeps everything that is whole");
     }
+    Ok(())
 }
 
 /// Keep everything that is whole and say what is lost.
@@ -429,11 +447,12 @@ impl RepairCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let disk = existing(&self.database.db)?;
         let options = Options { maintenance: Maintenance::Manual, ..Options::default() };
-        let report = repair(&disk, &options)?;
+        let report = repair(&disk, &self.database.options(options)?)?;
         if self.json {
             print_json(&json!({
                 "faults": report.faults.iter().map(fault_json).collect::<Vec<_>>(),
                 "lost": report.lost,
+                "unreached": report.unreached,
                 "originals": report.originals,
                 "salvaged_frames": report.salvaged_frames,
                 "changed_files": report.changed_files,
@@ -444,6 +463,9 @@ impl RepairCommand {
             }
             for lost in &report.lost {
                 say!("lost: {lost}");
+            }
+            for unreached in &report.unreached {
+                say!("left as it is, since it could not be fetched: {unreached}");
             }
             for original in &report.originals {
                 say!("the damaged original is kept as {original}");

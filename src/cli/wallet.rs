@@ -7,8 +7,8 @@ use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::encoding::Bytes;
 use chronolith_chain::hash::CoinId;
-use chronolith_chain::ledger::{AccountKey, Action, Transfer};
-use chronolith_chain::state::Overlay;
+use chronolith_chain::ledger::{self, Action, HoldingKey, IssuedCoinKey, Transfer};
+use chronolith_chain::state::{Overlay, View};
 use chronolith_chain::transaction::Body;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
@@ -16,13 +16,13 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use super::chain::{
-    ChainArgs, WalletArgs, amount, coins, print_fields, print_settled, read_json, settled_json,
+    ChainArgs, WalletArgs, amount, coins, input, print_fields, print_settled, read_json,
 };
 use super::output::{RowFormat, Rows, print_json};
 use super::usage::Usage;
-use crate::chain::{Chain, Composer};
+use crate::chain::{Chain, Composer, shown};
 use crate::rows::Cell;
-use crate::wallet::secret_of;
+use crate::wallet::{AccountKey, secret_of};
 
 /// Keys of accounts, and what is signed with them
 #[derive(Debug, Subcommand)]
@@ -96,17 +96,13 @@ pub(super) struct ImportCommand {
 
 impl ImportCommand {
     fn run(&self) -> Result<Outcome> {
-        let path = &self.secret_file;
-        let mut text = String::new();
-        let context = || format!("cannot read {path}");
-        match path.as_str() {
-            "-" => std::io::stdin().take(1_024).read_to_string(&mut text).with_context(context)?,
-            _ => {
-                let file = std::fs::File::open(path).with_context(context)?;
-                file.take(1_024).read_to_string(&mut text).with_context(context)?
-            }
-        };
-        let key = self.wallet.wallet()?.import(&self.name, secret_of(&text)?)?;
+        let (place, input) = input(&self.secret_file)?;
+        let mut bytes = Vec::new();
+        let context = || format!("cannot read {place}");
+        input.take(1_024).read_to_end(&mut bytes).with_context(context)?;
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        let secret = secret_of(&text).with_context(|| format!("{place} holds no secret"))?;
+        let key = self.wallet.wallet()?.import(&self.name, secret)?;
         print_fields(self.json, &json!({"name": key.name, "address": key.address}))?;
         Ok(Outcome::Done)
     }
@@ -152,7 +148,7 @@ impl ListCommand {
             };
             let mut cells: Vec<Cell> = vec![name.into(), key.address.to_string().into()];
             if let Some(chain) = &chain {
-                let account = AccountKey { address: key.address };
+                let account = ledger::AccountKey { address: key.address };
                 let account = Overlay::new(chain.state()?).get(&account)?.unwrap_or_default();
                 cells.push(coins(account.balance).into());
             }
@@ -182,9 +178,9 @@ pub(super) struct SendCommand {
     #[arg(long, value_name = "ACCOUNT")]
     to: String,
 
-    /// How much: coin as 12 or 0.5, or the smallest unit as 250motes
-    #[arg(long, value_name = "AMOUNT", value_parser = amount)]
-    amount: Amount,
+    /// How much: coin as 12 or 0.5, or the smallest unit as 250motes; of an issued coin, digits alone
+    #[arg(long, value_name = "AMOUNT")]
+    amount: String,
 
     /// An issued coin, by its id; its amount is in the smallest unit
     #[arg(long, value_name = "ID")]
@@ -203,24 +199,76 @@ impl SendCommand {
     fn run(&self) -> Result<Outcome> {
         let key = self.wallet.load(&self.from)?;
         let to = self.wallet.address(&self.to)?;
-        let coin = match &self.coin {
-            None => Coin::Native,
+        let (coin, amount) = match &self.coin {
+            None => (Coin::Native, amount(&self.amount).map_err(Usage)?),
             Some(text) => {
                 let id = secret_of(text)
                     .map_err(|_| Usage(format!("{text:?} is no id of a coin: 64 digits")))?;
-                Coin::Issued(CoinId(id))
+                (Coin::Issued(CoinId(id)), smallest(&self.amount)?)
             }
         };
-        let memo = Bytes::new(self.memo.clone().into_bytes())
-            .map_err(|error| Usage(format!("the memo is refused: {error}")))?;
-        let transfer = Transfer { to, coin, amount: self.amount, memo };
+        let memo = Bytes::new(self.memo.clone().into_bytes()).map_err(|_| {
+            Usage(format!("--memo: it has {} bytes, which is too long", self.memo.len()))
+        })?;
+        if amount.is_zero() {
+            bail!(Usage("--amount: it is zero, so that nothing would be sent".to_owned()));
+        }
+        if to == key.address {
+            bail!(Usage(format!("--to {}: this is the account that sends", self.to)));
+        }
+        let transfer = Transfer { to, coin, amount, memo };
         let mut chain = self.chain.open()?;
         let (id, height) = (chain.id(), chain.height()?);
         let mut composer = Composer::new(id, chain.state()?, height, key.address)?;
-        let settled = chain.commit(vec![composer.sign(transfer, &key.signer())])?;
+        let body = composer.body(transfer);
+        self.ensure_covered(chain.state()?, &key, coin, (amount, body.fee))?;
+        let settled = chain.commit(vec![body.sign(&key.signer())])?;
         let Some(settled) = settled.first() else { bail!("nothing was handed in") };
-        print_settled(self.json, &settled_json(settled), settled)
+        print_settled(self.json, &shown::settled(settled), settled)
     }
+}
+
+impl SendCommand {
+    /// Refuses what the ledger would refuse as well, and take the fee of.
+    fn ensure_covered(
+        &self,
+        state: &dyn View,
+        key: &AccountKey,
+        coin: Coin,
+        (amount, fee): (Amount, Amount),
+    ) -> Result<()> {
+        let (state, address, from) = (Overlay::new(state), key.address, &self.from);
+        match coin {
+            Coin::Native => {
+                let has = state.get(&ledger::AccountKey { address })?.unwrap_or_default().balance;
+                if amount.plus(fee).is_ok_and(|all| all <= has) {
+                    return Ok(());
+                }
+                let (has, amount, fee) = (coins(has), coins(amount), coins(fee));
+                bail!("{from} has {has} coin, and {amount} with a fee of {fee} are to be sent")
+            }
+            Coin::Issued(coin) => {
+                if state.get(&IssuedCoinKey { coin })?.is_none() {
+                    bail!("there is no coin {coin} on the chain");
+                }
+                let has = state.get(&HoldingKey { address, coin })?.unwrap_or_default();
+                if amount <= has {
+                    return Ok(());
+                }
+                bail!("{from} has {has} of that coin, and {amount} are to be sent")
+            }
+        }
+    }
+}
+
+/// An amount of an issued coin: how many decimals it has, only its issuer says.
+fn smallest(text: &str) -> Result<Amount> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let wrong = || {
+        let what = "an issued coin is sent in its smallest unit: write digits alone";
+        Usage(format!("--amount {text}: {what}"))
+    };
+    Ok(Amount(digits.and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?))
 }
 
 /// Sign a transaction.
@@ -244,7 +292,7 @@ pub(super) struct SignCommand {
 
 /// A transaction's body, of which a chain can give the rest.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with an action")]
 struct Wanted {
     version: Option<u16>,
     chain: Option<chronolith_chain::hash::ChainId>,
@@ -296,5 +344,21 @@ impl SignCommand {
         let signed: Value = serde_json::to_value(body.sign(&key.signer()))?;
         print_json(&signed)?;
         Ok(Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    #[test]
+    fn issued_coin_is_sent_in_its_smallest_unit() {
+        assert_eq!(smallest("12").unwrap(), Amount(12));
+        for wrong in ["", "0.5", "12motes", "-1", "+1", "340282366920938463463374607431768211456"] {
+            let error = smallest(wrong).unwrap_err().to_string();
+            assert!(error.contains("smallest unit"), "{error}");
+        }
     }
 }

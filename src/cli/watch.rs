@@ -9,18 +9,19 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use chronolith_engine::Db;
 use chronolith_query::continuous::{
-    Change, ChangeKind, Columns, Continuous, From, Outcome as Done, Row, Subscription, is_statement,
+    Change, Columns, Continuous, From, Outcome as Done, Row, Subscription, is_statement,
 };
 use clap::{Args, ValueEnum};
 
 use super::Outcome;
-use super::continuous::{fill, print_outcome, row_cells};
+use super::continuous::{fill, print_outcome};
 use super::database::DatabaseArgs;
 use super::ingest::ingest_into;
 use super::output::stdout;
 use super::usage::Usage;
+use super::whole;
 use crate::ingest::{Format as InputFormat, IngestArgs};
-use crate::rows::{Cell, put_csv_cell, rfc3339};
+use crate::rows::{Cell, changes, put_csv_cell};
 
 /// How long to wait for a change before looking whether the input has ended.
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
@@ -251,12 +252,7 @@ fn hash(text: &str) -> u32 {
 
 /// Replaces the cursor in a file, whole or not at all.
 fn store_cursor(path: &Path, cursor: u64) -> Result<()> {
-    let context = || format!("cannot keep the cursor in {}", path.display());
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let mut file = fs::File::create(&name).with_context(context)?;
-    writeln!(file, "{cursor}").and_then(|()| file.sync_all()).with_context(context)?;
-    fs::rename(&name, path).with_context(context)
+    whole::replace(path, format!("{cursor}\n").as_bytes()).context("the cursor is not kept")
 }
 
 /// Writes changes one by one.
@@ -271,11 +267,7 @@ const WIDTH: usize = 20;
 
 impl Printer {
     fn new(format: Format, columns: &Columns) -> Result<Self> {
-        let mut names = vec!["cursor".to_owned(), "change".to_owned()];
-        names.extend(columns.keys.iter().cloned());
-        names.extend([columns.window.clone(), "window_end".to_owned()]);
-        names.extend(columns.values.iter().cloned());
-        names.push("final".to_owned());
+        let names = changes::names(columns);
         let mut printer = Self { format, columns: names, out: stdout() };
         if format != Format::Json {
             let header: Vec<Cell> =
@@ -287,28 +279,17 @@ impl Printer {
     }
 
     fn change(&mut self, change: &Change) -> Result<()> {
-        let kind = match change.kind {
-            ChangeKind::Insert => "insert",
-            ChangeKind::Update => "update",
-            ChangeKind::Delete => "delete",
-        };
-        self.line(change.cursor, kind, &change.row)
+        self.line(change.cursor, changes::kind(change.kind), &change.row)
     }
 
     fn line(&mut self, cursor: u64, kind: &str, row: &Row) -> Result<()> {
-        let mut cells = vec![Cell::from(cursor), kind.into()];
-        cells.extend(row.keys.iter().map(|key| Cell::from(key.as_str())));
-        cells.extend([rfc3339(row.start_ns).into(), rfc3339(row.end_ns).into()]);
-        cells.extend(row_cells(row));
-        cells.push(Cell::Value(row.is_final.into(), row.is_final.to_string()));
-        self.write(&cells)
+        self.write(&changes::cells(cursor, kind, row))
     }
 
     fn write(&mut self, cells: &[Cell]) -> Result<()> {
         match self.format {
             Format::Json => {
-                let pairs = self.columns.iter().cloned().zip(cells.iter().map(Cell::json));
-                let object: serde_json::Map<String, serde_json::Value> = pairs.collect();
+                let object = changes::object(&self.columns, cells);
                 serde_json::to_writer(&mut self.out, &object)?;
             }
             Format::Csv => {

@@ -1,8 +1,8 @@
 //! `chronolith chain anchor`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chronolith_chain::ledger::AnchorKey;
 use chronolith_chain::state::Overlay;
 use chronolith_engine::Db;
@@ -10,10 +10,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ChainArgs, WalletArgs, coins, print_fields};
-use crate::chain::prove::Since;
+use crate::chain::prove::{ChunkPath, Since};
 use crate::chain::{Chain, anchor};
 use crate::cli::Outcome;
 use crate::cli::database::DatabaseArgs;
+use crate::cli::whole;
 use crate::rows::rfc3339;
 use crate::wallet::AccountKey;
 
@@ -85,23 +86,35 @@ impl AnchorCommand {
         let account = self.wallet.load(&self.account)?;
         let db = self.database.read()?;
         let mut chain: Chain = self.chain.open()?;
+        // Before anything is anchored and paid for: there may be no such chunk.
+        let path = self.chunk.as_ref().map(|cid| anchor::path(&db, cid, account.address));
+        let path = path.transpose()?;
         let mut shown = anchor_all(&mut chain, &db, &account)?;
-        if let (Some(cid), Some(file)) = (&self.chunk, &self.prove) {
-            let path = anchor::path(&db, cid, account.address)?;
-            let key = AnchorKey { producer: path.producer, root: path.root.0 };
-            let anchored = Overlay::new(chain.state()?).get(&key)?;
-            let bytes = Since::default().chunk(&chain, path)?.to_bytes();
-            super::write_file(file, &bytes)?;
-            if let Some(fields) = shown.as_object_mut() {
-                let since = anchored.and_then(|at| i64::try_from(at.time_ms).ok());
-                let since = since.map(|ms| rfc3339(ms.saturating_mul(1_000_000)));
-                fields.insert("chunk".to_owned(), json!(cid));
-                fields.insert("chunk_anchored".to_owned(), json!(since));
-                fields.insert("proof".to_owned(), json!(file));
-                fields.insert("proof_bytes".to_owned(), json!(bytes.len()));
-            }
-        }
+        let proved = match (path, &self.prove) {
+            (Some(path), Some(file)) => prove(&chain, path, file, &mut shown),
+            _ => Ok(()),
+        };
+        // What is anchored is so whatever became of the proof.
         print_fields(self.json, &shown)?;
+        proved.context("the batches are anchored, but the chunk is not proved")?;
         Ok(Outcome::Done)
     }
+}
+
+/// Writes the proof that a chunk is anchored, and says so in `shown`.
+fn prove(chain: &Chain, path: ChunkPath, file: &Path, shown: &mut Value) -> Result<()> {
+    let key = AnchorKey { producer: path.producer, root: path.root.0 };
+    let anchored = Overlay::new(chain.state()?).get(&key)?;
+    let chunk = path.chunk;
+    let bytes = Since::default().chunk(chain, path)?.to_bytes()?;
+    whole::replace(file, &bytes)?;
+    if let Some(fields) = shown.as_object_mut() {
+        let since = anchored.and_then(|at| i64::try_from(at.time_ms).ok());
+        let since = since.map(|ms| rfc3339(ms.saturating_mul(1_000_000)));
+        fields.insert("chunk".to_owned(), json!(chunk));
+        fields.insert("chunk_anchored".to_owned(), json!(since));
+        fields.insert("proof".to_owned(), json!(file));
+        fields.insert("proof_bytes".to_owned(), json!(bytes.len()));
+    }
+    Ok(())
 }

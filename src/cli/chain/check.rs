@@ -1,7 +1,5 @@
 //! `chronolith chain audit` and `export`: the whole chain at once.
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +10,7 @@ use serde_json::json;
 
 use super::{ChainArgs, print_fields};
 use crate::chain::{Replay, export};
-use crate::cli::Outcome;
+use crate::cli::{Outcome, whole};
 
 /// Execute all blocks once more, and count all coin.
 #[derive(Debug, Args)]
@@ -96,13 +94,8 @@ pub(in crate::cli) struct ExportCommand {
 impl ExportCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let chain = self.chain.open()?;
-        let place = self.file.display();
-        let file = File::create_new(&self.file).with_context(|| format!("cannot make {place}"))?;
-        let mut out = BufWriter::new(file);
-        let blocks = export::write(&chain, &mut out)?;
-        out.flush().with_context(|| format!("cannot write {place}"))?;
-        out.get_ref().sync_all().with_context(|| format!("cannot write {place}"))?;
-        let bytes = out.get_ref().metadata()?.len();
+        let blocks = whole::create(&self.file, |out| Ok(export::write(&chain, out)?))?;
+        let bytes = std::fs::metadata(&self.file)?.len();
         let shown = json!({
             "chain": chain.id(),
             "blocks": blocks,

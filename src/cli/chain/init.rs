@@ -1,17 +1,19 @@
 //! `chronolith chain init`.
 
-use anyhow::Result;
-use chronolith_chain::address::Address;
+use std::collections::HashSet;
+
+use anyhow::{Result, bail};
 use chronolith_chain::coin::Amount;
 use chronolith_chain::genesis::GenesisAccount;
 use clap::Args;
 use serde_json::json;
 
 use super::{ChainArgs, WalletArgs, amount, coins, print_fields};
-use crate::chain::{Beginning, create};
+use crate::chain::{Beginning, ChainError, Foundation};
 use crate::cli::Outcome;
 use crate::cli::output::say;
 use crate::cli::usage::Usage;
+use crate::wallet::{AccountKey, WalletError};
 
 /// What an account gets where nothing is said.
 const FUNDS: Amount = Amount::coins(1_000_000);
@@ -48,20 +50,21 @@ pub(in crate::cli) struct InitCommand {
 impl InitCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let wallet = self.wallet.wallet()?;
-        let mut accounts: Vec<GenesisAccount> = Vec::new();
-        for text in &self.funds {
-            let (address, balance) = self.fund(text)?;
-            accounts.push(GenesisAccount { address, balance });
-        }
-        let key = wallet.load_or_create(&self.account)?;
-        accounts.push(GenesisAccount { address: key.address, balance: FUNDS });
+        let (key, is_new) = match wallet.load(&self.account) {
+            Err(WalletError::Missing { .. }) => (AccountKey::random(&self.account)?, true),
+            other => (other?, false),
+        };
         let beginning = Beginning {
             name: self.name.clone(),
             validators: self.validators,
-            accounts,
+            accounts: self.accounts(&key)?,
             parameters: Vec::new(),
         };
-        let genesis = create(&self.chain.directory, beginning)?;
+        let foundation = Foundation::new(&self.chain.directory, beginning).map_err(usage)?;
+        let genesis = foundation.create(|| match is_new {
+            true => wallet.keep(&key),
+            false => Ok(()),
+        })?;
         let shown = json!({
             "chain": genesis.chain_id(),
             "directory": self.chain.directory,
@@ -78,9 +81,40 @@ impl InitCommand {
         Ok(Outcome::Done)
     }
 
-    fn fund(&self, text: &str) -> Result<(Address, Amount)> {
-        let (account, balance) =
-            text.split_once('=').ok_or_else(|| Usage(format!("{text:?} is not ACCOUNT=AMOUNT")))?;
-        Ok((self.wallet.address(account)?, amount(balance).map_err(Usage)?))
+    /// Who begins with how much.
+    fn accounts(&self, key: &AccountKey) -> Result<Vec<GenesisAccount>> {
+        let mut accounts = vec![GenesisAccount { address: key.address, balance: FUNDS }];
+        let mut seen = HashSet::from([key.address]);
+        for text in &self.funds {
+            let (account, balance) = text
+                .split_once('=')
+                .ok_or_else(|| Usage(format!("--fund {text}: write ACCOUNT=AMOUNT")))?;
+            let address = match account == key.name {
+                true => key.address,
+                false => self.wallet.address(account)?,
+            };
+            let balance =
+                amount(balance).map_err(|wrong| Usage(format!("--fund {text}: {wrong}")))?;
+            if address == key.address {
+                let funds = coins(FUNDS);
+                let what = format!("the account of --account begins with {funds} already");
+                bail!(Usage(format!("--fund {text}: {what}")));
+            }
+            if !seen.insert(address) {
+                bail!(Usage(format!("--fund {text}: this account is funded twice")));
+            }
+            accounts.push(GenesisAccount { address, balance });
+        }
+        Ok(accounts)
+    }
+}
+
+/// Where no chain can begin as it was asked for, the arguments are wrong.
+fn usage(error: ChainError) -> anyhow::Error {
+    match error {
+        ChainError::Validators { .. } | ChainError::Name { .. } | ChainError::Genesis(_) => {
+            Usage(error.to_string()).into()
+        }
+        other => other.into(),
     }
 }

@@ -73,12 +73,20 @@ fn loss(text: &str) -> Result<u16, String> {
 
 impl SimulateCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
+        if self.seeds == 0 {
+            return Err(Usage("--seeds: there is at least one run".to_owned()).into());
+        }
         let last = self.first_seed.checked_add(self.seeds);
         let last = last.ok_or_else(|| Usage("the seeds go beyond 2^64".to_owned()))?;
         if self.heights == 0 {
             return Err(Usage("--heights: a run commits at least one height".to_owned()).into());
         }
         let config = self.config();
+        if let Some(actor) = self.byzantine.filter(|_| config.byzantine_count == 0) {
+            let what = format!("of {} validators none is Byzantine then", self.validators);
+            let more = "give --byzantine-count, or 4 validators at least";
+            return Err(Usage(format!("--byzantine {actor}: {what}; {more}")).into());
+        }
         // What cannot be simulated at all is a matter of the options.
         Simulator::new(&config).map_err(|error| Usage(error.to_string()))?;
         let report = simulate(&config, self.first_seed, last)?;

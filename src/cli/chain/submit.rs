@@ -1,16 +1,16 @@
 //! `chronolith chain tx`: a transaction in, or out.
 
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use chronolith_chain::hash::TransactionId;
 use chronolith_chain::transaction::Transaction;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{ChainArgs, ProveArgs, coins, print_fields};
-use crate::chain::{Chain, Settled};
+use super::{ChainArgs, ProveArgs, print_fields};
+use crate::chain::{Chain, ChainError, Settled, shown};
 use crate::cli::Outcome;
 use crate::wallet::secret_of;
 
@@ -35,36 +35,29 @@ pub(in crate::cli) struct TxCommand {
     json: bool,
 }
 
-/// Reads JSON from a file or standard input.
-pub(in crate::cli) fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> Result<T> {
-    let mut text = String::new();
-    let context = || format!("cannot read {path}");
-    let mut input: Box<dyn std::io::Read> = match path {
-        "-" => Box::new(std::io::stdin().lock()),
-        _ => Box::new(std::fs::File::open(path).with_context(context)?),
-    };
-    input.by_ref().take(JSON_MOST + 1).read_to_string(&mut text).with_context(context)?;
-    if text.len() as u64 > JSON_MOST {
-        bail!("{path} is longer than {JSON_MOST} bytes, which no transaction is");
+/// What a file is called, and its bytes; `-` is standard input.
+pub(in crate::cli) fn input(path: &str) -> Result<(&str, Box<dyn Read>)> {
+    if path == "-" {
+        return Ok(("standard input", Box::new(std::io::stdin().lock())));
     }
-    let mut input = serde_json::Deserializer::from_str(&text);
-    let value = serde_path_to_error::deserialize(&mut input)
-        .with_context(|| format!("{path} is not the JSON of a transaction"))?;
-    input.end().with_context(|| format!("there is more in {path} than a transaction"))?;
-    Ok(value)
+    let file = std::fs::File::open(path).with_context(|| format!("cannot read {path}"))?;
+    Ok((path, Box::new(file)))
 }
 
-/// What became of a transaction.
-pub(in crate::cli) fn settled_json(settled: &Settled) -> Value {
-    let Settled { height, index, receipt } = settled;
-    json!({
-        "id": receipt.transaction,
-        "height": height,
-        "index": index,
-        "fee": coins(receipt.fee),
-        "refusal": receipt.refusal,
-        "reason": receipt.refusal.as_ref().map(ToString::to_string),
-    })
+/// Reads the JSON of a transaction from a file or standard input.
+pub(in crate::cli) fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> Result<T> {
+    let (place, input) = input(path)?;
+    let mut bytes = Vec::new();
+    let context = || format!("cannot read {place}");
+    input.take(JSON_MOST + 1).read_to_end(&mut bytes).with_context(context)?;
+    if bytes.len() as u64 > JSON_MOST {
+        bail!("{place} is longer than {JSON_MOST} bytes, which no transaction is");
+    }
+    let mut input = serde_json::Deserializer::from_slice(&bytes);
+    let value = serde_path_to_error::deserialize(&mut input)
+        .with_context(|| format!("{place} is not the JSON of a transaction"))?;
+    input.end().with_context(|| format!("there is more in {place} than a transaction"))?;
+    Ok(value)
 }
 
 /// Prints what became of a transaction; exit code 1 where its action was refused.
@@ -85,22 +78,34 @@ pub(in crate::cli) fn print_settled(
 
 impl TxCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let is_file = self.what == "-" || Path::new(&self.what).exists();
-        match secret_of(&self.what).ok().filter(|_| !is_file) {
-            Some(id) => self.show(TransactionId(id)),
-            None => self.submit(),
+        if self.what == "-" || Path::new(&self.what).exists() {
+            return self.submit();
         }
+        let what = "neither a file nor the id of a transaction, which is 64 hexadecimal digits";
+        let id = secret_of(&self.what).map_err(|_| anyhow!("{} is {what}", self.what))?;
+        self.show(TransactionId(id))
     }
 
     fn submit(&self) -> Result<Outcome> {
         let transaction: Transaction = read_json(&self.what)?;
         let mut chain = self.chain.open()?;
-        let settled = chain.commit(vec![transaction])?;
+        let id = transaction.body.id();
+        let settled = match chain.commit(vec![transaction]) {
+            // Who was stopped before he was told hands it in again.
+            Err(error @ ChainError::Refused(_)) => {
+                let Some((height, ..)) = find(&chain, id)? else { return Err(error.into()) };
+                bail!("block {height} holds this transaction already: {error}");
+            }
+            settled => settled?,
+        };
         let Some(settled) = settled.first() else { bail!("nothing was handed in") };
-        let mut shown = settled_json(settled);
+        let mut shown = shown::settled(settled);
         let Settled { height, index, .. } = *settled;
-        self.prove.save(&mut shown, |since| since.transaction(&chain, height, index))?;
-        print_settled(self.json, &shown, settled)
+        let proved = self.prove.save(&mut shown, |since| since.transaction(&chain, height, index));
+        // It is in a block whatever became of its proof.
+        let outcome = print_settled(self.json, &shown, settled)?;
+        proved.context("the transaction is in a block, but not proved")?;
+        Ok(outcome)
     }
 
     fn show(&self, id: TransactionId) -> Result<Outcome> {
@@ -111,7 +116,7 @@ impl TxCommand {
         let receipts = chain.blocks()?.receipts(height)?.unwrap_or_default();
         let receipt = receipts.get(index as usize).cloned().context("the block has no receipt")?;
         let settled = Settled { height, index, receipt };
-        let mut shown = settled_json(&settled);
+        let mut shown = shown::settled(&settled);
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("transaction".to_owned(), serde_json::to_value(&transaction)?);
         }

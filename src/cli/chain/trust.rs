@@ -1,16 +1,17 @@
 //! What is trusted of a chain: its genesis, the hash of it, or a block.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chronolith_chain::genesis::Genesis;
 use chronolith_chain::hash::{BlockId, ChainId};
 use chronolith_chain::light::{Options, Proved};
 use clap::Args;
 
 use crate::chain::prove::Proof;
-use crate::chain::read_genesis;
+use crate::chain::{Replay, export, read_genesis, read_genesis_file};
 use crate::cli::usage::Usage;
 use crate::wallet::secret_of;
 
@@ -35,6 +36,12 @@ fn hash_of(text: &str) -> Result<[u8; 32]> {
     Ok(secret_of(text).map_err(wrong)?)
 }
 
+/// The time in nanoseconds since the epoch.
+fn now_ns() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl TrustArgs {
     /// The id of the chain that is trusted.
     pub(in crate::cli) fn trusted(&self) -> Result<ChainId> {
@@ -52,10 +59,7 @@ impl TrustArgs {
         if path.is_dir() {
             return Ok(Some(read_genesis(path)?));
         }
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let genesis = Genesis::decode(&bytes);
-        Ok(Some(genesis.with_context(|| format!("{} is no genesis", path.display()))?))
+        Ok(Some(read_genesis_file(path)?))
     }
 
     /// Whether a block is trusted, and not the genesis.
@@ -63,10 +67,31 @@ impl TrustArgs {
         self.block.is_some()
     }
 
+    /// What is trusted, for a proved answer.
+    #[cfg(feature = "sql")]
+    pub(in crate::cli) fn of_answer(&self) -> Result<crate::answer::Trust> {
+        use crate::answer::Trust;
+        if let Some(block) = &self.block {
+            return Ok(Trust::Block(BlockId(hash_of(block)?)));
+        }
+        match self.genesis()? {
+            Some(genesis) => Ok(Trust::Genesis(Box::new(genesis))),
+            None => Ok(Trust::Chain(self.trusted()?)),
+        }
+    }
+
+    /// Checks an export.
+    pub(in crate::cli) fn replay(
+        &self,
+        export: &mut impl Read,
+        options: &Options,
+    ) -> Result<Replay> {
+        Ok(export::verify(export, self.trusted()?, now_ns(), options)?)
+    }
+
     /// Checks a proof but for what it says of a chunk.
     pub(in crate::cli) fn verify(&self, proof: &Proof, options: &Options) -> Result<Proved> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ns = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now_ns = now_ns();
         if let Some(block) = &self.block {
             return Ok(proof.verify_since(BlockId(hash_of(block)?), now_ns, options)?);
         }

@@ -1,7 +1,7 @@
 //! `chronolith chain verify`: proofs and exports, from the genesis or one trusted block alone.
 
 use std::fs::File;
-use std::io::{BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -17,13 +17,10 @@ use serde_json::{Value, json};
 use super::print_fields;
 use super::trust::TrustArgs;
 use crate::chain::export;
-use crate::chain::prove::Proof;
+use crate::chain::prove::{Proof, ProofRefused};
 use crate::cli::Outcome;
 use crate::cli::usage::Usage;
 use crate::rows::rfc3339;
-
-/// The largest proof that is read: bytes.
-pub(in crate::cli) const PROOF_MOST: u64 = 64 << 20;
 
 /// Check a proof or an export, from the genesis or one trusted block alone.
 #[derive(Debug, Args)]
@@ -39,7 +36,8 @@ pub(in crate::cli) struct VerifyCommand {
     #[arg(long, value_name = "CID")]
     chunk: Option<String>,
 
-    /// How long after its time a header is trusted; not at all limited by default
+    /// How long after its time a header, or the genesis of an export, is trusted; for ever by
+    /// default
     #[arg(long, value_name = "DAYS")]
     trusting_days: Option<u64>,
 
@@ -62,15 +60,27 @@ impl VerifyCommand {
             }
             return self.export(&mut input);
         }
-        let mut bytes = Vec::new();
-        input.by_ref().take(PROOF_MOST).read_to_end(&mut bytes)?;
-        let proof = Proof::from_bytes(&bytes).with_context(|| format!("{place}"))?;
-        self.proof(&proof, bytes.len())
+        match Proof::read(&mut input) {
+            Err(ProofRefused::Magic) => {
+                bail!("{place} is neither a proof nor an export, or one of another version")
+            }
+            read => {
+                let (proof, bytes) = read.with_context(|| format!("{place}"))?;
+                self.proof(&proof, bytes)
+            }
+        }
     }
 
-    fn export(&self, input: &mut impl std::io::Read) -> Result<Outcome> {
-        let trusted = self.trust.trusted()?;
-        let replay = export::verify(input, trusted)?;
+    fn options(&self) -> Options {
+        let day = 86_400 * 1_000_000_000;
+        Options {
+            trusting_period_ns: self.trusting_days.map(|days| days.saturating_mul(day)),
+            ..Options::default()
+        }
+    }
+
+    fn export(&self, input: &mut impl Read) -> Result<Outcome> {
+        let replay = self.trust.replay(input, &self.options())?;
         let sums = audit(replay.state()).context("the coin does not add up")?;
         let (tip, root) = (replay.tip(), replay.state().head().root);
         let shown = json!({
@@ -86,12 +96,7 @@ impl VerifyCommand {
     }
 
     fn proof(&self, proof: &Proof, bytes: usize) -> Result<Outcome> {
-        let second = 1_000_000_000;
-        let options = Options {
-            trusting_period_ns: self.trusting_days.map(|days| days.saturating_mul(86_400 * second)),
-            ..Options::default()
-        };
-        let proved = self.trust.verify(proof, &options)?;
+        let proved = self.trust.verify(proof, &self.options())?;
         let mut shown = json!({
             "holds": true,
             "chain": proved.header.chain,
@@ -135,9 +140,8 @@ trait PeekMagic {
     fn peek_magic(&mut self) -> std::io::Result<bool>;
 }
 
-impl<R: std::io::Read> PeekMagic for BufReader<R> {
+impl<R: Read> PeekMagic for BufReader<R> {
     fn peek_magic(&mut self) -> std::io::Result<bool> {
-        use std::io::BufRead as _;
         Ok(self.fill_buf()?.starts_with(export::MAGIC))
     }
 }

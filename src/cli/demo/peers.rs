@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 
 /// The nodes, as processes; those that still run are killed when this is dropped.
-struct Network {
+pub(super) struct Network {
     directory: PathBuf,
     program: PathBuf,
     nodes: Vec<Option<Child>>,
@@ -78,7 +78,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T
 }
 
 impl Network {
-    fn make(program: &Path, directory: PathBuf) -> Result<Self> {
+    pub(super) fn make(program: &Path, directory: PathBuf) -> Result<Self> {
         let port = ports((VALIDATORS + PEERS) as u16)?.to_string();
         let network = Self { directory, program: program.to_owned(), nodes: Vec::new() };
         let place = network.directory.display().to_string();
@@ -105,7 +105,12 @@ impl Network {
         Ok(network)
     }
 
-    fn config(&self, number: usize) -> PathBuf {
+    /// The folder of the accounts that begin with coin.
+    pub(super) fn wallet(&self) -> String {
+        self.directory.join("wallet").display().to_string()
+    }
+
+    pub(super) fn config(&self, number: usize) -> PathBuf {
         self.directory.join("nodes").join(number.to_string()).join("node.toml")
     }
 
@@ -150,7 +155,7 @@ impl Network {
     }
 
     /// Runs a command with `--json`; the last line that it printed.
-    fn json(&self, arguments: &[&str]) -> Result<Value> {
+    pub(super) fn json(&self, arguments: &[&str]) -> Result<Value> {
         let output = Command::new(&self.program).args(arguments).arg("--json").output()?;
         if !output.status.success() {
             let reason = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -180,36 +185,29 @@ impl Network {
 }
 
 impl Demo<'_> {
-    pub(super) fn peers(&mut self) -> Result<()> {
+    pub(super) fn peers(&mut self, mut network: Network) -> Result<()> {
         self.say(
             "Strangers keep the data: 4 validators and 8 storage peers over libp2p on loopback.",
         );
-        let mut network = Network::make(&self.program, self.db.with_file_name("net"))?;
         network.start()?;
         network.for_each_peer(&["storage", "open"])?;
         let packs = self.place(&network)?;
+        let request = self.sell(&network)?;
         let holders = self.audited(&network)?;
         self.cheat(&mut network, &holders)?;
-        self.fetch(&mut network, &holders, &packs)
+        self.fetch(&mut network, &holders, &packs)?;
+        self.receive(&network, &request)
     }
 
-    /// Packs all sealed chunks and has them kept; the ids of the packs.
+    /// Anchors the sealed batches, packs all sealed chunks and has them kept; the ids of the packs.
     fn place(&mut self, network: &Network) -> Result<Vec<String>> {
         let (db, folder) = (self.db.display().to_string(), self.beside("packs"));
-        let made =
-            network.json(&["pack", "make", "--db", &db, "--profile", "lab", "--into", &folder])?;
-        let packs = made["packs"].as_array().context("no packs")?;
-        let packs: Vec<String> =
-            packs.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-        let files: Vec<String> = packs.iter().map(|pack| format!("{folder}/{pack}.car")).collect();
         let config = network.config(0).display().to_string();
-        let wallet = network.directory.join("wallet").display().to_string();
+        let wallet = network.wallet();
         let repairer = network.role(REPAIRER)?.address().to_string();
+        let produce = ["produce", "--once", "--db", &db, "--packs", &folder, "--profile", "lab"];
+        let of_network = ["--config", &config, "--wallet", &wallet];
         let terms = [
-            "--config",
-            &config,
-            "--wallet",
-            &wallet,
             "--epochs",
             "1000",
             "--price",
@@ -221,18 +219,18 @@ impl Demo<'_> {
             "--repairs",
             "12",
         ];
-        let files = files.iter().map(String::as_str);
-        let place: Vec<&str> = ["pack", "place"].into_iter().chain(files).chain(terms).collect();
-        let placed = network.json(&place)?;
-        let fragments = placed["leased_fragments"].as_u64().unwrap_or_default();
-        ensure!(fragments == 6 * packs.len() as u64, "not all is leased: {placed}");
+        let made = network.json(&[&produce[..], &of_network, &terms].concat())?;
+        let packs = made["packed"].as_array().context("no packs")?;
+        let packs: Vec<String> =
+            packs.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let placed = made["placed"].as_array().map_or(0, Vec::len);
+        ensure!(placed == packs.len() && placed > 0, "not all is kept: {made}");
+        ensure!(made["anchored_batches"].as_u64() > Some(0), "nothing is anchored: {made}");
         self.say(&format!(
-            "  {} packs of {} bytes, any 4 of 6 fragments restore one; {} leases of drawn peers",
-            packs.len(),
-            made["bytes"],
-            placed["leases"]
+            "  {} batches anchored, {placed} packs kept: any 4 of 6 fragments restore one, with drawn peers",
+            made["anchored_batches"],
         ));
-        let figures = json!({"packs": packs.len(), "bytes": made["bytes"], "fragments": fragments});
+        let figures = json!({"packs": placed, "fragments": 6 * placed});
         self.held("place", figures);
         Ok(packs)
     }

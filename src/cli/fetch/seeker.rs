@@ -38,14 +38,14 @@ impl Service for Passing {
 }
 
 /// A passing peer that seeks a pack.
-pub(super) struct Seeker {
+pub(in crate::cli) struct Seeker {
     network: Network,
     sources: Vec<Source>,
 }
 
 impl Seeker {
     /// One that knows the peers that are named, and those of a node's configuration.
-    pub(super) fn new(
+    pub(in crate::cli) fn new(
         config: Option<&Path>,
         peers: &[String],
         chain: Option<&str>,
@@ -83,12 +83,12 @@ impl Seeker {
         Ok(Self { network, sources })
     }
 
-    pub(super) fn network(&self) -> NetworkHandle {
+    pub(in crate::cli) fn network(&self) -> NetworkHandle {
         self.network.handle()
     }
 
     /// Who may have the pack, as far as it is known beforehand.
-    pub(super) fn sources(&self) -> &[Source] {
+    pub(in crate::cli) fn sources(&self) -> &[Source] {
         &self.sources
     }
 }

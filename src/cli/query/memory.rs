@@ -19,7 +19,7 @@ const RESERVE_BYTES: usize = 128 << 20;
 /// The stack of each thread that runs queries, which counts whole, however little of it is used.
 const STACK_BYTES: usize = 64 << 20;
 /// How often the thread looks.
-const GLANCE: Duration = Duration::from_millis(10);
+const GLANCE: Duration = Duration::from_millis(3);
 
 /// What the process may hold while a query with a limit runs: bytes.
 const fn ceiling(limit_bytes: usize) -> usize {

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::lines::{LINE_BYTES_MAX, change};
 use crate::chain::{Chain, export, offers, prove};
 use crate::cli::Outcome;
-use crate::cli::chain::{PROOF_MOST, TrustArgs, print_fields};
+use crate::cli::chain::{TrustArgs, print_fields};
 use crate::cli::database::DatabaseArgs;
 use crate::cli::output::printable;
 
@@ -51,6 +51,11 @@ pub(in crate::cli) struct ImportCommand {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+/// A header is trusted however old it is.
+fn for_ever() -> Options {
+    Options { trusting_period_ns: None, ..Options::default() }
 }
 
 /// What came of an import.
@@ -274,10 +279,8 @@ impl Importer<'_> {
     fn proof(&mut self, input: &mut impl Read, place: &str) -> Result<()> {
         // It may be about a header of this import.
         self.flush()?;
-        let mut bytes = Vec::new();
-        input.take(PROOF_MOST).read_to_end(&mut bytes)?;
-        let proof = prove::Proof::from_bytes(&bytes)?;
-        self.trust.verify(&proof, &Options { trusting_period_ns: None, ..Options::default() })?;
+        let (proof, _) = prove::Proof::read(input)?;
+        self.trust.verify(&proof, &for_ever())?;
         let Some(proved) = proof.chunk()? else {
             bail!("the proof is not about a chunk; chronolith chain anchor --chunk makes such")
         };
@@ -302,10 +305,9 @@ impl Importer<'_> {
 
     /// Takes the offers of an export, once every block of it is checked.
     fn export(&mut self, input: &mut impl Read) -> Result<()> {
-        let trusted = self.trust.trusted()?;
-        let replay = export::verify(input, trusted)?;
-        let time_ms = replay.tip().time_ns / 1_000_000;
-        self.offers(replay.state(), time_ms, &trusted.to_string(), Trust::Proved)
+        let replay = self.trust.replay(input, &for_ever())?;
+        let (chain, time_ms) = (replay.tip().chain.to_string(), replay.tip().time_ns / 1_000_000);
+        self.offers(replay.state(), time_ms, &chain, Trust::Proved)
     }
 
     fn offers(

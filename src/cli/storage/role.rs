@@ -6,17 +6,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
-use chronolith_chain::encoding::Text;
 use chronolith_chain::hash::LeaseId;
 use chronolith_chain::ledger::{
-    AccountKey, Action, AttestationKey, CloseStorage, Lease, LeaseStatus, OpenStorage,
-    ParameterName, Parameters, ParametersKey, Peer, PeerKey, SeatsKey, leases_of,
+    AccountKey, Action, AttestationKey, CloseStorage, Lease, LeaseStatus, ParameterName,
+    Parameters, ParametersKey, Peer, PeerKey, SeatsKey, leases_of,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_disk::RealDisk;
 use chronolith_net::audit::Answer;
 use chronolith_net::exchange::{Question, Reply};
-use chronolith_net::network::KnownPeer;
 use chronolith_net::store::FragmentStore;
 use clap::Args;
 use serde_json::json;
@@ -25,8 +23,8 @@ use crate::cli::Outcome;
 use crate::cli::chain::{amount, coins, print_fields};
 use crate::cli::net::NodeArgs;
 use crate::cli::output::{RowFormat, Rows, put_line};
-use crate::cli::usage::Usage;
-use crate::node::submit::Submitter;
+use crate::node::opening::open_storage;
+use crate::node::submit::{Done, Submitter};
 use crate::node::{Client, NodeState, StorageRole};
 use crate::rows::Cell;
 
@@ -66,7 +64,11 @@ impl<'a> Asked<'a> {
         let deadline = Duration::from_secs(deadline_s);
         let submitter = Submitter::new(&self.client, self.role.key(), deadline)?;
         let done = submitter.commit(what, vec![action])?;
-        let Some(done) = done.first() else { bail!("nothing was handed in") };
+        self.show(done.first())
+    }
+
+    fn show(&self, done: Option<&Done>) -> Result<Outcome> {
+        let Some(done) = done else { bail!("nothing was handed in") };
         let shown = json!({
             "account": self.account(),
             "height": done.height,
@@ -97,36 +99,9 @@ pub(in crate::cli) struct OpenCommand {
 impl OpenCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let asked = Asked::new(&self.node)?;
-        let settings = self.node.settings()?;
-        let Some(storage) = &settings.storage else { bail!("there is no storage role") };
-        let state = NodeState::new(&asked.client);
-        let state = Overlay::new(&state);
-        let parameters: Parameters = state.get(&ParametersKey {})?.unwrap_or_default();
-        let known: Option<Peer> = state.get(&PeerKey { peer: asked.account() })?;
-        let least = match known {
-            Some(_) => Amount::ZERO,
-            None => Amount(parameters.get(ParameterName::StorageBond)),
-        };
-        let address = match &storage.address {
-            Some(address) => address.clone(),
-            None => Client::own_address(&settings)?,
-        };
-        let reached: KnownPeer = address.parse()?;
-        if reached.is_unspecified() {
-            bail!(
-                "nobody can reach {address}: write where the node is reached to [storage] address in {}",
-                settings.place.display()
-            );
-        }
-        let action = OpenStorage {
-            capacity_bytes: storage.capacity_bytes,
-            price_per_gib: amount(&storage.price_per_gib).map_err(Usage)?,
-            address: Text::new(reached.to_string())?,
-            region: Text::new(storage.region.as_str())
-                .context("the region has more than 16 characters")?,
-            bond: self.bond.unwrap_or(least),
-        };
-        asked.commit("open storage", action.into(), self.deadline)
+        let deadline = Duration::from_secs(self.deadline);
+        let done = open_storage(&self.node.settings()?, &asked.client, self.bond, deadline)?;
+        asked.show(done.as_ref())
     }
 }
 
