@@ -95,6 +95,44 @@ fn every_chunk_is_proved_from_the_hash_of_the_genesis_alone() {
     }
 }
 
+/// `--chunk` with another text than a chunk's was told after everything was anchored and paid for, and
+/// where the proof could not be written, nothing of what was anchored was told: it was printed last.
+#[test]
+fn what_is_in_a_block_is_told_and_what_is_no_chunk_anchors_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    database(directory);
+    json(directory, 0, &["chain", "init", "--dir", "c", "--wallet", "w", "--json"]);
+    let anchor = ["chain", "anchor", "--db", "db", "--dir", "c", "--wallet", "w", "--json"];
+    let told = |arguments: &[&str], problem: &str| {
+        let output = chronolith(directory, arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+        assert!(told.contains(problem), "{arguments:?}: {told}");
+        output.stdout
+    };
+    let unknown = [&anchor[..], &["--chunk", "unknown", "--prove", "p"]].concat();
+    assert!(told(&unknown, "no sealed chunk unknown").is_empty());
+    assert_eq!(json(directory, 0, &["chain", "status", "--dir", "c", "--json"])["height"], 0);
+    let cids = chunks(directory);
+    let chunk = [&anchor[..], &["--chunk", &cids[0], "--prove", "no/p"]].concat();
+    let anchored = told(&chunk, "anchored, but the chunk is not proved: cannot write no/p");
+    let anchored: Value = serde_json::from_slice(&anchored).unwrap();
+    assert_eq!(anchored["height"], 1);
+
+    let body = json!({"action": {"IssueCoin": {
+        "symbol": "MILE", "decimals": 2, "cap": "1000000", "supply": "500",
+    }}});
+    fs::write(directory.join("body"), body.to_string()).unwrap();
+    let sign = ["wallet", "sign", "--wallet", "w", "--chain", "c", "body"];
+    fs::write(directory.join("signed"), expect(directory, 0, &sign)).unwrap();
+    let tx = ["chain", "tx", "--dir", "c", "signed", "--json", "--prove", "no/p"];
+    let receipt = told(&tx, "is in a block, but not proved: cannot write no/p");
+    let receipt: Value = serde_json::from_slice(&receipt).unwrap();
+    assert_eq!((&receipt["height"], &receipt["refusal"]), (&json!(2), &Value::Null));
+    told(&["chain", "tx", "--dir", "c", "no"], "neither a file nor the id of a transaction");
+}
+
 #[test]
 fn accounts_transactions_and_contributions_are_proved() {
     let directory = tempfile::tempdir().unwrap();

@@ -35,6 +35,9 @@ fn more_byzantine_validators_than_the_rest_bears_fork_the_chain() {
     assert_eq!(again["broken"], report["broken"]);
 }
 
+/// `--seeds 0` ended with 0 and a report of no run, so that a script whose count of seeds was empty
+/// passed without a check: a range of none was simulated. `--byzantine twins --validators 3` had no
+/// twins, because three bear none. Both are wrong usage now.
 #[test]
 fn what_cannot_be_simulated_is_wrong_usage() {
     for (arguments, told) in [
@@ -42,10 +45,13 @@ fn what_cannot_be_simulated_is_wrong_usage() {
         (&["--validators", "0"], "at least 1"),
         (&["--validators", "1000000"], "at most 100"),
         (&["--byzantine", "twins", "--byzantine-count", "4"], "one must be honest"),
+        (&["--byzantine", "twins", "--byzantine-count", "0"], "none is Byzantine"),
+        (&["--byzantine", "twins", "--validators", "3"], "none is Byzantine"),
         (&["--byzantine-count", "1"], "--byzantine <ACTOR>"),
         (&["--loss", "200%"], "more than all messages"),
         (&["--loss", "much"], "10%"),
         (&["--heights", "0"], "at least one height"),
+        (&["--seeds", "0"], "at least one run"),
         (&["--first-seed", "18446744073709551615"], "beyond 2^64"),
     ] {
         let output = chronolith(Path::new("."), &[&["chain", "simulate"], arguments].concat());

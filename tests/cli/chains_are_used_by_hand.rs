@@ -79,6 +79,8 @@ fn a_transaction_as_json_is_signed_handed_in_and_found_again() {
     // The same once more cannot be.
     let problem = refused(directory, &["chain", "tx", "--dir", "c", "signed.json"]);
     assert!(problem.contains("nonce 0") && problem.contains("next is 1"), "{problem}");
+    // Who was stopped before he was told sees that it was done.
+    assert!(problem.contains("block 1 holds this transaction already"), "{problem}");
 }
 
 #[test]
@@ -122,7 +124,7 @@ fn what_is_no_transaction_is_refused_with_a_reason() {
         change(&mut changed);
         fs::write(directory.join("wrong.json"), changed.to_string()).unwrap();
         let problem = refused(directory, &["chain", "tx", "--dir", "c", "wrong.json"]);
-        assert!(problem.contains(reason), "{problem}");
+        assert!(problem.contains(reason) && !problem.contains("already"), "{problem}");
     }
     let problem = refused(directory, &["chain", "tx", "--dir", "c", "nothing.json"]);
     assert!(problem.contains("nothing.json"), "{problem}");
@@ -150,8 +152,6 @@ fn chains_begin_in_empty_directories_and_one_process_uses_one_at_a_time() {
     init(directory, "1");
     let again = ["chain", "init", "--dir", "c", "--wallet", "w"];
     assert!(refused(directory, &again).contains("not empty"));
-    let many = ["chain", "init", "--dir", "d", "--wallet", "w", "--validators", "1000"];
-    assert!(refused(directory, &many).contains("between 1 and 128"));
 
     // A process that waits for its input after it opened nothing yet does not hold the chain; one
     // that holds the lock does.
@@ -199,6 +199,117 @@ fn an_export_is_checked_from_the_genesis_alone() {
         fs::write(directory.join("x"), &whole[..cut]).unwrap();
         refused(directory, &["chain", "verify", "x", "--trust", chain]);
     }
+}
+
+/// An export was written under its own name: one that was stopped left a file cut off, and the next
+/// said that it was there already. Now it gets its name when it is whole, and a file that is there
+/// stays as it is.
+#[test]
+fn an_export_that_is_killed_is_done_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let chain = init(directory, "1")["chain"].as_str().unwrap().to_owned();
+    let to = init_other(directory);
+    let to = to.as_str().unwrap();
+    let send = ["wallet", "send", "--chain", "c", "--wallet", "w", "--to", to, "--amount", "1"];
+    expect(directory, 0, &send);
+    let export = ["chain", "export", "--dir", "c", "e"];
+    for round in 0..kills(6) {
+        let mut child =
+            Command::new(program()).args(export).current_dir(directory).spawn().unwrap();
+        // Killed at some moment of its life.
+        std::thread::sleep(Duration::from_millis(round * 7 % 40));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !directory.join("e").exists() {
+            expect(directory, 0, &export);
+        }
+        expect(directory, 0, &["chain", "verify", "e", "--trust", &chain]);
+        let left = fs::read_dir(directory).unwrap();
+        let left = left.filter(|entry| entry.as_ref().unwrap().file_name() == ".e.new").count();
+        assert_eq!(left, 0, "what a killed one left is used up");
+        fs::remove_file(directory.join("e")).unwrap();
+    }
+    fs::write(directory.join("e"), "mine").unwrap();
+    assert!(refused(directory, &export).contains("is there already"));
+    assert_eq!(fs::read(directory.join("e")).unwrap(), b"mine");
+}
+
+/// Who sent more than he had paid a fee to be told so, and for nothing at all, or to himself, as well:
+/// the ledger alone looked. What it would refuse is not handed in.
+#[test]
+fn what_cannot_be_sent_costs_no_fee() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(directory, "1");
+    let to = init_other(directory);
+    let to = to.as_str().unwrap();
+    let (coin, memo) = ("11".repeat(32), "m".repeat(65));
+    let send = |to, amount, more: &[&str]| {
+        let send = ["wallet", "send", "--chain", "c", "--wallet", "w"];
+        chronolith(directory, &[&send[..], &["--to", to, "--amount", amount], more].concat())
+    };
+    let none: &[&str] = &[];
+    for (to, amount, more, code, told) in [
+        (to, "0", none, 2, "nothing would be sent"),
+        (to, "0motes", none, 2, "nothing would be sent"),
+        ("main", "1", none, 2, "the account that sends"),
+        (to, "1", &["--memo", &memo], 2, "65 bytes"),
+        (to, "340282366920938463464", none, 2, "more than there can be"),
+        (to, "5000000", none, 1, "main has 1000000 coin, and 5000000 with a fee of 0.0"),
+        (to, "1000000", none, 1, "main has 1000000 coin"),
+        (to, "340282366920938463463", none, 1, "main has 1000000 coin"),
+        (to, "1", &["--coin", &coin], 1, "there is no coin 1111"),
+    ] {
+        let output = send(to, amount, more);
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{amount} {more:?}: {problem}");
+        assert!(problem.contains(told), "{amount} {more:?}: {problem}");
+    }
+    let status = json(directory, 0, &["chain", "status", "--dir", "c", "--json"]);
+    assert_eq!(status["height"], 0);
+    let issue = json!({"action": {"IssueCoin": {
+        "symbol": "MILE", "decimals": 2, "cap": "1000000", "supply": "500",
+    }}});
+    sign(directory, &issue);
+    expect(directory, 0, &["chain", "tx", "--dir", "c", "signed.json"]);
+    let account = ["chain", "account", "--dir", "c", "--wallet", "w", "main", "--json"];
+    let held = json(directory, 0, &account)["issued_coin"][0]["coin"].clone();
+    let issued = ["--coin", held.as_str().unwrap()];
+    let problem = send(to, "501", &issued).stderr;
+    let problem = String::from_utf8(problem).unwrap();
+    assert!(problem.contains("main has 500 of that coin"), "{problem}");
+    assert!(send(to, "500", &issued).status.success());
+}
+
+/// The keys of validators were read whatever their size, and though others could read them, too:
+/// only those of wallets were looked at first. Both are read by one rule now.
+#[test]
+#[cfg(unix)]
+fn keys_of_validators_are_private_and_small() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    init(directory, "1");
+    let key = directory.join("c/validators/0/key");
+    let mode = |mode| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+    let status = ["chain", "status", "--dir", "c"];
+    mode(0o640);
+    assert!(refused(directory, &status).contains("chmod 600 c/validators/0/key"));
+    mode(0o600);
+    expect(directory, 0, &status);
+    let whole = fs::read(&key).unwrap();
+    // A file without bytes, as large as no memory is.
+    fs::File::create(&key).unwrap().set_len(1 << 40).unwrap();
+    assert!(refused(directory, &status).contains("it is too large"));
+    fs::write(&key, [0xff; 100]).unwrap();
+    assert!(refused(directory, &status).contains("it is no text"));
+    fs::write(&key, &whole[..whole.len() / 2]).unwrap();
+    assert!(refused(directory, &status).contains("is no key of a validator"));
+    fs::remove_file(&key).unwrap();
+    assert!(refused(directory, &status).contains("c/validators/0/key: No such file"));
+    fs::create_dir(&key).unwrap();
+    assert!(refused(directory, &status).contains("it is no file"));
 }
 
 #[test]

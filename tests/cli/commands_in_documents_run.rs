@@ -1,11 +1,12 @@
 //! Every command that a document shows does what it says.
 //!
-//! In fenced blocks marked `console`, lines that begin with `$ ` are commands of this program, and
-//! the lines below one are its output, in which `...` stands for anything. The blocks of one
+//! In fenced blocks marked `console`, lines that begin with `$ ` are commands of this program or of
+//! curl, and the lines below one are its output, in which `...` stands for anything. The blocks of one
 //! document are run in one empty directory, in their order.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::run::{chronolith, source};
 
@@ -32,7 +33,7 @@ fn shown(text: &str) -> Vec<Shown> {
 }
 
 /// Whether a line is what a pattern with `...` shows.
-fn fits(pattern: &str, line: &str) -> bool {
+pub(crate) fn fits(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split("...");
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = line.strip_prefix(first) else { return false };
@@ -62,16 +63,37 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
+/// Ends the network of a document that failed in the middle.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if self.0.join("net/nodes").is_dir() {
+            drop(chronolith(self.0, &["testnet", "stop", "net"]));
+        }
+    }
+}
+
 fn run(document: &str, directory: &Path) {
     let text = fs::read_to_string(source(document)).unwrap();
     for Shown { line, command, output } in shown(&text) {
         let words = words(&command);
-        assert_eq!(words[0], "chronolith", "{document}:{line}: a command of something else");
+        let is_own = words[0] == "chronolith";
+        assert!(is_own || words[0] == "curl", "{document}:{line}: a command of something else");
         let testdata = source("testdata").display().to_string();
         let arguments: Vec<String> =
             words[1..].iter().map(|word| word.replace("testdata", &testdata)).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let done = chronolith(directory, &arguments);
+        let done = match is_own {
+            true => chronolith(directory, &arguments),
+            false => match Command::new("curl").args(&arguments).current_dir(directory).output() {
+                Ok(done) => done,
+                Err(_) => {
+                    eprintln!("{document}:{line}: skipped: there is no curl");
+                    continue;
+                }
+            },
+        };
         let printed = String::from_utf8(done.stdout).unwrap();
         let problem = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{document}:{line}: {command}: {problem}");
@@ -94,6 +116,7 @@ fn every_command_of_the_documents_runs_and_prints_what_is_shown() {
     }
     for document in documents {
         let directory = tempfile::tempdir().unwrap();
+        let _ended = Ended(directory.path());
         run(&document, directory.path());
     }
 }

@@ -3,11 +3,12 @@
 use std::process::Command;
 
 /// Who may depend on whom, as the house is drawn in `docs/architecture.md`.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     (
         "chronolith",
         &[
             "chronolith-chain",
+            "chronolith-contract",
             "chronolith-net",
             "chronolith-query",
             "chronolith-engine",
@@ -15,8 +16,11 @@ const ALLOWED: [(&str, &[&str]); 9] = [
             "chronolith-fragment",
             "chronolith-keys",
             "chronolith-merkle",
+            "chronolith-tier",
         ],
     ),
+    ("chronolith-tier", &["chronolith-engine"]),
+    ("chronolith-contract", &["chronolith-keys", "chronolith-merkle"]),
     (
         "chronolith-net",
         &["chronolith-chain", "chronolith-disk", "chronolith-fragment", "chronolith-merkle"],
@@ -30,7 +34,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     ("chronolith-engine", &["chronolith-disk", "chronolith-keys", "chronolith-merkle"]),
     ("chronolith-fragment", &["chronolith-merkle"]),
     ("chronolith-disk", &[]),
-    ("chronolith-keys", &[]),
+    ("chronolith-keys", &["chronolith-disk"]),
     ("chronolith-merkle", &[]),
 ];
 

@@ -113,3 +113,54 @@ fn one_trusted_block_is_enough_to_verify_by() {
     let beyond = refused(&["chain", "status", "--dir", "c", "--prove", "x", "--since", "99"]);
     assert!(beyond.contains("99"), "{beyond}");
 }
+
+/// Of a proof, 64 MiB were read and the rest was cut off, which was told as damage, and a genesis was
+/// read whatever its size. Both have a bound that is told, and that all that is written keeps.
+#[test]
+fn what_is_too_long_to_be_a_proof_or_a_genesis_is_not_read_to_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let chain = chain(directory);
+    expect(directory, 0, &["chain", "status", "--dir", "c", "--prove", "p"]);
+    let refused = |arguments: &[&str], reason: &str| {
+        let output = chronolith(directory, &[&["chain", "verify"], arguments].concat());
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {problem}");
+        assert!(problem.contains(reason), "{arguments:?}: {problem}");
+    };
+    // Files with a hole, as large as no memory is.
+    let lengthen = |name: &str| {
+        let file = fs::File::options().append(true).create(true).open(directory.join(name));
+        file.unwrap().set_len(1 << 40).unwrap();
+    };
+    lengthen("p");
+    refused(&["p", "--trust", &chain], "bytes, which no proof is");
+    lengthen("zeros");
+    refused(&["zeros", "--trust", &chain], "neither a proof nor an export");
+    expect(directory, 0, &["chain", "status", "--dir", "c", "--prove", "p"]);
+    refused(&["p", "--genesis", "zeros"], "zeros is longer than 16777216 bytes");
+    refused(&["p", "--genesis", "p"], "p is no genesis");
+    refused(&["p", "--genesis", "nothing"], "cannot open nothing");
+    refused(&["p", "--genesis", "w"], "there is no chain in w");
+    expect(directory, 0, &["chain", "verify", "p", "--genesis", "c/genesis"]);
+}
+
+/// `--trusting-days` was not looked at where the file is an export: it holds for both now.
+#[test]
+fn trust_that_ended_is_refused_for_proofs_and_for_exports() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let chain = chain(directory);
+    expect(directory, 0, &["chain", "status", "--dir", "c", "--prove", "p"]);
+    expect(directory, 0, &["chain", "export", "--dir", "c", "e"]);
+    for file in ["p", "e"] {
+        let verify = ["chain", "verify", file, "--trust", &chain, "--trusting-days"];
+        for days in ["1", "18446744073709551615"] {
+            expect(directory, 0, &[&verify[..], &[days]].concat());
+        }
+        let output = chronolith(directory, &[&verify[..], &["0"]].concat());
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{file}: {problem}");
+        assert!(problem.contains("trusted"), "{file}: {problem}");
+    }
+}

@@ -1,16 +1,15 @@
 //! Nodes as processes, on loopback.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::run::program;
+use crate::run::{program, telling};
 
 /// So long something is waited for before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -29,21 +28,8 @@ impl Node {
     /// Starts it by a command that has the program in front already.
     pub(crate) fn start_by(mut command: Command, directory: &Path, number: usize) -> Self {
         let config = format!("net/nodes/{number}/node.toml");
-        let mut child = command
-            .args(["serve", "--config", &config, "--json"])
-            .current_dir(directory)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, told) = channel();
-        let output = child.stdout.take().unwrap();
-        std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
+        command.args(["serve", "--config", &config, "--json"]).current_dir(directory);
+        let (child, told) = telling(&mut command);
         Self { child, told }
     }
 

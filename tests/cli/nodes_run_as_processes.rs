@@ -1,5 +1,8 @@
 //! `testnet`, `serve` and `net`: a network of nodes as processes, over libp2p on loopback.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -61,6 +64,24 @@ fn four_nodes_agree_survive_a_kill_and_tell_of_each_other() {
     assert_eq!(json(&found)["peers"], Value::Array(Vec::new()));
 }
 
+/// A node took keys that every user of the machine could read, and read a file whatever its size: only
+/// those of wallets were looked at. One rule holds for all of them.
+fn keys_are_private(directory: &Path, serve: impl Fn() -> String) {
+    for name in ["network.key", "validator.key"] {
+        let place = directory.join("net/nodes/0").join(name);
+        let mode = |mode| std::fs::set_permissions(&place, Permissions::from_mode(mode)).unwrap();
+        mode(0o644);
+        let message = serve();
+        assert!(message.contains("chmod 600") && message.contains(name), "{message}");
+        mode(0o600);
+        let whole = std::fs::read(&place).unwrap();
+        std::fs::write(&place, [b'a'; 5_000]).unwrap();
+        let message = serve();
+        assert!(message.contains("it is too large") && message.contains(name), "{message}");
+        std::fs::write(&place, whole).unwrap();
+    }
+}
+
 #[test]
 fn mistakes_in_a_configuration_are_shown_where_they_are() {
     let directory = tempfile::tempdir().unwrap();
@@ -83,6 +104,8 @@ fn mistakes_in_a_configuration_are_shown_where_they_are() {
     std::fs::write(&place, text.replace("/ip4/127.0.0.1/tcp/4100\"", "127.0.0.1:4100\"")).unwrap();
     let message = serve();
     assert!(message.contains("write one like /ip4/"), "{message}");
+    std::fs::write(&place, text).unwrap();
+    keys_are_private(directory, serve);
     // A network is made in an empty directory.
     let output =
         Command::new(program()).args(["testnet", "init", "net"]).current_dir(directory).output();

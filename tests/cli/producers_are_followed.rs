@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::run::{expect, json as run, program};
-use crate::storage_peers_keep_packs::{network, open_storage};
+use crate::storage_peers_keep_packs::{PEERS, VALIDATORS, config, network, open_storage};
 
 const PRODUCE: [&str; 20] = [
     "produce",
@@ -86,4 +86,44 @@ fn what_is_sealed_is_anchored_packed_and_kept_although_the_producer_is_killed() 
     }
     let statistics = run(directory, 0, &["stats", "--db", "fleet.db", "--json"]);
     assert_eq!(statistics["sealed_chunks"].as_u64(), Some(items));
+}
+
+#[test]
+fn what_a_peer_loses_is_given_to_another_by_the_producer_where_nobody_repairs() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let mut nodes = network(directory);
+    open_storage(directory);
+    let line = "speed,device=car value=7 1893456000000000000\n";
+    std::fs::write(directory.join("car.lp"), line).unwrap();
+    expect(directory, 0, &["ingest", "--db", "fleet.db", "car.lp"]);
+    expect(directory, 0, &["seal", "--db", "fleet.db", "--all"]);
+    let first = run(directory, 0, &[&PRODUCE[..], &["--once"]].concat());
+    assert_eq!(first["placed"].as_array().unwrap().len(), 1, "{first}");
+
+    // A peer dies for good, and loses its lease after three audits.
+    let leases = |number: usize| {
+        let leases = ["storage", "leases", "--config", &config(number), "--json"];
+        run(directory, 0, &leases).as_array().unwrap().len()
+    };
+    let holder = (VALIDATORS..VALIDATORS + PEERS).find(|number| leases(*number) > 0).unwrap();
+    nodes.remove(holder).kill();
+    let mut child = Command::new(program())
+        .args(PRODUCE)
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    // A round a second, or more where it waits for the network: one that stands still ends by its deadline.
+    let moved = lines
+        .map_while(Result::ok)
+        .map(|line| serde_json::from_str::<Value>(&line).unwrap())
+        .take(600)
+        .find(|round| round["moved_leases"] == 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(moved.is_some(), "the lease was never moved");
+    let left = (VALIDATORS..VALIDATORS + PEERS).filter(|number| *number != holder);
+    assert_eq!(left.map(leases).sum::<usize>(), 6);
 }

@@ -1,7 +1,11 @@
 //! Running the binary.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
 
 /// The program under test.
 pub(crate) fn program() -> &'static str {
@@ -22,6 +26,32 @@ pub(crate) fn recordings() -> Option<PathBuf> {
     }
     eprintln!("skipped: no recordings in {}; set CHRONOLITH_TEST_DATA", place.display());
     None
+}
+
+/// A Python that can do something, by `CHRONOLITH_PYTHON` or else `python3`; a test without is skipped.
+pub(crate) fn python(statement: &str) -> Option<String> {
+    let python = std::env::var("CHRONOLITH_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&python).args(["-c", statement]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    eprintln!("skipped: {python} cannot {statement:?}; set CHRONOLITH_PYTHON");
+    None
+}
+
+/// Starts a command whose lines are JSON objects, and hears them.
+pub(crate) fn telling(command: &mut Command) -> (Child, Receiver<Value>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let (sender, told) = channel();
+    let output = child.stdout.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(serde_json::from_str(&line).unwrap()).is_err() {
+                return;
+            }
+        }
+    });
+    (child, told)
 }
 
 /// Runs the program in a directory.

@@ -57,6 +57,25 @@ fn key_files_are_private_and_refused_where_they_are_not() {
     assert!(problem.contains("chmod 600"), "{problem}");
 }
 
+/// Of keys that were made at the same time, one was and the others told "operation would block".
+#[test]
+fn keys_that_are_made_at_the_same_time_are_all_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let new = |name: &String| {
+        let new = ["wallet", "new", name, "--wallet", "w"];
+        let mut command = Command::new(program());
+        command.args(new).current_dir(directory).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let names: Vec<String> = (0..8).map(|number| format!("key-{number}")).collect();
+    let children: Vec<_> = names.iter().map(new).collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let listed = json(directory, 0, &["wallet", "list", "--wallet", "w", "--json"]);
+    assert_eq!(listed.as_array().unwrap().len(), names.len());
+}
+
 #[test]
 fn keys_are_never_replaced() {
     let directory = tempfile::tempdir().unwrap();
@@ -76,6 +95,19 @@ fn what_is_no_key_is_named_with_its_reason_and_without_its_secret() {
     let directory = directory.path();
     for secret in ["", "12", &SECRET[1..], &format!("{SECRET}0"), &SECRET.replace('9', "g")] {
         assert_eq!(import(directory, "x", secret).status.code(), Some(1), "{secret}");
+    }
+    // A file that holds none is named, whatever is in it.
+    fs::write(directory.join("noise"), [0xff; 5_000]).unwrap();
+    for (file, told) in [
+        ("noise", "noise holds no secret: a secret is 64 hexadecimal digits"),
+        ("nothing", "cannot read nothing: No such file"),
+        (".", "cannot read .: Is a directory"),
+    ] {
+        let import = ["wallet", "import", "x", "--wallet", "w", "--secret-file", file];
+        let output = chronolith(directory, &import);
+        let problem = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{file}: {problem}");
+        assert!(problem.contains(told), "{file}: {problem}");
     }
     for name in ["", "../x", "a/b", ".hidden", "-x", "ä", &"a".repeat(65)] {
         let output = chronolith(directory, &["wallet", "new", "--wallet", "w", "--", name]);

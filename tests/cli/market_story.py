@@ -1,0 +1,58 @@
+"""Two nodes of a network deal, by the client: one sells, one buys. Prints what the buyer's database has."""
+
+import json
+import subprocess
+import sys
+import time
+
+from chronolith import Client, ChronolithError, Record
+
+seller_port, buyer_port, program = sys.argv[1:]
+seller = Client(f"http://127.0.0.1:{seller_port}")
+buyer = Client(f"http://127.0.0.1:{buyer_port}")
+#: 2026-01-01, in nanoseconds.
+BEGIN_NS = 1_767_225_600 * 10**9
+HOUR_NS = 3_600 * 10**9
+
+
+def until(what, look):
+    """Looks again and again until there is something."""
+    end = time.monotonic() + 180
+    while time.monotonic() < end:
+        try:
+            found = look()
+        except ChronolithError as error:
+            found, what = None, f"{what} ({error})"
+        if found:
+            return found
+        time.sleep(0.2)
+    raise SystemExit(f"{what} never happens")
+
+
+until("the nodes answer", lambda: seller.market.status() and buyer.market.status())
+seller.write(
+    Record(device="car", time=BEGIN_NS + hour * HOUR_NS, values={"speed": float(hour)}) for hour in range(48)
+)
+
+
+def kept():
+    shown = json.loads(seller._read("/api/v1/producer", {}))
+    return shown["placed"] > 0 and shown["unplaced"] == 0 and shown["waiting"] == 0
+
+
+until("all that was sealed is kept by peers", kept)
+offer = seller.market.offer("car", ["speed"], per_hour="0.5")["offer"]
+until("the offer is seen", lambda: [one for one in buyer.market.offers() if one["offer"] == offer])
+bought = buyer.market.buy(offer, "2026-01-01T10:00:00Z", "2026-01-01T16:00:00Z")
+# Two peers that keep something are away.
+subprocess.run([program, "testnet", "kill", "net", "1", "2"], check=True, stdout=subprocess.DEVNULL)
+until("what was bought is received", lambda: buyer.market.status()["received"] > 0)
+rows = buyer.sql("SELECT value FROM speed WHERE device = 'car' ORDER BY time")
+sold = [right for right in seller.market.rights("sold") if right["request"] == bought["request"]]
+assert sold and sold[0]["status"] == "granted", sold
+try:
+    seller.market.grant(bought["request"])
+    raise SystemExit("a request is granted twice")
+except ChronolithError as error:
+    assert error.status == 422, error
+print(json.dumps({"offer": offer, "price": bought["price"], "bought": [row["value"] for row in rows]}))

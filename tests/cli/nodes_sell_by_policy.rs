@@ -1,0 +1,85 @@
+//! A network in which nodes deal by themselves: the producer's seals under keys, anchors, places, grants by
+//! its policy and gives the note to whoever asks; peers have the rest, and the buyer's node receives.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json as value};
+
+use crate::node::ports;
+use crate::run::{chronolith, expect, json, program, python, source};
+
+const NODES: usize = 11;
+
+/// Ends what a test that failed leaves behind.
+struct Ended<'a>(&'a Path);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let nodes = (0..NODES).map(|node| node.to_string());
+        let kill = ["testnet", "kill", "net"];
+        let mut command = Command::new(program());
+        drop(command.args(kill).args(nodes).current_dir(self.0).output());
+    }
+}
+
+/// Looks again and again until something is so.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(180);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "{what} never happens");
+        std::thread::yield_now();
+    }
+}
+
+/// The whole story by two nodes, told by the Python client, with two peers away in the middle.
+#[test]
+fn a_node_sells_to_another_that_receives_with_peers_away() {
+    let Some(python) = python("import json") else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let first = ports(13);
+    let (port, http) = (first.to_string(), (first + 11).to_string());
+    let init =
+        ["testnet", "init", "net", "--validators", "1", "--storage", "8", "--producers", "2"];
+    let pace = ["--interval", "200", "--heartbeat", "500", "--epoch-blocks", "25"];
+    let places = ["--first-port", &port, "--http-port", &http, "--audit-blocks", "10"];
+    expect(directory, 0, &[&init[..], &pace, &places].concat());
+    let _ended = Ended(directory);
+    expect(directory, 0, &["testnet", "start", "net"]);
+    let told = Command::new(python)
+        .arg(source("tests/cli/market_story.py"))
+        .args([http.as_str(), &(first + 12).to_string(), program()])
+        .env("PYTHONPATH", source("clients/python"))
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.status.success(), "{problem}");
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["bought"], value!([10.0, 11.0, 12.0, 13.0, 14.0, 15.0]), "{told}");
+    assert_eq!(told["price"], "3");
+    // The buyer by the command line, as a stranger with a wallet alone: the node has the database.
+    let party = ["--config", "net/nodes/0/node.toml", "--wallet", "net/wallet", "--json"];
+    let buy = ["market", "buy", told["offer"].as_str().unwrap(), "--account", "buyer"];
+    let range = ["--from", "2026-01-01T20:00:00Z", "--until", "2026-01-01T22:00:00Z"];
+    let bought = json(directory, 0, &[&buy[..], &range, &party].concat());
+    let request = bought["request"].as_str().unwrap();
+    let receive = ["market", "receive", request, "--account", "buyer", "--db", "bought.db"];
+    let received = until("the note is ready", || {
+        let output = chronolith(directory, &[&receive[..], &party].concat());
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        let is_early = ["has the note", "names no chunk", "only a granted one has keys"]
+            .iter()
+            .any(|early| problem.contains(early));
+        assert!(output.status.success() || is_early, "{problem}");
+        let last = String::from_utf8(output.stdout).unwrap();
+        last.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok())
+    });
+    assert_eq!((&received["chunks"], &received["records"]), (&value!(2), &value!(2)), "{received}");
+    expect(directory, 0, &["testnet", "stop", "net"]);
+}
