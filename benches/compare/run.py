@@ -122,6 +122,10 @@ PEERS = {
         lambda s: line_protocol(s, "buffered"),
         lambda s: line_protocol(s, "synced"),
     ],
+    "served": [
+        lambda s: servers.chronolith(s, "line"),
+        lambda s: servers.chronolith(s, "remote"),
+    ],
     "victoriametrics": [
         lambda s: servers.victoria_metrics(s, "remote"),
         lambda s: servers.victoria_metrics(s, "line"),
@@ -133,7 +137,7 @@ PEERS = {
     "redb": [lambda s: embedded(s, "redb")],
     "tsink": [lambda s: embedded(s, "tsink")],
 }
-NEED_REMOTE = {"victoriametrics", "prometheus"}
+NEED_REMOTE = {"served", "victoriametrics", "prometheus"}
 
 COLUMNS = [
     ("system", "system", "{}"),

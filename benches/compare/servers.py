@@ -1,4 +1,4 @@
-"""The peers that are servers: VictoriaMetrics, Prometheus, InfluxDB."""
+"""Those that are servers: Chronolith over HTTP, VictoriaMetrics, Prometheus, InfluxDB."""
 
 import re
 import shutil
@@ -50,16 +50,16 @@ def result(records, ingest_cpu_s, settled_cpu_s, size_bytes, queries, expected):
     return out
 
 
-def promql_queries(server, settings, name_pattern):
+def promql_queries(server, settings, name_pattern, speed="fleet_speed"):
     """The three queries in PromQL; the answers are checked for their number of series."""
     end_s = fleet_file.START_S + settings.seconds
 
     def avg():
-        return server.get("/api/v1/query_range", query="avg_over_time(fleet_speed[5m])",
+        return server.get("/api/v1/query_range", query=f"avg_over_time({speed}[5m])",
                           start=fleet_file.START_S + 300, end=end_s, step=300, nocache=1)
 
     def greatest():
-        return server.get("/api/v1/query", query=f"max_over_time(fleet_speed[{settings.seconds}s])",
+        return server.get("/api/v1/query", query=f"max_over_time({speed}[{settings.seconds}s])",
                           time=end_s, nocache=1)
 
     def latest():
@@ -74,6 +74,34 @@ def promql_queries(server, settings, name_pattern):
         "max_all_cpu_ms": server.query_cpu_ms(greatest),
         "latest_1000_cpu_ms": server.query_cpu_ms(latest),
     }
+
+
+def chronolith(settings, protocol):
+    data = settings.directory / f"served-{protocol}"
+    program, address = settings.chronolith, f"127.0.0.1:{settings.port}"
+    command = [program, "serve", f"--db={data}", f"--listen={address}"]
+    with Server(command, settings.port, settings.directory / f"served-{protocol}.log") as server:
+        server.wait_until_up("/health")
+        if protocol == "line":
+            requests = fleet_file.line_requests(settings.lines)
+            records, cpu_s = ingest(server, "/write?precision=ns", requests, settings)
+            names = ('{class="fleet"}', "speed")
+        else:
+            requests = fleet_file.read_remote_file(settings.remote)
+            path = "/api/v1/write"
+            records, cpu_s = ingest(server, path, requests, settings, REMOTE_WRITE)
+            names = ('{__name__=~"fleet_.+"}', "fleet_speed")
+        server.stop()
+    settled_s = cpu_s
+    for step in (["seal", f"--db={data}", "--all"], ["compact", f"--db={data}"]):
+        settled_s += run_measured([program, *step], settings.limit_s)[1]
+    with Server(command, settings.port, settings.directory / f"served-{protocol}.log") as server:
+        server.wait_until_up("/health")
+        queries = promql_queries(server, settings, *names)
+        server.stop()
+    size = directory_bytes(data)
+    out = result(records, cpu_s, settled_s, size, queries, settings.records)
+    return {"system": "Chronolith", "by": f"{NAMES[protocol]}, synced", **out}
 
 
 def victoria_metrics(settings, protocol):
@@ -108,7 +136,7 @@ def victoria_metrics(settings, protocol):
     return {"system": f"VictoriaMetrics {found}", "by": NAMES[protocol], **out}
 
 
-NAMES = {"line": "line protocol over HTTP", "remote": "remote write"}
+NAMES = {"line": "line protocol over HTTP", "remote": "remote write over HTTP"}
 
 
 def prometheus(settings):
