@@ -257,10 +257,10 @@ fn parts_of_other_answers_are_refused_with_their_reason() {
     // The catalogue of the other car is of one node, so that a walk for any question goes through it: in
     // a larger one, nodes of the wrong walk may be met before chunks of the wrong car.
     let world = World::with([
-        ("speed,device=car-1,axle=front", 30),
-        ("speed,device=car-1,axle=rear", 30),
-        ("rpm,device=car-1", 30),
-        ("speed,device=car-2,axle=front", 1),
+        ("speed,device=car-1,axle=front", 0, 30),
+        ("speed,device=car-1,axle=rear", 0, 30),
+        ("rpm,device=car-1", 0, 30),
+        ("speed,device=car-2,axle=front", 2, 1),
     ]);
     let (bundle, trust, expected) = subject(&world);
     let of_other_car = question().replace("car-1", "car-2");

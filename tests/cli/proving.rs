@@ -64,18 +64,18 @@ impl World {
     /// Two cars: one with two metrics of a name and a third, one with a metric; all anchored.
     pub(crate) fn cars() -> Self {
         Self::with([
-            ("speed,device=car-1,axle=front", 30),
-            ("speed,device=car-1,axle=rear", 30),
-            ("rpm,device=car-1", 30),
-            ("speed,device=car-2,axle=front", 30),
+            ("speed,device=car-1,axle=front", 0, 30),
+            ("speed,device=car-1,axle=rear", 0, 30),
+            ("rpm,device=car-1", 0, 30),
+            ("speed,device=car-2,axle=front", 0, 30),
         ])
     }
 
-    /// Metrics with so many records each, sealed and anchored in one batch.
-    pub(crate) fn with<'a>(metrics: impl IntoIterator<Item = (&'a str, usize)>) -> Self {
+    /// Metrics with records of so many hours from an hour on, sealed and anchored in one batch.
+    pub(crate) fn with<'a>(metrics: impl IntoIterator<Item = (&'a str, i64, i64)>) -> Self {
         let world = Self::new();
-        for (metric, count) in metrics {
-            world.write(&lines(metric, 0, count));
+        for (metric, from_hour, hours) in metrics {
+            world.write(&lines(metric, from_hour, hours));
         }
         world.seal();
         world.anchor();
