@@ -159,10 +159,10 @@ pub enum Question {
         /// The height that is to be.
         until: u64,
     },
-    /// The sealed keys of a grant, which are in a block and not in the state.
+    /// What was sealed to a buyer, which is in a block and not in the state.
     Sealed {
-        /// Of which request.
-        request: RequestId,
+        /// The hash that the state has of it.
+        wrapped: Hash,
         /// The first height that is looked at.
         since: u64,
     },

@@ -39,6 +39,7 @@ mod standing;
 mod transport;
 
 pub use behaviour::{RELAYED_BYTES, REQUEST_BYTES, RESPONSE_BYTES};
+pub use driver::lookup::lookup_key;
 pub use error::{AddressError, NetworkError, RequestError};
 pub use handle::{
     Found, GossipId, Neighbour, Network, NetworkEvent, NetworkHandle, Room, Service, Topic,

@@ -108,10 +108,12 @@ pub fn note_from(
     loop {
         let question = Question::Note { request, index };
         let asked = ask(network, peer, addresses.to_vec(), &question, |reply| match reply {
-            Reply::Note { piece, pieces } => Some((piece, pieces)),
+            Reply::Note { piece, pieces } => Some(Some((piece, pieces))),
+            // Not yet, or not any more: that is no lie.
+            Reply::Absent => Some(None),
             _ => None,
         });
-        let (piece, pieces) = block_on(asked).ok()?;
+        let (piece, pieces) = block_on(asked).ok()??;
         note.extend_from_slice(&piece);
         index += 1;
         if note.len() > NOTE_BYTES_MAX || piece.is_empty() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chronolith_chain::hash::{Domain, RequestId};
 use chronolith_disk::{Disk, RealDisk};
 use chronolith_net::exchange::NOTE_PIECE_BYTES;
+use chronolith_net::network::lookup_key;
 
 /// A folder of notes.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ fn name(request: &RequestId) -> String {
 /// What a note is announced and looked up by.
 #[must_use]
 pub fn key(request: &RequestId) -> Vec<u8> {
-    Domain::Note.hash(&request.0).0.to_vec()
+    lookup_key(&Domain::Note.hash(&request.0).0)
 }
 
 impl Notes {

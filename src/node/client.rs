@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chronolith_chain::encoding::List;
-use chronolith_chain::hash::{RequestId, TransactionId};
+use chronolith_chain::hash::{Hash, TransactionId};
 use chronolith_chain::ledger::Receipt;
 use chronolith_chain::transaction::Transaction;
 use chronolith_net::exchange::{NodeStatus, Question, Reply, Submitted, ask};
@@ -116,17 +116,17 @@ impl Client {
         })
     }
 
-    /// The sealed keys of a grant, where it is in a block from a height on; and the first height that was
+    /// What was sealed to a buyer, by its hash, where it is in a block from a height on; and the first height that was
     /// not looked at.
     ///
     /// # Errors
     /// Why there is no answer.
     pub fn sealed_keys(
         &self,
-        request: RequestId,
+        wrapped: Hash,
         since: u64,
     ) -> Result<(Option<Vec<u8>>, u64), NodeError> {
-        self.ask(&Question::Sealed { request, since }, |reply| match reply {
+        self.ask(&Question::Sealed { wrapped, since }, |reply| match reply {
             Reply::Sealed { found, next } => Some((found.map(|(_, sealed)| sealed.to_vec()), next)),
             _ => None,
         })

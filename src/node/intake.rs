@@ -17,7 +17,7 @@ use chronolith_chain::ledger::{
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_fragment::MaskSecret;
 use chronolith_net::exchange::{Asked, Asker, Reply, SentSecret};
-use chronolith_net::network::NetworkHandle;
+use chronolith_net::network::{NetworkHandle, lookup_key};
 use chronolith_net::pack::PackHeader;
 use chronolith_net::store::{Consent, FragmentStore, Keeping, StoreError};
 use chronolith_net::stored::StoredFragment;
@@ -293,7 +293,7 @@ impl Intake {
 
 /// What a pack is announced by: the multihash of its content id.
 pub(super) fn key_of(pack: &ContentId) -> Vec<u8> {
-    [&[0x12, 32][..], pack.digest()].concat()
+    lookup_key(pack.digest())
 }
 
 fn ensure_placed(header: &PackHeader, placed: &Pack) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use chronolith_chain::address::Address;
 use chronolith_chain::consensus::{BlockStore, StoreError};
 use chronolith_chain::encoding::{Bytes, List, Text};
-use chronolith_chain::hash::{RequestId, TransactionId};
+use chronolith_chain::hash::{Hash, RequestId, TransactionId};
 use chronolith_chain::state::{StateError, View as _};
 use chronolith_net::audit::KeptAnswers;
 use chronolith_net::exchange::{
@@ -163,10 +163,10 @@ impl NodeService {
         Some((Ok(None), next))
     }
 
-    fn sealed_keys(&self, request: RequestId, since: u64) -> Option<Reply> {
+    fn sealed_keys(&self, wrapped: Hash, since: u64) -> Option<Reply> {
         let (found, next) = self.search_blocks(since, move |blocks, height| {
             let block = blocks.block(height)?.map(|decided| decided.block);
-            Ok(block.and_then(|block| sealed_in(&block, request)))
+            Ok(block.and_then(|block| sealed_in(&block, wrapped)))
         })?;
         Some(match found {
             Ok(found) => Reply::Sealed { found, next },
@@ -229,7 +229,7 @@ impl NodeService {
                 self.rows(from.to_vec(), until.map(|key| key.to_vec()), most)
             }
             Question::Receipt { transaction, since } => self.receipt(transaction, since),
-            Question::Sealed { request, since } => self.sealed_keys(request, since),
+            Question::Sealed { wrapped, since } => self.sealed_keys(wrapped, since),
             Question::Note { request, index } => self.note(request, index),
             question @ (Question::Header(_)
             | Question::Held(_)

@@ -4,7 +4,7 @@
 
 mod call;
 mod exchange;
-mod lookup;
+pub(super) mod lookup;
 mod reach;
 
 use std::collections::HashMap;
@@ -283,6 +283,8 @@ impl Driver {
                 self.ask(to, Question { addresses, bytes, answer });
             }
             Command::Announce(key) => {
+                // Everybody would take this node for a liar.
+                debug_assert!(lookup::is_lookup_key(&key), "no lookup goes by {key:?}");
                 self.announcements.add(key, Instant::now());
                 self.announce_what_is_due();
             }

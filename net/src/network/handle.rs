@@ -270,7 +270,7 @@ impl NetworkHandle {
     }
 
     /// Announces to those closest to a key that this node has what it names, now and again until
-    /// it is retracted. Keys are multihashes of content ids.
+    /// it is retracted. Keys are those of [`lookup_key`](super::lookup_key).
     pub fn announce(&self, key: Vec<u8>) {
         self.tell(Command::Announce(key));
     }

@@ -17,6 +17,17 @@ use crate::network::standing::Offence;
 const KEY_PREFIX: [u8; 2] = [0x12, 32];
 const KEY_BYTES: usize = 34;
 
+/// What a lookup goes by: the multihash of a SHA-256. Whoever announces anything else is taken for a liar.
+#[must_use]
+pub fn lookup_key(digest: &[u8; 32]) -> Vec<u8> {
+    [&KEY_PREFIX[..], digest].concat()
+}
+
+/// Whether a key is one that lookups go by.
+pub(super) fn is_lookup_key(key: &[u8]) -> bool {
+    key.len() == KEY_BYTES && key.starts_with(&KEY_PREFIX)
+}
+
 /// A lookup that goes on.
 pub(super) enum Lookup {
     Find { found: HashSet<PeerId>, answer: oneshot::Sender<Found> },
@@ -43,7 +54,7 @@ impl Driver {
                 request: kad::InboundRequest::AddProvider { record: Some(mut record) },
             } => {
                 let key = record.key.as_ref();
-                if key.len() != KEY_BYTES || !key.starts_with(&KEY_PREFIX) {
+                if !is_lookup_key(key) {
                     return self.offend(record.provider, Offence::Lie);
                 }
                 let reach = self.reach;
