@@ -71,6 +71,10 @@ pub enum Domain {
     Period,
     /// The word of somebody who answers a question of data.
     Answer,
+    /// An account's word that a key is its own.
+    CertificateRequest,
+    /// An owner's word that somebody may use a service.
+    ServicePass,
 }
 
 impl Domain {
@@ -107,6 +111,8 @@ impl Domain {
             Self::AskStorage => "chronolith/ask-storage/1",
             Self::Period => "chronolith/period/1",
             Self::Answer => "chronolith/answer/1",
+            Self::CertificateRequest => "chronolith/certificate-request/1",
+            Self::ServicePass => "chronolith/service-pass/1",
         }
     }
 

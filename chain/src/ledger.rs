@@ -46,8 +46,8 @@ pub use devices::{
     Device, DeviceKey, Era, EraKey, RegisterDevice, RetireDevice, TransferDevice, empty_catalogue,
 };
 pub use directory::{
-    Certificate, CertificateKey, Certify, RegisterService, RevokeCertificate, Service, ServiceInfo,
-    ServiceKey, UpdateService,
+    Certificate, CertificateKey, CertifiedKey, Certify, RegisterService, RevokeCertificate,
+    Service, ServiceInfo, ServiceKey, UpdateService,
 };
 pub(crate) use execute::check_limits;
 pub use execute::{BlockError, Executed, Inadmissible, Input, Receipt, execute, least_fee};

@@ -14,13 +14,15 @@ use borsh::{BorshDeserialize, BorshSerialize};
 
 use super::tables::tables;
 use crate::address::Address;
-use crate::hash::{CertificateId, ServiceId};
+use crate::hash::{CertificateId, Hash, ServiceId};
 
 tables! {
     /// A service.
     0x48 ServiceKey { service: ServiceId } => Service;
     /// A certificate.
     0x49 CertificateKey { certificate: CertificateId } => Certificate;
+    /// The last certificate that an account issued with a hash, from protocol 2 on.
+    0x4A CertifiedKey { issuer: Address, hash: Hash } => CertificateId;
 }
 
 /// A service that an account runs.
@@ -40,6 +42,14 @@ pub struct Service {
     pub owner: Address,
     /// What it is; none where it ended.
     pub info: Option<ServiceInfo>,
+}
+
+impl Certificate {
+    /// Whether it holds at a time, in milliseconds since the epoch: it was not revoked, and has not ended.
+    #[must_use]
+    pub const fn holds(&self, time_ms: u64) -> bool {
+        self.revoked.is_none() && time_ms < self.certified.valid_until_ms
+    }
 }
 
 /// A certificate that an account issued.

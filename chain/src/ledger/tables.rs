@@ -87,6 +87,7 @@ mod tests {
             SlotNodeKey::KIND,
             ServiceKey::KIND,
             CertificateKey::KIND,
+            CertifiedKey::KIND,
         ];
         let count = kinds.len();
         kinds.sort_unstable();

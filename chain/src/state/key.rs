@@ -5,7 +5,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use crate::address::Address;
 use crate::content::ContentId;
 use crate::hash::{
-    BountyId, CertificateId, CoinId, DealId, LeaseId, OfferId, RequestId, ServiceId, SubscriptionId,
+    BountyId, CertificateId, CoinId, DealId, Hash, LeaseId, OfferId, RequestId, ServiceId,
+    SubscriptionId,
 };
 use crate::keys::PublicKey;
 
@@ -88,6 +89,7 @@ macro_rules! array_parts {
 array_parts!(
     Address,
     PublicKey,
+    Hash,
     CoinId,
     OfferId,
     RequestId,

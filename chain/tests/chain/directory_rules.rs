@@ -3,8 +3,8 @@
 use chronolith_chain::encoding::Text;
 use chronolith_chain::hash::{CertificateId, Hash, ServiceId};
 use chronolith_chain::ledger::{
-    CertificateKey, Certify, Refusal, RegisterService, RevokeCertificate, ServiceInfo, ServiceKey,
-    Thing, UpdateService,
+    CertificateKey, CertifiedKey, Certify, Refusal, RegisterService, RevokeCertificate,
+    ServiceInfo, ServiceKey, Thing, UpdateService,
 };
 
 use crate::world::{World, account};
@@ -54,6 +54,12 @@ fn certificates_are_revoked_by_either_side_once() {
         assert_eq!(found.revoked, Some(world.next() - 1));
         assert_eq!(world.refused(1, revoke), Refusal::NoChange);
     }
+    // It is found by who issued what, and the last one counts.
+    let found = |world: &World, issuer| {
+        world.get(&CertifiedKey { issuer: account(issuer), hash: Hash([1; 32]) })
+    };
+    let last = CertificateId::made_by(world.done(1, certify(u64::MAX)));
+    assert_eq!((found(&world, 1), found(&world, 2)), (Some(last), None));
     let unknown = RevokeCertificate { certificate: CertificateId([1; 32]) };
     assert_eq!(world.refused(1, unknown), Refusal::Missing(Thing::Certificate));
 }
