@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chronolith_engine::{Definition, Level, Metric, Rules};
+use chronolith_engine::{Db, Definition, Level, Metric, Policies, Rules, Selector, WriteError};
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -46,10 +46,23 @@ pub struct PrivacyRule {
     /// 3 and 4.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public: bool,
+    /// What is done to its records as they are written, to hide whom they are of: `time:60000000000;round:0.5`
+    /// (docs/format/policy.md). Of metrics that are yet to come alone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policies: String,
 }
 
 fn all() -> String {
     ".*".to_owned()
+}
+
+/// Metrics that are there and that a rule fits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Fitting {
+    /// Those that became stricter.
+    pub changed: usize,
+    /// Those whose records something else is done to, or nothing.
+    pub other: usize,
 }
 
 /// Why a database's rules of privacy cannot be used.
@@ -96,16 +109,52 @@ impl PrivacyRule {
         for pattern in [&self.metric, &self.device] {
             whole(pattern)?;
         }
+        self.parsed()?;
         Ok(level)
+    }
+
+    fn parsed(&self) -> Result<Policies, String> {
+        self.policies.parse().map_err(|error| format!("{:?}: {error}", self.policies))
+    }
+
+    /// Raises the levels of the metrics that are there and that it fits. What is sealed already stays as it is until
+    /// it is written anew.
+    ///
+    /// # Errors
+    /// Where the database cannot be read or changed, or the rule is none.
+    pub fn make_stricter(self, db: &Db) -> Result<Fitting, WriteError> {
+        let none = |reason| WriteError::Refused(format!("the rule is none: {reason}"));
+        let (level, policies) = (self.check().map_err(none)?, self.policies.clone());
+        let rules = PrivacyFile { rules: vec![self] }.compile().map_err(none)?;
+        let mut fitting = Fitting::default();
+        let all = db.select(&Selector::all());
+        for id in all.map_err(|error| WriteError::Refused(error.to_string()))? {
+            let Some(known) = db.definition(id) else { continue };
+            if rules.rule(&known.metric).is_none() {
+                continue;
+            }
+            fitting.other += usize::from(known.policies.to_string() != policies);
+            if known.level > level {
+                let is_public = known.is_public && !level.hides_metric();
+                db.define(Definition { level, is_public, ..(*known).clone() })?;
+                fitting.changed += 1;
+            }
+        }
+        Ok(fitting)
     }
 
     /// What a definition becomes by it: never less strict than it is.
     #[must_use]
     pub fn apply(&self, definition: Definition) -> Definition {
-        let Ok(level) = self.check() else { return definition };
+        let (Ok(level), Ok(policies)) = (self.check(), self.parsed()) else { return definition };
         let level = level.min(definition.level);
         let is_public = self.public && !level.hides_metric();
-        Definition { level, is_public, ..definition }
+        // One that comes with policies of its own keeps them.
+        let policies = match definition.policies.as_slice().is_empty() {
+            true => policies,
+            false => definition.policies.clone(),
+        };
+        Definition { level, is_public, policies, ..definition }
     }
 }
 
@@ -217,12 +266,14 @@ mod tests {
             device: all(),
             level,
             public: level == 4,
+            policies: if level == 3 { "round:0.5".to_owned() } else { String::new() },
         };
         let rules = vec![rule(".*", 3), rule("gps\\..*", 1), rule("gps.satellites", 4)];
         let rules = PrivacyFile { rules }.compile().unwrap();
         let found = |name: &str, level| {
             let metric = Metric::new("car-1", name);
             let made = rules.apply(Definition::new(metric, Kind::F64).level(level));
+            assert_eq!(made.policies.to_string(), rules.rule(&made.metric).unwrap().policies);
             (made.level, made.is_public)
         };
         assert_eq!(found("speed", Level::Bulk), (Level::Regular, false));
@@ -240,6 +291,7 @@ mod tests {
             ("[[rule]]\nmetric = 'a'\nlevel = 1\npublic = true\n", "never public"),
             ("[[rule]]\nmetric = 'a'\nlevl = 1\n", "line 3"),
             ("[[rule]]\nmetric = '('\nlevel = 1\n", "rule 1"),
+            ("[[rule]]\nmetric = 'a'\nlevel = 1\npolicies = 'round:0'\n", "policy 1"),
         ] {
             fs::write(folder.path().join(FILE), text).unwrap();
             let error = PrivacyFile::read(folder.path()).unwrap_err().to_string();

@@ -181,6 +181,16 @@ impl Batch {
             .collect()
     }
 
+    /// The same without its records.
+    pub(crate) fn without_records(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            deletions: self.deletions.clone(),
+            value_bytes_max: self.value_bytes_max,
+            ..Self::default()
+        }
+    }
+
     /// How many records the batch holds.
     #[must_use]
     pub fn len(&self) -> usize {

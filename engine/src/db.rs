@@ -5,6 +5,7 @@ mod blobs;
 mod changes;
 pub(crate) mod chunks;
 mod compact;
+mod deidentify;
 mod delete;
 mod flush;
 mod moving;

@@ -53,6 +53,11 @@ impl ProducerKey {
         *blake3::Hasher::new_keyed(&key).update(&tree).update(metric).finalize().as_bytes()
     }
 
+    /// The key that values get their pseudonyms by: only the holder of this key can say which value has which.
+    pub(crate) fn value_key(&self) -> [u8; 32] {
+        blake3::derive_key("chronolith 2026 pseudonyms of values v1", self.0.as_bytes())
+    }
+
     pub(crate) fn store(&self, disk: &dyn Disk) -> Result<(), DiskError> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(0);

@@ -77,6 +77,7 @@ pub use catalogue::{
     Catalogue, CatalogueEntry, CatalogueError, CatalogueProof, CatalogueScope, CatalogueSpan,
     Listed,
 };
+pub use chronolith_keys::policy::Policies;
 pub use db::{
     BatchProof, Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo,
     CodecStatistics, CompactReport, CopyReport, Db, DbStatistics, DestroyReport, MetricStatistics,

@@ -50,6 +50,8 @@ pub(crate) struct Registry {
     kinds: Vec<Kind>,
     /// The length of each metric's windows in nanoseconds, in the same way.
     windows_ns: Vec<i64>,
+    /// Those whose records are changed as they are written.
+    with_policies: RoaringBitmap,
     by_metric: HashTable<u32>,
     labels: LabelIndex,
     /// What has been defined since the definitions' file was last written, by the sequence of the
@@ -127,6 +129,11 @@ impl Registry {
         &self.kinds
     }
 
+    /// The metrics whose records are changed as they are written.
+    pub(crate) const fn with_policies(&self) -> &RoaringBitmap {
+        &self.with_policies
+    }
+
     /// What is fixed of a metric.
     pub(crate) fn shape(&self, metric: u32) -> Option<MetricShape> {
         let kind = *self.kinds.get(metric as usize)?;
@@ -171,6 +178,14 @@ impl Registry {
                 existing.window_ns, definition.window_ns
             ));
         }
+        if existing.policies != definition.policies {
+            return refuse(format!(
+                "what is done to its records is {:?} and cannot become {:?}: records that are there were \
+                 written by the one",
+                existing.policies.to_string(),
+                definition.policies.to_string()
+            ));
+        }
         if definition.level > existing.level {
             return refuse(format!(
                 "privacy level {} cannot be lowered to {}",
@@ -191,6 +206,9 @@ impl Registry {
             self.newest.push(Arc::clone(&defined.definition));
             self.kinds.push(defined.definition.kind);
             self.windows_ns.push(defined.definition.window_ns);
+            if !defined.definition.policies.as_slice().is_empty() {
+                self.with_policies.insert(defined.metric);
+            }
             let newest = &self.newest;
             self.by_metric.insert_unique(hash(metric), defined.metric, |number| {
                 newest.get(*number as usize).map_or(0, |definition| hash(&definition.metric))

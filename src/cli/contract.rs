@@ -16,11 +16,12 @@ use super::chain::{ChainArgs, coins, print_fields};
 use super::database::DatabaseArgs;
 use super::listing::ListingArgs;
 use super::output::{print_json, say};
+use super::privacy::warn_of_others;
 use super::usage::Usage;
 use super::whole;
 use crate::market::book;
 use crate::market::history::{Market, of_chain};
-use crate::privacy::{PrivacyFile, PrivacyRule};
+use crate::privacy::{Fitting, PrivacyFile, PrivacyRule};
 
 /// Data contracts: what is collected and how private it is, what it costs, who is granted without asking, and how
 /// a deal goes. A contract is a TOML file; offers name it by the hash of its canonical form.
@@ -198,10 +199,10 @@ pub(super) struct ApplyCommand {
 impl ApplyCommand {
     fn run(&self) -> Result<Outcome> {
         let compiled = book::read(&self.file)?;
-        drop(self.database.read()?);
+        let db = self.database.change()?;
         let place: &Path = &self.database.db;
         let mut file = PrivacyFile::read(place)?;
-        let mut added = 0;
+        let (mut added, mut all) = (0, Fitting::default());
         for metric in &compiled.contract().metrics {
             let device = match metric.device.as_str() {
                 "*" => ".*".to_owned(),
@@ -212,15 +213,27 @@ impl ApplyCommand {
                 device,
                 level: metric.level,
                 public: false,
+                policies: metric.policy.clone(),
             };
             rule.check().map_err(Usage)?;
             if !file.rules.contains(&rule) {
-                file.rules.push(rule);
+                file.rules.push(rule.clone());
                 added += 1;
             }
+            let Fitting { changed, other } = rule.make_stricter(&db)?;
+            all.changed += changed;
+            all.other += other;
         }
         file.write(place)?;
-        print_fields(self.json, &json!({"rules": file.rules.len(), "added": added}))?;
+        db.close()?;
+        let shown = json!({
+            "rules": file.rules.len(),
+            "added": added,
+            "changed": all.changed,
+            "other_policies": all.other,
+        });
+        print_fields(self.json, &shown)?;
+        warn_of_others(all.other);
         Ok(Outcome::Done)
     }
 }

@@ -1,7 +1,6 @@
 //! `chronolith privacy`: how private metrics are.
 
 use anyhow::{Result, bail};
-use chronolith_engine::{Db, Definition, Level};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -11,12 +10,13 @@ use super::listing::ListingArgs;
 use super::output::{print_json, say};
 use super::pattern::PatternArgs;
 use super::usage::Usage;
-use crate::privacy::{PrivacyFile, PrivacyRule};
+use crate::privacy::{Fitting, PrivacyFile, PrivacyRule};
 
 /// How private metrics are: level 1 (highly sensitive) and 2 (personal) hide names, tags, times and counts
 /// from everybody who has no key; 3 (regular) and 4 (bulk) show them. Rules are for metrics that are yet to
 /// come, and choose them by regular expressions for the whole device and the whole name; of the rules
-/// that fit a metric, the last one holds. A metric that is there becomes stricter, never less strict.
+/// that fit a metric, the last one holds. A metric that is there becomes stricter, never less strict. A rule may
+/// also say what is done to records before anything of them is kept: rounding, coarser times, pseudonyms, noise.
 #[derive(Debug, Subcommand)]
 pub(super) enum PrivacyCommand {
     /// List the rules
@@ -49,11 +49,12 @@ pub(super) struct ShowCommand {
 impl ShowCommand {
     fn run(&self) -> Result<Outcome> {
         drop(self.database.read()?);
-        let mut rows = self.listing.rows(&["device", "metric", "level", "public"])?;
+        let mut rows = self.listing.rows(&["device", "metric", "level", "public", "policies"])?;
         for rule in PrivacyFile::read(&self.database.db)?.rules {
             let level = u64::from(rule.level).into();
             let public = if rule.public { "yes" } else { "no" };
-            rows.push(&[rule.device.into(), rule.metric.into(), level, public.into()])?;
+            let (device, metric, policies) = (rule.device, rule.metric, rule.policies);
+            rows.push(&[device.into(), metric.into(), level, public.into(), policies.into()])?;
         }
         rows.finish()?;
         Ok(Outcome::Done)
@@ -77,6 +78,11 @@ pub(super) struct SetCommand {
     #[arg(long)]
     public: bool,
 
+    /// What is done to records as they are written, of metrics that are yet to come: round:0.5,
+    /// time:60000000000;grid:0.01, band:0,18,65, pseudonym, local-laplace:1,2/1, drop
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    policies: String,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -85,7 +91,8 @@ pub(super) struct SetCommand {
 impl SetCommand {
     fn run(&self) -> Result<Outcome> {
         let (device, metric) = (self.pattern.device.clone(), self.pattern.metric.clone());
-        let rule = PrivacyRule { metric, device, level: self.level, public: self.public };
+        let (level, public, policies) = (self.level, self.public, self.policies.clone());
+        let rule = PrivacyRule { metric, device, level, public, policies };
         rule.check().map_err(Usage)?;
         let db = self.database.change()?;
         let mut file = PrivacyFile::read(&self.database.db)?;
@@ -94,31 +101,26 @@ impl SetCommand {
             None => file.rules.push(rule.clone()),
         }
         file.write(&self.database.db)?;
-        let changed = make_stricter(&db, rule)?;
+        let Fitting { changed, other } = rule.make_stricter(&db)?;
         db.close()?;
         if self.json {
-            print_json(&json!({"changed": changed}))?;
+            print_json(&json!({"changed": changed, "other_policies": other}))?;
         } else {
             say!("the rule holds; {changed} metrics are stricter now");
         }
+        warn_of_others(other);
         Ok(Outcome::Done)
     }
 }
 
-/// Raises the levels of the metrics that a rule fits.
-fn make_stricter(db: &Db, rule: PrivacyRule) -> Result<usize> {
-    let level = Level::from_number(rule.level).unwrap_or(Level::Secret);
-    let rules = PrivacyFile { rules: vec![rule] }.compile().map_err(Usage)?;
-    let mut changed = 0;
-    for id in db.select(&chronolith_engine::Selector::all())? {
-        let Some(known) = db.definition(id) else { continue };
-        if known.level > level && rules.rule(&known.metric).is_some() {
-            let is_public = known.is_public && !level.hides_metric();
-            db.define(Definition { level, is_public, ..(*known).clone() })?;
-            changed += 1;
-        }
+/// Says how many metrics a rule comes too late for.
+pub(super) fn warn_of_others(count: usize) {
+    if count > 0 {
+        eprintln!(
+            "chronolith: {count} metrics are there already and are written as before: what is done to records \
+             is said before there are any"
+        );
     }
-    Ok(changed)
 }
 
 /// Take a rule away; metrics that are there stay as they are.

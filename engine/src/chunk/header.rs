@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use chronolith_keys::policy::Policies;
 use chronolith_keys::{Encryption, SCHEME, TreeId};
 use chronolith_merkle::{DAG_CBOR, HashFunction, content_id};
 use cid::Cid;
@@ -46,6 +47,8 @@ pub struct Shown {
     pub place: Option<Place>,
     /// What the producer says of the metric.
     pub metadata: BTreeMap<String, String>,
+    /// What was done to the records as they were written.
+    pub policies: Policies,
     /// Time of the first record, nanoseconds since the epoch.
     pub first_ns: i64,
     /// Time of the last record, nanoseconds since the epoch.
@@ -107,6 +110,7 @@ impl Shown {
             unit: definition.unit.clone(),
             place: definition.place,
             metadata: definition.metadata.clone(),
+            policies: definition.policies.clone(),
             first_ns,
             last_ns,
             count,
@@ -129,6 +133,9 @@ impl Shown {
         });
         fields.insert("place".into(), place.unwrap_or(Ipld::Null));
         fields.insert("metadata".into(), texts(&self.metadata));
+        if !self.policies.as_slice().is_empty() {
+            fields.insert("policies".into(), Ipld::String(self.policies.to_string()));
+        }
         fields.insert("first".into(), Ipld::Integer(self.first_ns.into()));
         fields.insert("last".into(), Ipld::Integer(self.last_ns.into()));
         fields.insert("count".into(), Ipld::Integer(self.count.into()));
@@ -147,6 +154,10 @@ impl Shown {
             unit: needed("unit", fields.unit)?,
             place: fields.place.map(place),
             metadata: needed("metadata", fields.metadata)?,
+            policies: match fields.policies {
+                None => Policies::default(),
+                Some(text) => text.parse().map_err(|error| HeaderError(format!("{error}")))?,
+            },
             first_ns: needed("first", fields.first)?,
             last_ns: needed("last", fields.last)?,
             count: needed("count", fields.count)?,
@@ -313,6 +324,7 @@ struct Fields {
     unit: Option<String>,
     place: Option<(i32, i32)>,
     metadata: Option<BTreeMap<String, String>>,
+    policies: Option<String>,
     first: Option<i64>,
     last: Option<i64>,
     count: Option<u64>,

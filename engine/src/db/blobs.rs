@@ -81,6 +81,18 @@ pub(super) struct HeldBlobs<'a> {
 }
 
 impl HeldBlobs<'_> {
+    /// How many records refer to them.
+    pub(super) const fn len(&self) -> usize {
+        self.blobs.len()
+    }
+
+    /// Not all of the records that were to refer to them do: the next compaction removes those that none does.
+    pub(super) fn are_used_in_part(self) {
+        let inner = self.inner;
+        self.are_used();
+        inner.kept_blobs.lock().is_suspect = true;
+    }
+
     /// A record refers to them now.
     pub(super) fn are_used(self) {
         if !self.blobs.is_empty() {

@@ -1,5 +1,6 @@
 //! Writing: check, log, apply, wait.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -129,10 +130,30 @@ impl Inner {
         if batch.size_bytes() > limit {
             return Err(WriteError::BatchTooLarge { size: batch.size_bytes(), limit });
         }
-        if !batch.deletions.is_empty() {
-            return self.apply_with_deletions(batch);
-        }
+        // With the positions that the writer knows.
         let held = self.hold_blobs(batch)?;
+        let batch = match self.deidentified(batch) {
+            Ok(batch) => batch,
+            Err(error) => {
+                held.are_used_in_part();
+                return Err(error);
+            }
+        };
+        let is_whole = matches!(batch, Cow::Borrowed(_)) || batch.blobs().len() == held.len();
+        let sequence = match batch.deletions.is_empty() {
+            true => self.append(wal, &batch)?,
+            false => self.apply_with_deletions(&batch)?,
+        };
+        if is_whole {
+            held.are_used();
+        } else {
+            held.are_used_in_part();
+        }
+        Ok(sequence)
+    }
+
+    /// Puts a batch without deletions into the log's buffer and makes it visible.
+    fn append(&self, wal: &Wal, batch: &Batch) -> Result<Sequence, WriteError> {
         let frame = self.frame(&[], &[], batch);
         let told = wal.told(&[], batch);
         let registry = self.registry.read();
@@ -147,7 +168,6 @@ impl Inner {
         if let Some(state) = &mut state {
             batch.state.iter().for_each(|change| state.apply(change, sequence));
         }
-        held.are_used();
         Ok(sequence)
     }
 

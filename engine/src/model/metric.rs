@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use chronolith_keys::policy::{Policies, ValueKind};
+
 use super::{Kind, Limits};
 
 /// A handle to a metric of one open database: its dense number and its kind.
@@ -176,6 +178,9 @@ pub struct Definition {
     /// Whether its chunks are in the clear by choice, for everybody to read, although the database has
     /// keys; only for levels 3 and 4.
     pub is_public: bool,
+    /// What is done to its records as they are written, to hide whom they are of. It is fixed, and goes into
+    /// the header of every chunk.
+    pub policies: Policies,
     /// What the producer says of it; goes into the header of every chunk.
     pub metadata: BTreeMap<String, String>,
 }
@@ -199,6 +204,7 @@ impl Definition {
             window_ns: Self::DEFAULT_WINDOW_NS,
             place: None,
             is_public: false,
+            policies: Policies::default(),
             metadata: BTreeMap::new(),
         }
     }
@@ -231,6 +237,13 @@ impl Definition {
         self
     }
 
+    /// The same with what is done to its records as they are written.
+    #[must_use]
+    pub fn policies(mut self, policies: Policies) -> Self {
+        self.policies = policies;
+        self
+    }
+
     /// Checks names, lengths and ranges.
     pub fn check(&self, limits: &Limits) -> Result<(), DefinitionError> {
         let fail = |what: &'static str, problem: String| {
@@ -242,6 +255,12 @@ impl Definition {
         if self.is_public && self.level.hides_metric() {
             let problem = format!("is {}, which is never public", self.level.number());
             return fail("privacy level", problem);
+        }
+        if let Err(error) = self.policies.check(value_kind(self.kind)) {
+            return fail(
+                "de-identification",
+                format!("is {:?}: {error}", self.policies.to_string()),
+            );
         }
         let (device, name) = (self.metric.device(), self.metric.name());
         let named = [("device", device), ("name", name), ("unit", &self.unit)];
@@ -278,6 +297,18 @@ impl Definition {
             return fail("place", "is outside of ±90° and ±180°".to_owned());
         }
         Ok(())
+    }
+}
+
+/// A kind as policies name it.
+const fn value_kind(kind: Kind) -> ValueKind {
+    match kind {
+        Kind::F64 => ValueKind::F64,
+        Kind::I64 => ValueKind::I64,
+        Kind::U64 => ValueKind::U64,
+        Kind::Bool => ValueKind::Bool,
+        Kind::Text => ValueKind::Text,
+        Kind::Bytes => ValueKind::Bytes,
     }
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chronolith_keys::policy::Policies;
+
 use crate::encoding::{Malformed, Reader, put_bytes, put_signed, put_varint};
 use crate::model::{Definition, Kind, Level, Metric, Place};
 
@@ -10,6 +12,7 @@ use super::Defined;
 
 const HAS_PLACE: u8 = 1;
 const IS_PUBLIC: u8 = 2;
+const HAS_POLICIES: u8 = 4;
 
 /// A metric's identity as bytes: device, name, tags.
 pub(crate) fn metric_bytes(metric: &Metric) -> Vec<u8> {
@@ -47,14 +50,21 @@ fn put_definition(out: &mut Vec<u8>, definition: &Definition) {
     out.push(definition.level.number());
     put_signed(out, definition.window_ns);
     put_bytes(out, definition.unit.as_bytes());
-    let public = if definition.is_public { IS_PUBLIC } else { 0 };
+    let policies = definition.policies.to_string();
+    let mut flags = if definition.is_public { IS_PUBLIC } else { 0 };
+    if !policies.is_empty() {
+        flags |= HAS_POLICIES;
+    }
     match definition.place {
-        None => out.push(public),
+        None => out.push(flags),
         Some(place) => {
-            out.push(HAS_PLACE | public);
+            out.push(HAS_PLACE | flags);
             put_signed(out, place.latitude_centidegrees.into());
             put_signed(out, place.longitude_centidegrees.into());
         }
+    }
+    if !policies.is_empty() {
+        put_bytes(out, policies.as_bytes());
     }
     put_varint(out, definition.metadata.len() as u64);
     for (key, value) in &definition.metadata {
@@ -78,7 +88,7 @@ pub(crate) fn read_defined(reader: &mut Reader<'_>) -> Result<Defined, Malformed
     }
     let unit = reader.text()?.to_owned();
     let flags = reader.u8()?;
-    if flags & !(HAS_PLACE | IS_PUBLIC) != 0 {
+    if flags & !(HAS_PLACE | IS_PUBLIC | HAS_POLICIES) != 0 {
         return Err(reader.malformed("a flag of a definition that is not known"));
     }
     let is_public = flags & IS_PUBLIC != 0;
@@ -89,12 +99,24 @@ pub(crate) fn read_defined(reader: &mut Reader<'_>) -> Result<Defined, Malformed
             longitude_centidegrees: centidegrees(reader)?,
         }),
     };
+    let policies = match flags & HAS_POLICIES {
+        0 => Policies::default(),
+        _ => {
+            let text = reader.text()?;
+            let policies = text.parse::<Policies>();
+            let policies = policies.map_err(|_| reader.malformed("policies that are none"))?;
+            if text.is_empty() {
+                return Err(reader.malformed("policies that are none"));
+            }
+            policies
+        }
+    };
     let mut metadata = BTreeMap::new();
     for _ in 0..reader.varint_usize(reader.remaining())? {
         metadata.insert(reader.text()?.to_owned(), reader.text()?.to_owned());
     }
     let definition =
-        Definition { metric, kind, unit, level, window_ns, place, is_public, metadata };
+        Definition { metric, kind, unit, level, window_ns, place, is_public, policies, metadata };
     Ok(Defined { metric: number, definition: Arc::new(definition) })
 }
 

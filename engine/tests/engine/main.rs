@@ -28,6 +28,7 @@ mod power_cuts_lose_nothing_acknowledged;
 mod questions_are_answered_exactly;
 mod random_operations_agree_with_an_oracle;
 mod readers_go_on_while_files_are_removed;
+mod records_are_deidentified;
 mod repairs_keep_what_is_whole;
 mod sealing_with_keys_survives_power_cuts;
 mod segment_stores_may_fail;

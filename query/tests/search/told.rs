@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chronolith_engine::chunk::{ChunkHeader, Shown};
-use chronolith_engine::{Kind, Level};
+use chronolith_engine::{Kind, Level, Policies};
 use chronolith_merkle::{HashFunction, RAW, content_id};
 use chronolith_query::search::remote::{
     Anchor, Change, Listing, Offer, OfferId, Price, Provenance, Refused, Taken, Trust,
@@ -25,6 +25,7 @@ pub(crate) fn header(device: u8, window: i64, generation: u32, variant: u8) -> C
         unit: format!("unit{variant}"),
         place: None,
         metadata: texts(&[("price", (1000 * u32::from(variant)).to_string())]),
+        policies: Policies::default(),
         first_ns: window * HOUR_NS,
         last_ns: window * HOUR_NS + 7,
         count: 8,

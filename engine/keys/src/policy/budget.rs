@@ -49,6 +49,17 @@ impl Budget {
         Self { limit_micro, spent_micro: 0 }
     }
 
+    /// The same with a limit that is not above another one; what is spent stays spent.
+    #[must_use]
+    pub const fn within(self, limit_micro: u64) -> Self {
+        let limit_micro =
+            if limit_micro < self.limit_micro { limit_micro } else { self.limit_micro };
+        // What was spent beyond the new limit leaves nothing.
+        let spent_micro =
+            if self.spent_micro > limit_micro { limit_micro } else { self.spent_micro };
+        Self { limit_micro, spent_micro }
+    }
+
     /// What is left: millionths of ε.
     #[must_use]
     pub const fn left_micro(&self) -> u64 {
