@@ -19,6 +19,7 @@ pub(crate) mod database;
 mod demo;
 mod export;
 mod fetch;
+mod identity;
 mod ingest;
 mod interrupt;
 mod keys;
@@ -160,6 +161,9 @@ enum Command {
     /// What was bought and sold, and taking it back
     #[command(subcommand)]
     Rights(rights::RightsCommand),
+    /// Who is who: certificates, devices, services, and access for a time
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
     /// Serve a database over HTTP, or run a node with the roles that its configuration names
     Serve(serve::ServeCommand),
     /// Tokens of those who come in over HTTP
@@ -235,6 +239,7 @@ impl Command {
             Self::Market(command) => command.run(),
             Self::Contract(command) => command.run(),
             Self::Rights(command) => command.run(),
+            Self::Identity(command) => command.run(),
             Self::Serve(command) => command.run(),
             Self::Token(command) => command.run(),
             Self::Config(command) => command.run(),

@@ -7,20 +7,22 @@
 //! |---|---|
 //! | `settings.rs` | where to listen, and every limit |
 //! | `server.rs`, `connection.rs`, `tls.rs` | accepting connections, and what each may take |
-//! | `tokens.rs`, `access.rs` | who may do what |
+//! | `tokens.rs`, `callers.rs`, `access.rs`, `ticket.rs` | who may do what, by a token or a certificate, and until when |
 //! | `router.rs`, `body.rs`, `parameters.rs`, `answer.rs`, `problem.rs` | what all routes have in common |
 //! | `status.rs`, `measures.rs` | health and figures of the server itself |
 //! | `write.rs`, `write/` | those who write |
 //! | `query.rs`, `query/` | those who ask |
-//! | `chain.rs` | the chain that the node follows, and its roles |
+//! | `chain.rs`, `identity.rs` | the chain that the node follows, its roles, and who is who |
 //! | `openapi.json` | all routes, for programs |
 
 mod access;
 mod answer;
 mod body;
+mod callers;
 mod chain;
 mod connection;
 mod error;
+mod identity;
 mod market;
 mod measures;
 mod parameters;
@@ -31,10 +33,12 @@ mod server;
 mod settings;
 mod state;
 mod status;
+mod ticket;
 mod tls;
 mod tokens;
 mod write;
 
+pub use callers::AuthoritySettings;
 pub use error::HttpError;
 pub use server::HttpServer;
 pub use settings::HttpSettings;

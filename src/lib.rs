@@ -11,6 +11,7 @@ pub mod cli;
 pub mod database;
 pub mod fleet;
 pub mod http;
+pub mod identity;
 pub mod ingest;
 pub mod keys;
 pub mod market;

@@ -3,6 +3,11 @@
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+/// The time now, as the ledger counts: in milliseconds since the epoch. A clock before 1970 says 1970.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default()
+}
+
 /// A time as [`parse`] takes it, as the ledger counts: in milliseconds since the epoch.
 pub(crate) fn parse_ms(text: &str) -> Result<u64, String> {
     let ms = u64::try_from(parse(text)?.div_euclid(1_000_000));

@@ -13,6 +13,7 @@ use chronolith_chain::hash::Hash;
 use chronolith_chain::keys::SecretKey;
 use chronolith_disk::{Disk, RealDisk};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// What the files say they are.
 const FORMAT: &str = "chronolith key 1";
@@ -137,6 +138,17 @@ impl AccountKey {
     #[must_use]
     pub fn secret(&self) -> String {
         Hash(self.secret).to_string()
+    }
+
+    /// The key as PKCS #8 (RFC 8410), for programs that sign certificates with it.
+    #[must_use]
+    pub(crate) fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
+        // Version 0, the algorithm 1.3.101.112, and the seed as an octet string in an octet string.
+        let head = [
+            0x30, 0x2E, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x04, 0x22,
+            0x04, 0x20,
+        ];
+        Zeroizing::new([&head[..], &self.secret].concat())
     }
 
     /// The key of a device that this account's holder runs: it follows from the account's secret
@@ -315,6 +327,19 @@ pub(crate) fn write_private(
     disk.rename(unfinished, path)?;
     disk.sync_dir("")?;
     Ok(())
+}
+
+/// Writes a file at a place that only its user may read, as a whole or not at all; none is replaced.
+pub(crate) fn write_private_file(place: &Path, bytes: &[u8]) -> Result<(), WalletError> {
+    let failed = |source| WalletError::Disk { what: "write to", place: place.to_owned(), source };
+    if fs::symlink_metadata(place).is_ok() {
+        return Err(WalletError::Exists { place: place.to_owned() });
+    }
+    let named = || std::io::Error::other("it names no file");
+    let name = place.file_name().and_then(|name| name.to_str()).ok_or_else(|| failed(named()))?;
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let disk = RealDisk::existing(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    write_private(&disk, &format!(".{name}.new"), name, bytes).map_err(failed)
 }
 
 #[cfg(unix)]

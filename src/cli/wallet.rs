@@ -306,7 +306,7 @@ struct Wanted {
 impl SignCommand {
     fn run(&self) -> Result<Outcome> {
         let key = self.wallet.load(&self.from)?;
-        let wanted: Wanted = read_json(&self.file)?;
+        let wanted: Wanted = read_json(&self.file, "a transaction")?;
         if let Some(sender) = wanted.sender
             && sender != key.address
         {

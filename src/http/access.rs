@@ -1,7 +1,9 @@
-//! Who may come in: tokens by every way in which clients send them.
+//! Who may come in: by tokens, in every way in which clients send them, and by certificates.
 //!
 //! Without tokens everybody may do everything, which is refused beyond loopback. A browser on the
 //! same machine is then held to pages of this server: no page of somebody else's asks it anything.
+
+use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -15,8 +17,11 @@ use base64::engine::general_purpose::STANDARD;
 use super::parameters::last;
 use super::problem::Problem;
 use super::state::HttpState;
+use super::ticket::{Pass, Ticket};
+use super::tokens::Known;
 pub(super) use super::tokens::Scope;
-use super::tokens::{Known, Tokens};
+use crate::identity::certificate::PeerCertificate;
+use crate::identity::standing::Standing;
 
 /// Lets only those through whose token has the scope.
 pub(super) fn guarded(
@@ -25,39 +30,105 @@ pub(super) fn guarded(
     routes: MethodRouter<HttpState>,
 ) -> MethodRouter<HttpState> {
     let state = state.clone();
-    routes.layer(from_fn(move |request: Request, next: Next| {
-        let admitted = admit(&state, scope, &request);
-        if let Err(problem) = &admitted {
-            state.measures().refused(problem.code);
-        }
+    routes.layer(from_fn(move |mut request: Request, next: Next| {
+        let (state, door) = (state.clone(), door(&state, &request));
         async move {
+            let admitted = match door {
+                Ok(Door::Open) => Ok(Pass::Nothing),
+                Ok(Door::Token(text)) => by_token(&state, scope, text),
+                Ok(Door::Certificate(caller)) => by_certificate(&state, scope, caller).await,
+                Err(problem) => Err(problem),
+            };
             match admitted {
-                Ok(()) => next.run(request).await,
-                Err(problem) => problem.into_response(),
+                Ok(pass) => {
+                    let ticket = Ticket { pass, scope };
+                    request.extensions_mut().insert(ticket.clone());
+                    ticket.bound(next.run(request).await, state)
+                }
+                Err(problem) => {
+                    state.measures().refused(problem.code);
+                    problem.into_response()
+                }
             }
         }
     }))
 }
 
-fn admit(state: &HttpState, scope: Scope, request: &Request) -> Result<(), Problem> {
-    match state.tokens() {
-        Some(tokens) => {
-            of_own_pages(request)?;
-            by_token(tokens, scope, request)
+/// By what somebody wants to come in.
+enum Door {
+    Open,
+    Token(String),
+    Certificate(Arc<PeerCertificate>),
+}
+
+/// By what somebody wants to come in; a token, where he comes with that and a certificate.
+fn door(state: &HttpState, request: &Request) -> Result<Door, Problem> {
+    let callers = state.callers();
+    if state.tokens().is_none() && callers.is_none() {
+        if !state.settings().allow_all {
+            of_this_machine(request)?;
         }
-        None if state.settings().allow_all => Ok(()),
-        None => of_this_machine(request),
+        return Ok(Door::Open);
+    }
+    if state.tokens().is_some() {
+        of_own_pages(request)?;
+        if let Some(text) = credentials(request.headers(), request.uri())? {
+            return Ok(Door::Token(text));
+        }
+    }
+    let caller = callers.and(request.extensions().get::<Arc<PeerCertificate>>());
+    if let Some(caller) = caller {
+        // A browser sends it whoever's page asks, as it does a password that it keeps.
+        if is_cross_site(request.headers()) {
+            let message =
+                "a page of somebody else's asks with a certificate that your browser keeps";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_page", message));
+        }
+        return Ok(Door::Certificate(Arc::clone(caller)));
+    }
+    let (code, message) = match (state.tokens(), callers) {
+        (None, Some(_)) => {
+            ("no_certificate", "come with a certificate of an authority that is known here")
+        }
+        (Some(_), Some(_)) => (
+            "no_token",
+            "send a token (Authorization: Bearer TOKEN), or come with a certificate of an authority that is \
+             known here",
+        ),
+        _ => (
+            "no_token",
+            "send a token: Authorization: Bearer TOKEN, or as the password of HTTP Basic",
+        ),
+    };
+    Err(Problem::new(StatusCode::UNAUTHORIZED, code, message))
+}
+
+async fn by_certificate(
+    state: &HttpState,
+    scope: Scope,
+    caller: Arc<PeerCertificate>,
+) -> Result<Pass, Problem> {
+    let callers = state.callers().ok_or_else(|| Problem::internal("there are no authorities"))?;
+    let verdict = callers.verdict(state, &caller).await?;
+    let refused = |code, message| Err(Problem::new(StatusCode::FORBIDDEN, code, message));
+    match &verdict.standing {
+        Standing::Good { .. } if verdict.allows(scope) => Ok(Pass::Certificate(caller)),
+        Standing::Good { certified, .. } => refused(
+            "wrong_scope",
+            format!(
+                "this needs the scope {scope}, which is not open to {} by a certificate for {:?}",
+                caller.account, &*certified.purpose
+            ),
+        ),
+        Standing::Unknown => refused("unknown_certificate", Standing::Unknown.to_string()),
+        other @ Standing::Expired { .. } => refused("expired_certificate", other.to_string()),
+        other @ Standing::Revoked { .. } => refused("revoked_certificate", other.to_string()),
     }
 }
 
-fn by_token(tokens: &Tokens, scope: Scope, request: &Request) -> Result<(), Problem> {
+fn by_token(state: &HttpState, scope: Scope, text: String) -> Result<Pass, Problem> {
     let unauthorized = |code, message| Problem::new(StatusCode::UNAUTHORIZED, code, message);
-    let Some(text) = credentials(request.headers(), request.uri())? else {
-        return Err(unauthorized(
-            "no_token",
-            "send a token: Authorization: Bearer TOKEN, or as the password of HTTP Basic",
-        ));
-    };
+    let tokens = state.tokens().ok_or_else(|| Problem::internal("there are no tokens"))?;
     match tokens.look_up(&text) {
         Known::Unknown => {
             Err(unauthorized("unknown_token", "the token is none that is known here"))
@@ -71,7 +142,9 @@ fn by_token(tokens: &Tokens, scope: Scope, request: &Request) -> Result<(), Prob
             format!("nobody comes in until the tokens can be read: {reason}"),
             10,
         )),
-        Known::Good(scopes) if scopes.contains(&scope) || scopes.contains(&Scope::Admin) => Ok(()),
+        Known::Good(scopes) if scopes.contains(&scope) || scopes.contains(&Scope::Admin) => {
+            Ok(Pass::Token(text.into()))
+        }
         Known::Good(_) => {
             let message =
                 format!("this needs a token with the scope {scope}, and the token has not");

@@ -34,6 +34,7 @@ use super::answer::json as answer;
 use super::body::read_most;
 use super::parameters::last;
 use super::problem::Problem;
+use super::query::Admission;
 use super::state::HttpState;
 use crate::chain::shown;
 use crate::node::NodeLink;
@@ -66,6 +67,15 @@ pub(super) async fn ask<T: Send + 'static>(
     state: &HttpState,
     work: impl FnOnce(&NodeLink) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
+    ask_in(state.asking_node(), state, work).await
+}
+
+/// The same in a room of one's own, which those who ask for long do not fill.
+pub(super) async fn ask_in<T: Send + 'static>(
+    room: &Admission,
+    state: &HttpState,
+    work: impl FnOnce(&NodeLink) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
     let link = state.node().map(|node| node.link.clone());
     let link = link.ok_or_else(|| match state.expects_node() {
         true => ending(),
@@ -73,7 +83,7 @@ pub(super) async fn ask<T: Send + 'static>(
             Problem::not_found("this server follows no chain; its configuration has no [chain]")
         }
     })?;
-    let permit = state.asking_node().enter(state.request_time() / 2).await?;
+    let permit = room.enter(state.request_time() / 2).await?;
     let asked = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work(&link)
@@ -86,7 +96,7 @@ pub(super) fn ending() -> Problem {
 }
 
 /// What the node's state shows after its last block.
-async fn look(
+pub(super) async fn look(
     state: &HttpState,
     show: impl FnOnce(&ChainState, u64) -> Result<Value, StateError> + Send + 'static,
 ) -> Result<Response, Problem> {

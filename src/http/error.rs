@@ -53,6 +53,15 @@ pub enum HttpError {
         /// What is wrong.
         reason: String,
     },
+    /// What a service is called on the ledger is no such name.
+    #[error("service = {0:?}: write the 64 hexadecimal digits of a service of the ledger")]
+    Service(String),
+    /// Nobody could come with a certificate.
+    #[error(
+        "authorities are named, and nobody can come with a certificate without TLS: give the certificate of the \
+         server and its key"
+    )]
+    NoTlsForCertificates,
     /// The tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenError),

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 use super::state::HttpState;
-use super::{chain, market, query, status, write};
+use super::{chain, identity, market, query, status, write};
 
 /// The longest path and parameters of a request: bytes.
 const ADDRESS_MOST: usize = 16 << 10;
@@ -23,6 +23,7 @@ pub(super) fn router(state: HttpState) -> Router {
         .merge(write::routes(&state))
         .merge(query::routes(&state))
         .merge(chain::routes(&state))
+        .merge(identity::routes(&state))
         .merge(market::routes(&state))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)

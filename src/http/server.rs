@@ -7,14 +7,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use chronolith_engine::Db;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
+use super::callers;
 use super::chain::ASKING;
 use super::connection::serve;
 use super::router::router;
@@ -22,6 +24,7 @@ use super::state::{HttpState, Listener, ServedNode};
 use super::tls::acceptor;
 use super::tokens::Tokens;
 use super::{HttpError, HttpSettings};
+use crate::identity::certificate::PeerCertificate;
 
 /// How long the socket rests when the system gives no more connections.
 const REST: Duration = Duration::from_millis(50);
@@ -150,7 +153,7 @@ const WEBHOOK_THREADS: usize = 0;
 /// How many threads there may be that wait: as many as can at a time, so that neither a busy chain nor
 /// a network without an answer takes one from those who write. They are there only while they are needed.
 fn waiting_threads(settings: &HttpSettings) -> usize {
-    let asking = settings.queries().saturating_add(ASKING);
+    let asking = settings.queries().saturating_add(ASKING + callers::ASKING);
     settings.writes().saturating_add(asking).saturating_add(WEBHOOK_THREADS + SPARE_THREADS)
 }
 
@@ -163,7 +166,9 @@ fn listen(
     let mut addresses = settings.listen.to_socket_addrs().map_err(|_| wrong())?;
     let address = addresses.next().ok_or_else(wrong)?;
     if !address.ip().is_loopback() {
-        if !settings.allow_all && tokens.is_none_or(|tokens| tokens.count() == 0) {
+        let is_guarded =
+            !settings.authorities.is_empty() || tokens.is_some_and(|tokens| tokens.count() > 0);
+        if !settings.allow_all && !is_guarded {
             return Err(HttpError::NoTokens(address.to_string()));
         }
         if !settings.allow_plain && !has_tls {
@@ -261,10 +266,20 @@ impl Accepting {
             let most = HttpSettings::time(state.settings().head_time_s);
             // Who does not speak TLS is told nothing.
             if let Ok(Ok(stream)) = tokio::time::timeout(most, tls.accept(stream)).await {
+                let router = match caller(&stream) {
+                    Some(caller) => router.layer(Extension(Arc::new(caller))),
+                    None => router,
+                };
                 serve(stream, router, state).await;
             }
         });
     }
+}
+
+/// Who is at the other end, where he came with a certificate of an account: TLS has shown that he has its key.
+fn caller(stream: &TlsStream<TcpStream>) -> Option<PeerCertificate> {
+    let (_, session) = stream.get_ref();
+    PeerCertificate::parse(session.peer_certificates()?.first()?).ok()
 }
 
 /// Whether an error is of the connection that was to be taken, not of all.

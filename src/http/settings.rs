@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::HttpError;
+use super::callers::AuthoritySettings;
 
 /// How a server is run; [`HttpSettings::default`] listens on loopback, where it needs no tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,11 @@ pub struct HttpSettings {
     pub certificate: Option<PathBuf>,
     /// The key of the certificate, as PEM.
     pub key: Option<PathBuf>,
+    /// Who is believed who a caller with a certificate is, and what is open to him then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorities: Vec<AuthoritySettings>,
+    /// The service of the ledger that this server is: its owner gives access for a time.
+    pub service: Option<String>,
     /// Whether to listen beyond loopback without TLS: for those who have it in front.
     pub allow_plain: bool,
     /// Whether to listen beyond loopback without tokens.
@@ -63,6 +69,8 @@ impl Default for HttpSettings {
             tokens: None,
             certificate: None,
             key: None,
+            authorities: Vec::new(),
+            service: None,
             allow_plain: false,
             allow_all: false,
             connections: 1_024,
@@ -107,6 +115,9 @@ impl HttpSettings {
         let folder = file.parent().unwrap_or(Path::new(""));
         for place in [&mut self.tokens, &mut self.certificate, &mut self.key] {
             *place = place.take().map(|place| folder.join(place));
+        }
+        for authority in &mut self.authorities {
+            authority.certificate = folder.join(&authority.certificate);
         }
         self
     }

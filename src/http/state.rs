@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::body::Room;
+use super::callers::Callers;
 use super::measures::Measures;
 use super::problem::Problem;
 use super::query::Admission;
@@ -42,6 +43,7 @@ struct Shared {
     db: Db,
     settings: HttpSettings,
     tokens: Option<Tokens>,
+    callers: Option<Callers>,
     measures: Measures,
     room: Room,
     writers: Writers,
@@ -81,8 +83,10 @@ impl HttpState {
         let continuous = super::query::Running::start(db.clone())?;
         #[cfg(feature = "continuous")]
         let webhooks = super::webhooks(place, runtime, continuous.queries(), &tell)?;
+        let callers = Callers::new(&settings)?;
         Ok(Self(Arc::new(Shared {
             tokens,
+            callers,
             measures: Measures::new(),
             room: Room::new(&settings),
             writers: Writers::new(&settings),
@@ -116,9 +120,14 @@ impl HttpState {
         &self.0.settings
     }
 
-    /// `None` where everybody may come in.
+    /// `None` where nobody has to have one.
     pub(super) fn tokens(&self) -> Option<&Tokens> {
         self.0.tokens.as_ref()
+    }
+
+    /// Who may come with a certificate; none where the settings name no authority.
+    pub(super) fn callers(&self) -> Option<&Callers> {
+        self.0.callers.as_ref()
     }
 
     pub(super) fn measures(&self) -> &Measures {

@@ -451,7 +451,7 @@ fn tls_keeps_tokens_from_listeners_and_answers_nothing_in_the_clear() {
     let path = directory.path();
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     fs::write(path.join("cert.pem"), made.cert.pem()).unwrap();
-    fs::write(path.join("key.pem"), made.key_pair.serialize_pem()).unwrap();
+    fs::write(path.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let server = Server::start(path, &["--certificate", "cert.pem", "--key", "key.pem"]);
     assert_eq!(server.get("/ping").status, 0, "nothing is answered without TLS");
     let mut roots = RootCertStore::empty();

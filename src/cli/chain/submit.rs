@@ -44,19 +44,22 @@ pub(in crate::cli) fn input(path: &str) -> Result<(&str, Box<dyn Read>)> {
     Ok((path, Box::new(file)))
 }
 
-/// Reads the JSON of a transaction from a file or standard input.
-pub(in crate::cli) fn read_json<T: serde::de::DeserializeOwned>(path: &str) -> Result<T> {
+/// Reads the JSON of something, such as `a transaction`, from a file or standard input.
+pub(in crate::cli) fn read_json<T: serde::de::DeserializeOwned>(
+    path: &str,
+    what: &str,
+) -> Result<T> {
     let (place, input) = input(path)?;
     let mut bytes = Vec::new();
     let context = || format!("cannot read {place}");
     input.take(JSON_MOST + 1).read_to_end(&mut bytes).with_context(context)?;
     if bytes.len() as u64 > JSON_MOST {
-        bail!("{place} is longer than {JSON_MOST} bytes, which no transaction is");
+        bail!("{place} is longer than {JSON_MOST} bytes, which is too long for {what}");
     }
     let mut input = serde_json::Deserializer::from_slice(&bytes);
     let value = serde_path_to_error::deserialize(&mut input)
-        .with_context(|| format!("{place} is not the JSON of a transaction"))?;
-    input.end().with_context(|| format!("there is more in {place} than a transaction"))?;
+        .with_context(|| format!("{place} is not the JSON of {what}"))?;
+    input.end().with_context(|| format!("there is more in {place} than {what}"))?;
     Ok(value)
 }
 
@@ -87,7 +90,7 @@ impl TxCommand {
     }
 
     fn submit(&self) -> Result<Outcome> {
-        let transaction: Transaction = read_json(&self.what)?;
+        let transaction: Transaction = read_json(&self.what, "a transaction")?;
         let mut chain = self.chain.open()?;
         let id = transaction.body.id();
         let settled = match chain.commit(vec![transaction]) {

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -25,6 +26,7 @@ use crate::http::problem::Problem;
 use crate::http::query::admission::run;
 use crate::http::query::form::Form;
 use crate::http::state::HttpState;
+use crate::http::ticket::Ticket;
 use crate::rows::changes;
 
 /// Where a client begins.
@@ -73,10 +75,12 @@ pub(super) async fn socket(
     Path(name): Path<String>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
+    Extension(ticket): Extension<Ticket>,
     form: Form,
 ) -> Result<Response, Problem> {
     let begin = begin(&form, &headers)?;
     let (events, place) = begun(&state, name, begin).await?;
+    let events = Box::pin(events.take_until(Box::pin(ticket.ended(state))));
     let upgrade = upgrade.max_message_size(SAID_MOST).max_frame_size(SAID_MOST);
     Ok(upgrade.on_upgrade(move |socket| async move {
         let _place = place;
