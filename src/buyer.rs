@@ -10,8 +10,10 @@
 //! | check | `buyer/check.rs` | anchored, owned, of the scope, under keys that were granted |
 //! | open | `engine/src/chunk/foreign.rs` | decrypted, decoded |
 //! | write | `buyer/write.rs` | into his own database: from here on it is local SQL |
+//! | answer | `buyer/answer.rs` | where an answer was bought instead of data |
 //! | dispute | `buyer/dispute.rs` | where a key is wrong: the payment comes back |
 
+pub mod answer;
 pub mod check;
 pub mod dispute;
 pub mod peers;
@@ -27,10 +29,11 @@ use chronolith_engine::chunk::{ForeignChunk, ForeignError, OpenChunkError};
 use chronolith_engine::{Db, KeyRandom, WriteError};
 use chronolith_keys::{Grant, OneTimeSecret, OpenError};
 
+use crate::market::bought::Bought;
 use crate::market::grant::context;
 use crate::market::note::Note;
 use crate::market::purse::{Purse, Requested};
-use crate::market::queue::{right, status};
+use crate::market::queue::status;
 use crate::market::{MarketError, Venue, VenueError, offer};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
@@ -173,18 +176,17 @@ pub struct Keys {
 ///
 /// # Errors
 /// Where it is not granted, or its block is not here.
-pub fn keys(venue: &Venue, requested: &Requested) -> Result<Keys, BuyerError> {
+pub fn keys(venue: &Venue, bought: Bought, requested: &Requested) -> Result<Keys, BuyerError> {
     let request = requested.request;
-    let (right, open, height) = right(venue, request)?;
-    let is_granted =
-        matches!(right.status, RightStatus::Granted { .. } | RightStatus::Settled { .. });
-    if !is_granted {
+    let (right, open, height) = bought.right(venue)?;
+    let (RightStatus::Granted { wrapped, .. } | RightStatus::Settled { wrapped }) = right.status
+    else {
         let what = "only a granted one has keys";
         let (id, status) = (request.to_string(), status(&right));
         return Err(MarketError::Status { id, status, what }.into());
-    }
+    };
     let until = right.deadline.min(height);
-    let sealed = venue.sealed_keys(request, requested.since, until)?;
+    let sealed = venue.sealed_keys(wrapped, requested.since, until)?;
     let sealed = sealed.ok_or(BuyerError::NoKeys { request })?;
     let grant = Grant::open(&sealed, &requested.secret, &context(requested.chain, request));
     Ok(Keys { right, open, sealed, grant })

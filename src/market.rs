@@ -9,6 +9,9 @@
 //! | `policy.rs` | which requests are granted without asking, where an offer names no contract |
 //! | `queue.rs` | the requests that wait for the owner, and the list of every use |
 //! | `grant.rs` | keys for a request, sealed to its buyer |
+//! | `bought.rs` | what keys are given for: a request, or a period of a subscription |
+//! | `subscription.rs` | rights that go on, period by period |
+//! | `question.rs`, `answering.rs` | answers that are sold instead of data: what is asked, what is left out, what it costs of the budget |
 //! | `note.rs` | what the buyer is told beside them: where the chunks are, and their proofs |
 //! | `notes.rs` | notes that wait for their buyers |
 //! | `history.rs` | what was sold on a chain, for reference prices |
@@ -27,7 +30,10 @@ macro_rules! boxed_errors {
     )+};
 }
 
+#[cfg(feature = "sql")]
+pub mod answering;
 pub mod book;
+pub mod bought;
 pub mod grant;
 pub mod history;
 pub mod note;
@@ -35,8 +41,11 @@ pub mod notes;
 pub mod offer;
 pub mod policy;
 pub mod purse;
+#[cfg(feature = "sql")]
+pub mod question;
 pub mod queue;
 pub mod scope;
+pub mod subscription;
 pub mod venue;
 
 use chronolith_chain::ledger::Refusal;
@@ -115,6 +124,10 @@ pub enum MarketError {
     /// A contract's rule cannot be evaluated.
     #[error(transparent)]
     Rule(Box<chronolith_contract::rule::EvaluationError>),
+    /// A question cannot be answered.
+    #[cfg(feature = "sql")]
+    #[error(transparent)]
+    Question(Box<question::QuestionError>),
     /// A price is beyond what there is.
     #[error(transparent)]
     Coin(#[from] chronolith_chain::coin::CoinError),
@@ -126,3 +139,6 @@ boxed_errors! {
     Note(note::NoteError), Pack(crate::packs::PackFileError), Grant(chronolith_keys::GrantError),
     Rule(chronolith_contract::rule::EvaluationError)
 }
+
+#[cfg(feature = "sql")]
+boxed_errors! { MarketError: Question(question::QuestionError) }

@@ -1,7 +1,7 @@
 //! Showing the ledger that a key is wrong.
 
 use chronolith_chain::encoding::Bytes;
-use chronolith_chain::ledger::{ChunkTree, Dispute, HiddenScope, Subject};
+use chronolith_chain::ledger::{ChunkTree, Dispute, DisputePeriod, HiddenScope, Subject};
 use chronolith_chain::list::ListProof;
 use chronolith_engine::chunk::ChunkHeader;
 
@@ -9,6 +9,7 @@ use super::check::rotation;
 use super::{Keys, Received};
 use crate::market::note::Note;
 use crate::market::purse::Requested;
+use crate::market::subscription::Period;
 use crate::market::{MarketError, Venue};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
@@ -59,4 +60,35 @@ pub fn hand_in(
     dispute: Dispute,
 ) -> Result<Done, MarketError> {
     Ok(venue.commit("dispute a grant", &buyer.signer(), dispute)?)
+}
+
+/// Hands a dispute in of a period of a subscription: the subscription ends with it.
+///
+/// # Errors
+/// Where the ledger refuses, as of [`hand_in`].
+pub fn hand_in_period(
+    venue: &mut Venue,
+    subscriber: &AccountKey,
+    dispute: Dispute,
+    period: Period,
+) -> Result<Done, MarketError> {
+    let Dispute { secret, wrapped, header, anchor, index, path, tree, .. } = dispute;
+    let rotation = match tree {
+        ChunkTree::Named { rotation } => rotation,
+        // No subscription is of hidden data.
+        ChunkTree::Hidden(_) => 0,
+    };
+    let (subscription, period) = (period.subscription, period.number);
+    let action = DisputePeriod {
+        subscription,
+        period,
+        secret,
+        wrapped,
+        header,
+        anchor,
+        index,
+        path,
+        rotation,
+    };
+    Ok(venue.commit("dispute a period", &subscriber.signer(), action)?)
 }

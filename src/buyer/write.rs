@@ -31,6 +31,15 @@ impl<'a> Writer<'a> {
             Some(id) => id,
             None => self.db.define(Definition { is_public: false, ..definition })?,
         };
+        let known = self.db.definition(id);
+        if let Some(known) = known.filter(|known| !known.policies.as_slice().is_empty()) {
+            return Err(WriteError::Refused(format!(
+                "metric {} is written by the policies {:?} here, which would change what was bought: receive into \
+                 another database",
+                known.metric,
+                known.policies.to_string()
+            )));
+        }
         for (time_ns, value) in records.iter() {
             self.batch.push(id, time_ns, value)?;
             if self.batch.len() >= BATCH_RECORDS {

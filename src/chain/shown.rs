@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::consensus::message::Decided;
-use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::hash::{OfferId, RequestId, ServiceId, SubscriptionId};
 use chronolith_chain::header::Header;
 use chronolith_chain::ledger::{
     AccountKey, Contribution, DelegationKey, HoldingKey, Offer, OpenOffer, Parameters,
-    ParametersKey, Peer, PeerKey, Receipt, Right, ScheduleKey, Subject, ValidatorKey, Validators,
-    contribution,
+    ParametersKey, Peer, PeerKey, Receipt, Right, ScheduleKey, Service, Subject, Subscription,
+    ValidatorKey, Validators, contribution,
 };
 use chronolith_chain::state::{Overlay, State, StateError, View};
 use chronolith_net::exchange::NodeStatus;
@@ -22,6 +22,37 @@ use crate::rows::rfc3339;
 /// A time as people read it; one that no calendar has stays a number.
 pub(crate) fn time(time_ns: u64) -> String {
     i64::try_from(time_ns).map_or_else(|_| time_ns.to_string(), rfc3339)
+}
+
+/// A subscription as one of its parties sees it.
+pub(crate) fn subscription(id: SubscriptionId, found: &Subscription, account: Address) -> Value {
+    let is_sold = found.owner == account;
+    json!({
+        "subscription": id,
+        "side": if is_sold { "sold" } else { "bought" },
+        "with": if is_sold { found.subscriber } else { found.owner },
+        "offer": found.offer,
+        "from": milliseconds(found.from_ms),
+        "hours": found.hours,
+        "price": coins(found.price),
+        "escrow": coins(found.escrow),
+        "drawn": found.drawn,
+        "next": found.next,
+        "status": crate::market::subscription::status(found),
+    })
+}
+
+/// A service that an account announces; none where it has ended.
+pub(crate) fn service(id: ServiceId, service: &Service) -> Option<Value> {
+    let info = service.info.as_ref()?;
+    Some(json!({
+        "service": id,
+        "owner": service.owner,
+        "name": &*info.name,
+        "kind": &*info.kind,
+        "endpoint": &*info.endpoint,
+        "description": info.description,
+    }))
 }
 
 fn header(header: &Header) -> Value {

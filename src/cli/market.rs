@@ -1,9 +1,14 @@
 //! `chronolith market`: offering data, asking for it, giving it, receiving it.
 
+#[cfg(feature = "sql")]
+mod answering;
+mod bounties;
 mod buying;
+mod deals;
 mod deciding;
 mod offering;
 mod receiving;
+mod subscribing;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +54,30 @@ pub(super) enum MarketCommand {
     Deliver(deciding::DeliverCommand),
     /// Fetch what was bought, check it, open it and write it into a database
     Receive(receiving::ReceiveCommand),
+    /// Subscribe to data that is still to come, period by period
+    Subscribe(subscribing::SubscribeCommand),
+    /// List the subscriptions of an account
+    Subscriptions(subscribing::SubscriptionsCommand),
+    /// List the periods of a subscription whose keys were given
+    Periods(subscribing::PeriodsCommand),
+    /// Give the keys of the periods that are over, as their owner
+    Draw(subscribing::DrawCommand),
+    /// Pay for more periods of a subscription
+    TopUp(subscribing::TopUpCommand),
+    /// End a subscription
+    End(subscribing::EndCommand),
+    /// Answer a request of an offer of answers
+    #[cfg(feature = "sql")]
+    Answer(answering::AnswerCommand),
+    /// Open an answer that was bought, and print it
+    #[cfg(feature = "sql")]
+    Read(answering::ReadCommand),
+    /// Rewards for data that nobody offers
+    #[command(subcommand)]
+    Bounty(bounties::BountyCommand),
+    /// Deals of several steps
+    #[command(subcommand)]
+    Deal(deals::DealCommand),
 }
 
 impl MarketCommand {
@@ -65,6 +94,18 @@ impl MarketCommand {
             Self::Decide(command) => command.run(),
             Self::Deliver(command) => command.run(),
             Self::Receive(command) => command.run(),
+            Self::Subscribe(command) => command.run(),
+            Self::Subscriptions(command) => command.run(),
+            Self::Periods(command) => command.run(),
+            Self::Draw(command) => command.run(),
+            Self::TopUp(command) => command.run(),
+            Self::End(command) => command.run(),
+            #[cfg(feature = "sql")]
+            Self::Answer(command) => command.run(),
+            #[cfg(feature = "sql")]
+            Self::Read(command) => command.run(),
+            Self::Bounty(command) => command.run(),
+            Self::Deal(command) => command.run(),
         }
     }
 }
@@ -151,7 +192,7 @@ impl RequestArgs {
     }
 }
 
-fn id(text: &str, what: &str) -> Result<[u8; 32]> {
+pub(super) fn id(text: &str, what: &str) -> Result<[u8; 32]> {
     let bytes = secret_of(text);
     Ok(bytes.map_err(|_| Usage(format!("{text:?} is no {what}: 64 hexadecimal digits are one")))?)
 }
@@ -165,7 +206,7 @@ fn time_ms(text: &str) -> Result<u64> {
 }
 
 /// Prints what was done, with its block and fee.
-fn print_done(json: bool, mut shown: Value, done: &Done) -> Result<Outcome> {
+pub(super) fn print_done(json: bool, mut shown: Value, done: &Done) -> Result<Outcome> {
     shown["height"] = json!(done.height);
     shown["fee"] = json!(coins(done.receipt.fee));
     print_fields(json, &shown)?;

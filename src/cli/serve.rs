@@ -163,6 +163,10 @@ fn of_selling(event: SellingEvent) -> (Value, String) {
             json!({"waits": {"request": request.to_string(), "reason": reason}}),
             format!("the request {request} waits for the owner: {reason}"),
         ),
+        SellingEvent::Drawn { subscription, period } => (
+            json!({"drawn": {"subscription": subscription, "period": period}}),
+            format!("gave the keys of period {period} of the subscription {subscription}"),
+        ),
         SellingEvent::Received { request, chunks, records, refused } => (
             json!({"received": {
                 "request": request.to_string(),

@@ -10,6 +10,10 @@
 //! DELETE /api/v1/market/requests/{request}     takes a request back
 //! POST   /api/v1/market/requests/{request}/grant    the owner's yes
 //! POST   /api/v1/market/requests/{request}/decline  the owner's no
+//! GET    /api/v1/market/subscriptions          the subscriptions that the account has a part in
+//! POST   /api/v1/market/subscriptions          subscribes; the keys of each period come into the database
+//! POST   /api/v1/market/subscriptions/{subscription}/top_up  pays for more periods
+//! DELETE /api/v1/market/subscriptions/{subscription}  ends one
 //! ```
 //!
 //! What sets coin aside or gives keys away needs the scope `admin`.
@@ -20,7 +24,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
-use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::hash::{OfferId, RequestId, SubscriptionId};
 use chronolith_chain::state::Overlay;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,9 +39,9 @@ use super::problem::Problem;
 use super::state::HttpState;
 use crate::buyer;
 use crate::chain::{amount, coins, shown};
-use crate::market::offer::Wish;
+use crate::market::offer::{More, Wish};
 use crate::market::queue::{Entry, Side, open_offers};
-use crate::market::{MarketError, VenueError};
+use crate::market::{MarketError, VenueError, subscription};
 use crate::moment;
 use crate::node::Desk;
 use crate::node::submit::{Done, SubmitError};
@@ -45,6 +49,8 @@ use crate::wallet::secret_of;
 
 /// The longest JSON of an offer or a request: bytes.
 const JSON_MOST: usize = 64 << 10;
+/// After how many blocks without a draw a subscription ends, where it is not said.
+const PATIENCE_BLOCKS: u32 = 10_000;
 /// For how many blocks an owner may think, where it is not said.
 const DEADLINE_BLOCKS: u64 = 100;
 
@@ -61,6 +67,12 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .route("/api/v1/market/requests/{request}", deal(delete(cancel)))
         .route("/api/v1/market/requests/{request}/grant", deal(post(grant)))
         .route("/api/v1/market/requests/{request}/decline", deal(post(decline)))
+        .route(
+            "/api/v1/market/subscriptions",
+            read(get(subscriptions)).merge(deal(post(subscribe))),
+        )
+        .route("/api/v1/market/subscriptions/{subscription}", deal(delete(end)))
+        .route("/api/v1/market/subscriptions/{subscription}/top_up", deal(post(top_up)))
 }
 
 fn desk(state: &HttpState) -> Result<Desk, Problem> {
@@ -193,6 +205,7 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
         is_revocable: told.revocable,
         revocation_fee: BasisPoints(0),
         auto_grant: None,
+        more: More::default(),
     };
     let offered = dealt(&state, move |desk| desk.offer(wish)).await?;
     let shown = json!({
@@ -290,4 +303,66 @@ async fn decline(
     Path(request): Path<String>,
 ) -> Result<Response, Problem> {
     of_request(&state, request, Desk::decline).await
+}
+
+async fn subscriptions(State(state): State<HttpState>) -> Result<Response, Problem> {
+    let account = desk(&state)?.account();
+    let shown = dealt(&state, move |desk| {
+        let all = desk.subscriptions()?.into_iter();
+        Ok(all.map(|(id, one)| shown::subscription(id, &one, account)).collect())
+    });
+    Ok(answer(StatusCode::OK, &Value::Array(shown.await?)))
+}
+
+/// What is subscribed to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscriptionBody {
+    offer: String,
+    from: String,
+    hours: u32,
+    periods: u32,
+    patience_blocks: Option<u32>,
+}
+
+async fn subscribe(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+    let told: SubscriptionBody = body(&state, request).await?;
+    let wish = subscription::Wish {
+        offer: OfferId(id(&told.offer)?),
+        from_ms: time_ms(&told.from)?,
+        hours: told.hours,
+        periods: told.periods,
+        patience: told.patience_blocks.unwrap_or(PATIENCE_BLOCKS),
+    };
+    let made = dealt(&state, move |desk| desk.subscribe(wish)).await?;
+    let shown = json!({"subscription": made.subscription, "payment": coins(made.payment)});
+    Ok(answer(StatusCode::CREATED, &done(shown, &made.done)))
+}
+
+/// How much more is paid for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopUpBody {
+    periods: u32,
+}
+
+async fn top_up(
+    State(state): State<HttpState>,
+    Path(subscription): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (wanted, told) =
+        (SubscriptionId(id(&subscription)?), body::<TopUpBody>(&state, request).await?);
+    let (payment, made) = dealt(&state, move |desk| desk.top_up(wanted, told.periods)).await?;
+    let shown = json!({"subscription": subscription, "payment": coins(payment)});
+    Ok(answer(StatusCode::OK, &done(shown, &made)))
+}
+
+async fn end(
+    State(state): State<HttpState>,
+    Path(subscription): Path<String>,
+) -> Result<Response, Problem> {
+    let wanted = SubscriptionId(id(&subscription)?);
+    let ended = dealt(&state, move |desk| desk.end(wanted)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"subscription": subscription}), &ended)))
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
 use chronolith_chain::hash::Hash;
-use chronolith_chain::ledger::{CertificateKey, OpenOffer, Right, Subject};
+use chronolith_chain::ledger::{CertificateKey, Delivery, OpenOffer, Right, Subject};
 use chronolith_chain::state::Overlay;
 use chronolith_contract::rule::Value;
 use chronolith_contract::{Amount, Compiled, FILE_BYTES_MAX, Problems};
 use chronolith_engine::Level;
 
+use super::offer;
 use super::policy::{Policy, Verdict};
 use super::{MarketError, Venue, VenueError};
 
@@ -126,13 +127,16 @@ impl Book {
         (right, open): (&Right, &OpenOffer),
         now: Now,
     ) -> Result<Decided, MarketError> {
+        let ask =
+            |reason| Decided { verdict: Verdict::Ask(reason), by: None, evaluations: Vec::new() };
+        if offer::delivery(venue, right.offer)? != Delivery::Keys {
+            return Ok(ask("it is to be answered: chronolith market answer"));
+        }
         let named = open.offer.terms.auto_grant.and_then(|hash| self.contracts.get(&hash));
         let Some(compiled) = named else {
             let verdict = self.policy.decide(right, open);
             return Ok(Decided { verdict, by: None, evaluations: Vec::new() });
         };
-        let ask =
-            |reason| Decided { verdict: Verdict::Ask(reason), by: None, evaluations: Vec::new() };
         if open.offer.terms.level == Level::Secret.number() {
             return Ok(ask("level 1 needs the owner's word"));
         }
@@ -224,9 +228,7 @@ fn certificates(venue: &Venue, subject: Address, now: Now) -> Result<Vec<Value>,
         let mut found = Vec::new();
         Overlay::new(state).each(&[], |_: CertificateKey, certificate| {
             let certified = &certificate.certified;
-            let holds = certified.subject == subject
-                && certificate.revoked.is_none()
-                && certified.valid_until_ms > now.time_ms;
+            let holds = certified.subject == subject && certificate.holds(now.time_ms);
             if holds && found.len() < CERTIFICATES_MOST {
                 let until_s = i64::try_from(certified.valid_until_ms / 1_000);
                 found.push(Value::record([

@@ -2,15 +2,15 @@
 
 use chronolith_chain::block::Block;
 use chronolith_chain::encoding::{Bytes, TooLong};
-use chronolith_chain::hash::{ChainId, RequestId};
+use chronolith_chain::hash::{ChainId, Domain, Hash, RequestId};
 use chronolith_chain::ledger::{
-    Action, Decline, Grant as GrantAction, HiddenScope, OpenOffer, Right, RightStatus,
+    Action, Decline, Delivery, Grant as GrantAction, HiddenScope, OpenOffer, Right, RightStatus,
 };
 use chronolith_engine::{ChunkKeys, Db, KeyRandom};
 use chronolith_keys::{Grant, GrantContext};
 
 use super::scope::{Metrics, windows};
-use super::{MarketError, Venue};
+use super::{MarketError, Venue, offer};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
 
@@ -23,14 +23,18 @@ pub struct Stock<'a> {
     pub keys: &'a ChunkKeys,
 }
 
-/// The sealed keys of a grant, where it is in a block.
+/// What was sealed to a buyer, where it is in a block: the one with the hash that the ledger keeps. Others may
+/// name the same request, in transactions that the ledger refused.
 #[must_use]
-pub fn sealed_in(block: &Block, wanted: RequestId) -> Option<Bytes<16_384>> {
-    block.transactions.iter().find_map(|one| match &one.body.action {
-        Action::Grant(GrantAction { request, wrapped }) if *request == wanted => {
-            Some(wrapped.clone())
-        }
-        _ => None,
+pub fn sealed_in(block: &Block, wanted: Hash) -> Option<Bytes<16_384>> {
+    block.transactions.iter().find_map(|one| {
+        let wrapped = match &one.body.action {
+            Action::Grant(grant) => &grant.wrapped,
+            Action::AnswerRequest(answer) => &answer.wrapped,
+            Action::DrawSubscription(draw) => &draw.wrapped,
+            _ => return None,
+        };
+        (Domain::Grant.hash(wrapped) == wanted).then(|| wrapped.clone())
     })
 }
 
@@ -67,6 +71,13 @@ pub fn grant(
     hidden: Option<&HiddenScope>,
 ) -> Result<Done, MarketError> {
     ensure_waits(owner, request, right)?;
+    // A grant that the ledger refuses stands in its block all the same, for the buyer to read.
+    if offer::delivery(venue, right.offer)? != Delivery::Keys {
+        let what =
+            "the offer sells answers, and keys would give the data away: chronolith market answer";
+        let (id, status) = (request.to_string(), super::queue::status(right));
+        return Err(MarketError::Status { id, status, what });
+    }
     let keys = keys_for(stock, right, open, hidden)?;
     let sealed = keys.seal(&right.key, &context(venue.id()?, request), &mut KeyRandom::new()?)?;
     let found = sealed.len();
@@ -90,7 +101,12 @@ pub fn decline(
     Ok(venue.commit("decline a request", &owner.signer(), Decline { request })?)
 }
 
-fn ensure_waits(owner: &AccountKey, request: RequestId, right: &Right) -> Result<(), MarketError> {
+/// Refuses what cannot be answered by an owner.
+pub(super) fn ensure_waits(
+    owner: &AccountKey,
+    request: RequestId,
+    right: &Right,
+) -> Result<(), MarketError> {
     let id = request.to_string();
     if right.owner != owner.address {
         return Err(MarketError::Other { what: "request", id });

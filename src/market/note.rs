@@ -19,6 +19,7 @@ use chronolith_chain::encoding::{DecodeError, List, TooLong, decode, encode};
 use chronolith_chain::hash::{ChainId, RequestId};
 use chronolith_chain::ledger::{AnchorKey, HiddenScope, OpenOffer, Right};
 use chronolith_chain::state::Overlay;
+use chronolith_engine::chunk::ChunkKey;
 use chronolith_engine::{Db, KeyRandom};
 use chronolith_fragment::MaskSecret;
 use chronolith_keys::{OneTimeSecret, SealError};
@@ -156,18 +157,31 @@ impl Note {
 /// Where the database cannot be read, or the metrics are not in it.
 pub fn sealed_chunks(
     stock: Stock<'_>,
-    (right, open): (&Right, &OpenOffer),
+    of: (&Right, &OpenOffer),
     hidden: Option<&HiddenScope>,
 ) -> Result<BTreeSet<ContentId>, MarketError> {
+    Ok(chunks_of(stock, of, hidden)?.into_keys().collect())
+}
+
+/// The same with their places in the database.
+///
+/// # Errors
+/// As [`sealed_chunks`].
+pub fn chunks_of(
+    stock: Stock<'_>,
+    (right, open): (&Right, &OpenOffer),
+    hidden: Option<&HiddenScope>,
+) -> Result<BTreeMap<ContentId, ChunkKey>, MarketError> {
     let metrics = Metrics::of_subject(stock.db, stock.keys, &open.offer.scope.subject, hidden)?;
-    let mut wanted = BTreeSet::new();
+    let mut wanted = BTreeMap::new();
     for (id, definition) in &metrics.metrics {
         let windows = windows(definition, right.from_ms, right.until_ms)?;
         let start = chronolith_engine::window_start(*windows.start(), definition.window_ns);
         let end = chronolith_engine::window_end(*windows.end(), definition.window_ns);
         for chunk in stock.db.chunks(*id, start..=end)? {
             let cid = ContentId::try_from(&chunk.cid).ok();
-            wanted.extend(cid.filter(|_| chunk.body.is_some()));
+            let cid = cid.filter(|_| chunk.body.is_some());
+            wanted.extend(cid.map(|cid| (cid, chunk.key)));
         }
     }
     Ok(wanted)
@@ -185,20 +199,7 @@ pub fn write(
     request: RequestId,
     wanted: &BTreeSet<ContentId>,
 ) -> Result<Note, MarketError> {
-    let mut paths = anchor::paths(db, wanted, owner)?;
-    venue.look(|state, _| {
-        let state = Overlay::new(state);
-        let roots: BTreeSet<_> = paths.iter().map(|path| path.root).collect();
-        let mut anchored = BTreeSet::new();
-        for root in roots {
-            let key = AnchorKey { producer: owner, root: root.0 };
-            if state.get(&key).map_err(VenueError::from)?.is_some() {
-                anchored.insert(root);
-            }
-        }
-        paths.retain(|path| anchored.contains(&path.root));
-        Ok::<_, MarketError>(())
-    })?;
+    let paths = anchored_paths(venue, db, owner, wanted)?;
     let (places, told) = match packs {
         Some(folder) => packs_of(folder, wanted)?,
         None => Default::default(),
@@ -213,6 +214,33 @@ pub fn write(
         chunks: chunks.map_err(NoteError::from)?,
         packs: packs.map_err(NoteError::from)?,
     })
+}
+
+/// The ways from some chunks to the batches that are anchored, in the order of their batches.
+///
+/// # Errors
+/// Where the database or the state cannot be read.
+pub fn anchored_paths(
+    venue: &Venue,
+    db: &Db,
+    owner: Address,
+    wanted: &BTreeSet<ContentId>,
+) -> Result<Vec<ChunkPath>, MarketError> {
+    let mut paths = anchor::paths(db, wanted, owner)?;
+    venue.look(|state, _| {
+        let state = Overlay::new(state);
+        let roots: BTreeSet<_> = paths.iter().map(|path| path.root).collect();
+        let mut anchored = BTreeSet::new();
+        for root in roots {
+            let key = AnchorKey { producer: owner, root: root.0 };
+            if state.get(&key).map_err(VenueError::from)?.is_some() {
+                anchored.insert(root);
+            }
+        }
+        paths.retain(|path| anchored.contains(&path.root));
+        Ok::<_, MarketError>(())
+    })?;
+    Ok(paths)
 }
 
 type Places = BTreeMap<ContentId, u32>;

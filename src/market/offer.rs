@@ -1,16 +1,18 @@
 //! Offering data, and taking an offer back.
 
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
+use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::Rising;
 use chronolith_chain::hash::{Hash, OfferId};
 use chronolith_chain::ledger::{
-    CloseOffer, HiddenScope, Offer, OfferKey, OpenOffer, ParameterName, Parameters, ParametersKey,
-    Scope, Terms,
+    Action, CloseOffer, Delivery, ExtensionKey, HiddenScope, Offer, OfferExtended, OfferKey,
+    OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_engine::{ChunkKeys, Db};
 
 use super::purse::Purse;
-use super::scope::Metrics;
+use super::scope::{Metrics, ScopeError};
 use super::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
@@ -40,6 +42,36 @@ pub struct Wish {
     pub revocation_fee: BasisPoints,
     /// The hash of the policy by which his node grants by itself, if it does.
     pub auto_grant: Option<Hash>,
+    /// What else is agreed.
+    pub more: More,
+}
+
+/// What else an offer may say.
+#[derive(Debug, Clone, Default)]
+pub struct More {
+    /// The question that is answered, where answers are sold instead of keys.
+    pub question: Option<ContentId>,
+    /// What is asked of sales of what is made of this data, in basis points of their price.
+    pub royalty: BasisPoints,
+    /// The offers that the data was made of.
+    pub sources: Vec<OfferId>,
+}
+
+impl More {
+    /// The action that offers with it.
+    fn action(self, offer: Offer) -> Result<Action, MarketError> {
+        if self.question.is_none() && self.royalty.0 == 0 && self.sources.is_empty() {
+            return Ok(offer.into());
+        }
+        let delivery = self.question.map_or(Delivery::Keys, |query| Delivery::Answers { query });
+        let mut sources = self.sources;
+        sources.sort_unstable();
+        sources.dedup();
+        let sources: Vec<Source> =
+            sources.into_iter().map(|offer| Source { offer, content: None }).collect();
+        let sources = Rising::new(sources).map_err(ScopeError::from)?;
+        Ok(OfferExtended { offer, delivery, royalty: self.royalty, sources }.into())
+    }
 }
 
 /// An offer that is on the ledger.
@@ -93,7 +125,8 @@ pub fn offer(
         }
         Ok::<_, MarketError>(id)
     };
-    let (offer, done) = venue.commit_kept("offer data", &owner.signer(), action.clone(), keep)?;
+    let more = wish.more.action(action.clone())?;
+    let (offer, done) = venue.commit_kept("offer data", &owner.signer(), more, keep)?;
     Ok(Offered { offer, terms: action, hidden, done })
 }
 
@@ -117,6 +150,17 @@ pub fn find(venue: &Venue, offer: OfferId) -> Result<OpenOffer, MarketError> {
     venue.look(|state, _| {
         let found = Overlay::new(state).get(&OfferKey { offer }).map_err(VenueError::from)?;
         found.ok_or_else(|| missing("offer", &offer))
+    })
+}
+
+/// What an offer says that its buyers get.
+///
+/// # Errors
+/// Where the state cannot be read.
+pub fn delivery(venue: &Venue, offer: OfferId) -> Result<Delivery, VenueError> {
+    venue.look(|state, _| {
+        let found = Overlay::new(state).get(&ExtensionKey { offer })?;
+        Ok(found.map_or(Delivery::Keys, |extension| extension.delivery))
     })
 }
 

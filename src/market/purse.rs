@@ -4,6 +4,8 @@
 //! market/offers/ID.json      what a hidden offer is of, with its salt
 //! market/decisions/ID/RULE.cbor   what a rule of a contract decided a request from
 //! market/requests/ID.json    the secret of a request's one-time key, which its grant is sealed to
+//! market/subscriptions/ID.json    the same of a subscription
+//! market/budgets/DEVICE.budget   what noisy answers about a device told so far
 //! ```
 //!
 //! A file is there before the transaction that needs it is handed in.
@@ -11,10 +13,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use chronolith_chain::hash::{ChainId, Hash, OfferId, RequestId};
+use chronolith_chain::address::Address;
+use chronolith_chain::hash::{ChainId, Hash, OfferId, RequestId, SubscriptionId};
 use chronolith_chain::ledger::HiddenScope;
 use chronolith_disk::RealDisk;
 use chronolith_keys::OneTimeSecret;
+use chronolith_keys::policy::{BUDGET_BYTES, Budget, BudgetError};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::book::Decided;
@@ -23,7 +27,10 @@ use crate::wallet::{
 };
 
 const OFFER_FORMAT: &str = "chronolith hidden offer 1";
-const REQUEST_FORMAT: &str = "chronolith request 1";
+/// The folder of requests, and what its files say they are.
+const REQUESTS: (&str, &str) = ("requests", "chronolith request 1");
+/// The same of subscriptions.
+const SUBSCRIPTIONS: (&str, &str) = ("subscriptions", "chronolith subscription 1");
 const FOLDER: &str = "market";
 /// The largest file that is read: bytes. A hidden offer names at most 32 key trees.
 const BYTES_MAX: u64 = 16 << 10;
@@ -35,6 +42,9 @@ pub enum PurseError {
     /// A file cannot be read or written.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+    /// The budget of a scope.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// A file does not hold what it must.
     #[error("{}: {reason}", place.display())]
     Content {
@@ -158,9 +168,17 @@ impl Purse {
     /// # Errors
     /// Where it cannot be written.
     pub fn keep_request(&self, requested: &Requested) -> Result<PathBuf, PurseError> {
+        self.keep(REQUESTS, requested)
+    }
+
+    fn keep(
+        &self,
+        (folder, format): (&str, &str),
+        requested: &Requested,
+    ) -> Result<PathBuf, PurseError> {
         let Requested { request, chain, offer, since, secret, scope } = requested;
         let file = RequestFile {
-            format: REQUEST_FORMAT.to_owned(),
+            format: format.to_owned(),
             request: request.to_string(),
             chain: chain.to_string(),
             offer: offer.to_string(),
@@ -168,7 +186,16 @@ impl Purse {
             secret: Hash(*secret.bytes()).to_string(),
             scope: scope.clone(),
         };
-        write(&self.folder.join("requests"), &request.to_string(), &file)
+        write(&self.folder.join(folder), &request.to_string(), &file)
+    }
+
+    /// A request of this wallet; none where it has none of that id.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn known(&self, request: RequestId) -> Result<Option<Requested>, PurseError> {
+        let place = self.folder.join(REQUESTS.0).join(format!("{request}.json"));
+        if place.exists() { self.request(request).map(Some) } else { Ok(None) }
     }
 
     /// A request of this wallet.
@@ -176,9 +203,17 @@ impl Purse {
     /// # Errors
     /// Where it is not there or cannot be read.
     pub fn request(&self, request: RequestId) -> Result<Requested, PurseError> {
-        let place = self.folder.join("requests").join(format!("{request}.json"));
+        self.kept(REQUESTS, request)
+    }
+
+    fn kept(
+        &self,
+        (folder, format): (&str, &str),
+        request: RequestId,
+    ) -> Result<Requested, PurseError> {
+        let place = self.folder.join(folder).join(format!("{request}.json"));
         let file: RequestFile = read(&place)?;
-        check(&place, (&file.format, REQUEST_FORMAT), (&file.request, &request.to_string()))?;
+        check(&place, (&file.format, format), (&file.request, &request.to_string()))?;
         let bytes = |what, text: &str| {
             secret_of(text).map_err(|error| wrong(&place, format!("{what}: {error}")))
         };
@@ -192,12 +227,59 @@ impl Purse {
         })
     }
 
+    /// Spends of the budget of a device what an answer costs, over all who ask and whatever they ask: millionths
+    /// of ε. It is on the disk when this returns. Of several limits that were said, the smallest holds.
+    ///
+    /// # Errors
+    /// Where too little is left, or the budget cannot be read or written.
+    pub fn spend(
+        &self,
+        device: Address,
+        cost_micro: u64,
+        limit_micro: u64,
+    ) -> Result<Budget, PurseError> {
+        let folder = self.folder.join("budgets");
+        let path = format!("{device}.budget");
+        let place = folder.join(&path);
+        let _lock = lock(&folder)?;
+        let mut budget = match fs::read(&place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Budget::new(limit_micro),
+            Err(source) => {
+                return Err(WalletError::Disk { what: "read", place, source }.into());
+            }
+            Ok(bytes) => {
+                let bytes = <[u8; BUDGET_BYTES]>::try_from(bytes.as_slice());
+                let bytes = bytes.map_err(|_| wrong(&place, "it is no budget".to_owned()))?;
+                Budget::from_bytes(&bytes)?.within(limit_micro)
+            }
+        };
+        budget.spend(cost_micro)?;
+        put(&folder, &path, &budget.to_bytes())?;
+        Ok(budget)
+    }
+
+    /// Keeps a subscription, in the place of a request.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_subscription(&self, requested: &Requested) -> Result<PathBuf, PurseError> {
+        self.keep(SUBSCRIPTIONS, requested)
+    }
+
+    /// A subscription of this wallet, in the place of a request.
+    ///
+    /// # Errors
+    /// Where it is not there or cannot be read.
+    pub fn subscription(&self, subscription: SubscriptionId) -> Result<Requested, PurseError> {
+        self.kept(SUBSCRIPTIONS, RequestId(subscription.0))
+    }
+
     /// The ids of all requests of this wallet, in order.
     ///
     /// # Errors
     /// Where the folder cannot be read.
     pub fn requests(&self) -> Result<Vec<RequestId>, PurseError> {
-        let folder = self.folder.join("requests");
+        let folder = self.folder.join(REQUESTS.0);
         let failed = |source| {
             let place = folder.clone();
             PurseError::from(WalletError::Disk { what: "list", place, source })
@@ -247,6 +329,20 @@ fn write<T: Serialize>(folder: &Path, name: &str, file: &T) -> Result<PathBuf, P
     let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
     text.push('\n');
     put(folder, &format!("{name}.json"), text.as_bytes())
+}
+
+/// Holds a folder against other processes until it is dropped.
+fn lock(folder: &Path) -> Result<fs::File, PurseError> {
+    let failed = |what| {
+        let place = folder.to_owned();
+        move |source| WalletError::Disk { what, place, source }
+    };
+    make_private_directory(folder).map_err(failed("create"))?;
+    let place = folder.join(".lock");
+    let file = fs::File::options().write(true).create(true).truncate(false).open(place);
+    let file = file.map_err(failed("lock"))?;
+    file.lock().map_err(failed("lock"))?;
+    Ok(file)
 }
 
 fn put(folder: &Path, path: &str, bytes: &[u8]) -> Result<PathBuf, PurseError> {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chronolith_chain::hash::{ChainId, RequestId, TransactionId};
+use chronolith_chain::hash::{ChainId, Hash, TransactionId};
 use chronolith_chain::keys::SecretKey;
 use chronolith_chain::ledger::Action;
-use chronolith_chain::state::{StateError, View};
+use chronolith_chain::state::{Key, Overlay, StateError, View};
 use chronolith_chain::transaction::Transaction;
 
 use super::grant::sealed_in;
@@ -88,6 +88,21 @@ impl Venue {
         }
     }
 
+    /// All values of a kind, or those whose keys begin with something, in the order of their keys.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn all<K: Key>(&self, prefix: &[u8]) -> Result<Vec<(K, K::Value)>, VenueError> {
+        self.look(|state, _| {
+            let mut found = Vec::new();
+            Overlay::new(state).each(prefix, |key: K, value| {
+                found.push((key, value));
+                Ok::<_, StateError>(())
+            })?;
+            Ok(found)
+        })
+    }
+
     /// Signs an action as the next transaction of an account.
     fn sign(&self, key: &SecretKey, action: Action) -> Result<Transaction, VenueError> {
         let chain = self.id()?;
@@ -161,13 +176,14 @@ impl Venue {
         self.hand_in(what, transaction)
     }
 
-    /// The sealed keys of a grant, from the blocks from one height to another, both included.
+    /// What was sealed to a buyer, by the hash that the ledger keeps of it, from the blocks from one height to
+    /// another, both included.
     ///
     /// # Errors
     /// Where blocks cannot be read.
     pub fn sealed_keys(
         &self,
-        request: RequestId,
+        wrapped: Hash,
         since: u64,
         until: u64,
     ) -> Result<Option<Vec<u8>>, VenueError> {
@@ -177,7 +193,7 @@ impl Venue {
                 let first = since.max(blocks.oldest()).max(1);
                 for height in first..=until.min(blocks.tip().height) {
                     let block = chain.block(height)?.block;
-                    if let Some(sealed) = sealed_in(&block, request) {
+                    if let Some(sealed) = sealed_in(&block, wrapped) {
                         return Ok(Some(sealed.to_vec()));
                     }
                 }
@@ -186,7 +202,7 @@ impl Venue {
             Self::Node { client, .. } => {
                 let mut next = since;
                 loop {
-                    let (found, looked) = client.sealed_keys(request, next)?;
+                    let (found, looked) = client.sealed_keys(wrapped, next)?;
                     if let Some(sealed) = found {
                         return Ok(Some(sealed));
                     }

@@ -5,6 +5,7 @@
 //! not over gets a new note when further chunks of it are anchored.
 
 mod desk;
+mod look;
 mod receiving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,24 +15,27 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::RequestId;
-use chronolith_chain::ledger::{Right, RightStatus};
+use chronolith_chain::hash::{RequestId, SubscriptionId};
+use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
 use chronolith_engine::{Db, KeyRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{NodeError, NodeLink, NodeSettings, settings};
 use crate::market::MarketError;
 use crate::market::book::{self, Book, Now};
+use crate::market::bought::Bought;
 use crate::market::note::{self, ToldChunk};
 use crate::market::notes::{Notes, key};
+use crate::market::offer;
 use crate::market::policy::{Policy, Verdict};
 use crate::market::purse::Purse;
 use crate::market::queue::{Entry, Side, right, rights};
+use crate::market::subscription::{self, Drawn, Period};
 use crate::stop::Stop;
 use crate::wallet::Wallet;
 pub use desk::Desk;
 use desk::Trade;
-use receiving::Look;
+use look::Look;
 
 /// What the configuration says of the owner's role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +100,13 @@ pub enum SellingEvent {
         request: RequestId,
         /// Why.
         reason: &'static str,
+    },
+    /// The keys of a period were given.
+    Drawn {
+        /// Of which subscription.
+        subscription: SubscriptionId,
+        /// The period's number.
+        period: u32,
     },
     /// What was bought is in the database.
     Received {
@@ -196,6 +207,7 @@ impl Selling {
             desk: desk.clone(),
             noted: BTreeMap::new(),
             looks: BTreeMap::new(),
+            draws: BTreeMap::new(),
             stop: stop.clone(),
             tell: Box::new(tell),
         };
@@ -232,6 +244,8 @@ struct Runner {
     noted: BTreeMap<RequestId, u64>,
     /// When the next look for what an account bought is worth it.
     looks: BTreeMap<RequestId, Look>,
+    /// When the next look for periods that are over is worth it.
+    draws: BTreeMap<SubscriptionId, Look>,
     stop: Stop,
     tell: Box<dyn Fn(SellingEvent) + Send>,
 }
@@ -239,7 +253,7 @@ struct Runner {
 impl Runner {
     fn run(mut self) {
         while !self.stop.is_told() {
-            let selling = self.sell().err().map(|error| error.to_string());
+            let selling = self.sell().and(self.draw()).err().map(|error| error.to_string());
             let buying = self.receive().err().map(|error| error.to_string());
             // What was broken off to stop has not failed.
             if self.stop.is_told() {
@@ -276,13 +290,65 @@ impl Runner {
             let done = match right.status {
                 RightStatus::Open => self.decide(request),
                 RightStatus::Granted { .. } | RightStatus::Settled { .. } => {
-                    self.write_note(request)
+                    self.write_note(Bought::Request(request))
                 }
                 _ => Ok(()),
             };
             first = first.and(done);
         }
         first
+    }
+
+    /// Gives the keys of the periods that are over, of all subscriptions to what the account sells.
+    fn draw(&mut self) -> Result<(), MarketError> {
+        let (account, desk) = (self.desk.account(), self.desk.clone());
+        let mut all = desk.with_venue(|venue| Ok(subscription::all_of(venue, account)?))?;
+        all.retain(|(_, one)| one.owner == account);
+        let mut first = Ok(());
+        for (subscription, _) in all {
+            if self.stop.is_told() {
+                break;
+            }
+            first = first.and(self.draw_one(subscription));
+        }
+        first
+    }
+
+    fn draw_one(&mut self, subscription: SubscriptionId) -> Result<(), MarketError> {
+        let desk = self.desk.clone();
+        let trade = desk.trade();
+        let is_time = self.draws.get(&subscription).is_none_or(Look::is_time);
+        let mut done = Ok(());
+        if is_time {
+            let (now_ms, mut numbers) = (crate::moment::now_ms(), Vec::new());
+            done = desk.with_venue(|venue| {
+                let (stock, owner) = (trade.stock(), &trade.account);
+                let tell = |drawn: Drawn| numbers.push(drawn.number);
+                subscription::draw(venue, stock, owner, subscription, now_ms, tell)
+            });
+            // A draw that is refused costs its fee: it is tried again less and less often.
+            match (&done, numbers.is_empty()) {
+                (Ok(()), false) => drop(self.draws.remove(&subscription)),
+                _ => self.draws.entry(subscription).or_insert_with(Look::first).put_off(),
+            }
+            for period in numbers {
+                (self.tell)(SellingEvent::Drawn { subscription, period });
+            }
+        }
+        let periods = desk.with_venue(|venue| Ok(subscription::drawn(venue, subscription)?))?;
+        for (number, state) in periods {
+            let bought = Bought::Period(Period { subscription, number });
+            let is_told = match state.status {
+                PeriodStatus::Drawn { .. } => false,
+                PeriodStatus::Paid => self.notes.has(&bought.request()),
+                // What is sealed to its key anybody can open.
+                PeriodStatus::Faulty => true,
+            };
+            if !is_told {
+                done = done.and(self.write_note(bought));
+            }
+        }
+        done
     }
 
     fn decide(&mut self, request: RequestId) -> Result<(), MarketError> {
@@ -311,7 +377,7 @@ impl Runner {
             Some(Verdict::Grant) => {
                 desk.grant(request)?;
                 (self.tell)(SellingEvent::Granted { request });
-                self.write_note(request)?;
+                self.write_note(Bought::Request(request))?;
             }
         }
         Ok(())
@@ -321,12 +387,16 @@ impl Runner {
     ///
     /// Which chunks are sealed is asked of the index alone. The batches and packs are read only while the
     /// note does not name them all.
-    fn write_note(&mut self, request: RequestId) -> Result<(), MarketError> {
+    fn write_note(&mut self, bought: Bought) -> Result<(), MarketError> {
+        let request = bought.request();
         let (desk, packs) = (self.desk.clone(), self.packs.as_deref());
         let trade = desk.trade();
         let noted = self.noted.get(&request).copied().filter(|_| self.notes.has(&request));
         let written = desk.with_venue(|venue| {
-            let (right, open, _) = right(venue, request)?;
+            let (right, open, _) = bought.right(venue)?;
+            if offer::delivery(venue, right.offer)? != Delivery::Keys {
+                return Ok(None);
+            }
             let hidden = trade.purse.offer(right.offer)?;
             let wanted = note::sealed_chunks(trade.stock(), (&right, &open), hidden.as_ref())?;
             if noted == Some(fingerprint(&wanted)) {

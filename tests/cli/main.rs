@@ -18,6 +18,7 @@ mod attackers_are_refused;
 mod blobs_and_retention_work_from_the_command_line;
 #[cfg(all(unix, feature = "mqtt", feature = "sql"))]
 mod brokers_are_followed;
+mod certificates_let_people_in;
 mod chains_are_made_whole;
 mod chains_are_simulated;
 mod chains_are_used_by_hand;
@@ -32,6 +33,7 @@ mod commands_in_documents_run;
 mod continuous_queries_survive_kills;
 mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
+mod deals_are_made_by_command;
 mod exports_come_back;
 mod exports_keep_every_name;
 mod facts_of_the_chain_are_proved;

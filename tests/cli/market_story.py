@@ -55,4 +55,9 @@ try:
     raise SystemExit("a request is granted twice")
 except ChronolithError as error:
     assert error.status == 422, error
+subscription = buyer.market.subscribe(offer, "2026-01-01T00:00:00Z", hours=12, periods=3)["subscription"]
+until("three periods of twelve hours are drawn", lambda: buyer.market.subscriptions()[0]["drawn"] == 3)
+count = "SELECT count(*) AS n FROM speed WHERE device = 'car'"
+until("what was subscribed to is received", lambda: buyer.sql(count)[0]["n"] == 36)
+assert seller.market.subscriptions()[0]["subscription"] == subscription
 print(json.dumps({"offer": offer, "price": bought["price"], "bought": [row["value"] for row in rows]}))

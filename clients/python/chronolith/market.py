@@ -70,6 +70,27 @@ class Market:
         """What the node's account sold and bought; ``side`` is ``"sold"`` or ``"bought"``."""
         return self._ask("GET", "/rights", parameters={"side": side} if side else {})
 
+    def subscribe(
+        self, offer: str, start: str, hours: int, periods: int, patience_blocks: Optional[int] = None
+    ) -> Dict[str, Any]:
+        """Pays for periods that are still to come; the keys of each come into the node's database."""
+        asked: Dict[str, Any] = {"offer": offer, "from": start, "hours": hours, "periods": periods}
+        if patience_blocks is not None:
+            asked["patience_blocks"] = patience_blocks
+        return self._ask("POST", "/subscriptions", asked)
+
+    def subscriptions(self) -> List[Dict[str, Any]]:
+        """The subscriptions that the node's account has a part in."""
+        return self._ask("GET", "/subscriptions")
+
+    def top_up(self, subscription: str, periods: int) -> Dict[str, Any]:
+        """Pays for more periods."""
+        return self._ask("POST", f"/subscriptions/{subscription}/top_up", {"periods": periods})
+
+    def end(self, subscription: str) -> Dict[str, Any]:
+        """Ends a subscription; what is not drawn comes back."""
+        return self._ask("DELETE", f"/subscriptions/{subscription}")
+
     def _ask(self, method: str, path: str, asked: Optional[Dict[str, Any]] = None, parameters: Optional[Dict[str, str]] = None):
         body = json.dumps(asked).encode("utf-8") if asked is not None else None
         headers = {"Content-Type": "application/json"} if body is not None else {}

@@ -1,5 +1,6 @@
 import { ChronolithError, Rejected, refusal } from "./error.js";
 import { type Change, events, toChange } from "./events.js";
+import { Market } from "./market.js";
 import { type RecordToWrite, toLine } from "./record.js";
 
 export interface ClientOptions {
@@ -39,10 +40,18 @@ export class Client {
   readonly #token: string | undefined;
   readonly #timeoutMs: number;
 
+  /** What the node deals in. */
+  readonly market: Market;
+
   constructor({ url = "http://127.0.0.1:8428", token, timeoutMs = 60_000 }: ClientOptions = {}) {
     this.#url = url.replace(/\/+$/, "");
     this.#token = token;
     this.#timeoutMs = timeoutMs;
+    this.market = new Market(async (method, path, asked) => {
+      const headers = { "Content-Type": "application/json" };
+      const init = asked === undefined ? { method } : { method, body: JSON.stringify(asked), headers };
+      return (await this.#fetch(path, init)).json();
+    });
   }
 
   /**

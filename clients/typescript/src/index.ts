@@ -3,4 +3,5 @@
 export { Client, type ClientOptions, type ProofOptions, type QueryOptions } from "./client.js";
 export { ChronolithError, Rejected, type Place } from "./error.js";
 export type { Change } from "./events.js";
+export { Market, type Offering, type Periods, type Shown, type Wish } from "./market.js";
 export { toLine, type RecordToWrite, type Value } from "./record.js";

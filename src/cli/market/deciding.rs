@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::offering::policy;
+use super::subscribing::bought;
 use super::{PartyArgs, RequestArgs, VenueArgs, print_done};
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
@@ -65,20 +66,20 @@ impl QueueCommand {
 }
 
 /// A request of the owner, with all that is needed to answer it.
-struct Asked {
-    right: Right,
-    open: OpenOffer,
-    hidden: Option<HiddenScope>,
+pub(super) struct Asked {
+    pub(super) right: Right,
+    pub(super) open: OpenOffer,
+    pub(super) hidden: Option<HiddenScope>,
     height: u64,
 }
 
-fn asked(venue: &Venue, party: &PartyArgs, request: RequestId) -> Result<Asked> {
+pub(super) fn asked(venue: &Venue, party: &PartyArgs, request: RequestId) -> Result<Asked> {
     let (right, open, height) = right(venue, request)?;
     let hidden = party.purse()?.offer(right.offer)?;
     Ok(Asked { right, open, hidden, height })
 }
 
-fn keys_of(db: &Db) -> Result<&ChunkKeys> {
+pub(super) fn keys_of(db: &Db) -> Result<&ChunkKeys> {
     db.keys().context("the database has no keys: chronolith keys init makes some")
 }
 
@@ -231,6 +232,10 @@ pub(in crate::cli) struct DeliverCommand {
     #[arg(long, value_name = "DIR")]
     packs: Option<PathBuf>,
 
+    /// The period of a subscription, which is given in the place of the request
+    #[arg(long, value_name = "NUMBER")]
+    period: Option<u32>,
+
     /// Where the note goes
     #[arg(long, value_name = "FILE")]
     note: PathBuf,
@@ -243,9 +248,11 @@ pub(in crate::cli) struct DeliverCommand {
 impl DeliverCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let RequestArgs { request: shown, venue, party, json } = &self.request;
-        let (request, owner) = (self.request.id()?, party.key()?);
+        let owner = party.key()?;
         let venue = venue.open()?;
-        let Asked { right, open, hidden, .. } = asked(&venue, party, request)?;
+        let bought = bought(&self.request, self.period)?;
+        let (request, (right, open, _)) = (bought.request(), bought.right(&venue)?);
+        let hidden = party.purse()?.offer(right.offer)?;
         let db = self.database.change_or_read()?;
         let stock = Stock { db: &db, keys: keys_of(&db)? };
         let wanted = note::sealed_chunks(stock, (&right, &open), hidden.as_ref())?;

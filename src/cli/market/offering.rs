@@ -20,8 +20,10 @@ use crate::cli::usage::Usage;
 use crate::keys::KeysFile;
 use crate::market::VenueError;
 use crate::market::book;
-use crate::market::offer::{Wish, close, offer};
+use crate::market::offer::{More, Wish, close, offer};
 use crate::market::policy::Policy;
+#[cfg(feature = "sql")]
+use crate::market::question::Question;
 use crate::market::queue::all_offers;
 
 /// Offer metrics of a device: the right to a range of time, whole windows of them.
@@ -86,6 +88,19 @@ pub(in crate::cli) struct OfferCommand {
     #[arg(conflicts_with_all = ["check_blocks", "revocable"])]
     contract: Option<PathBuf>,
 
+    /// Sell answers to this question instead of the keys
+    #[cfg(feature = "sql")]
+    #[arg(long, value_name = "FILE", conflicts_with = "contract")]
+    question: Option<PathBuf>,
+
+    /// What is asked of sales of what is made of this data, in hundredths of a percent of their price
+    #[arg(long, value_name = "BASIS POINTS", default_value_t = 0)]
+    royalty: u16,
+
+    /// An offer that the data was made of, whose royalty each sale pays; may be given several times
+    #[arg(long = "source", value_name = "OFFER")]
+    sources: Vec<String>,
+
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -101,8 +116,8 @@ impl OfferCommand {
         let Some(file) = &self.contract else { return Ok(wish) };
         let compiled = book::read(file)?;
         let (price, terms) = (&compiled.contract().price, &compiled.contract().terms);
-        if terms.answers_only || terms.royalty_bp > 0 {
-            let what = "this offers records without royalties; hand in its action by hand";
+        if terms.answers_only {
+            let what = "it sells answers: offer each by --question FILE";
             return Err(Usage(format!("{}: {what}", file.display())).into());
         }
         let coin = match price.coin.as_str() {
@@ -117,6 +132,7 @@ impl OfferCommand {
             is_revocable: terms.revocable,
             revocation_fee: BasisPoints(terms.revocation_fee_bp),
             auto_grant: Some(book::hash(&compiled)),
+            more: More { royalty: BasisPoints(terms.royalty_bp), ..wish.more.clone() },
             ..wish
         })
     }
@@ -142,7 +158,20 @@ impl OfferCommand {
             is_revocable: self.revocable,
             revocation_fee: BasisPoints(self.revocation_fee),
             auto_grant: self.auto_grant()?,
+            more: self.more()?,
         })
+    }
+
+    fn more(&self) -> Result<More> {
+        let sources = self.sources.iter().map(|text| offer_id(text)).collect::<Result<_>>()?;
+        #[cfg(feature = "sql")]
+        let question = match &self.question {
+            Some(file) => Some(Question::read(file)?.id),
+            None => None,
+        };
+        #[cfg(not(feature = "sql"))]
+        let question = None;
+        Ok(More { question, royalty: BasisPoints(self.royalty), sources })
     }
 
     fn offer(&self, wish: Wish) -> Result<Outcome> {

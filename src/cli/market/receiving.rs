@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::RequestArgs;
+use super::subscribing::bought;
 use crate::buyer::peers::{Peers, Way, note_from};
 use crate::buyer::source::CarFile;
 use crate::buyer::{Keys, Received, dispute, keys, receive};
@@ -21,6 +22,7 @@ use crate::cli::chain::print_fields;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::fetch::Seeker;
 use crate::cli::output::say;
+use crate::market::bought::Bought;
 use crate::market::note::{NOTE_BYTES_MAX, Note};
 use crate::market::purse::Requested;
 use crate::market::{Venue, notes};
@@ -38,6 +40,10 @@ pub(in crate::cli) struct ReceiveCommand {
     #[command(flatten)]
     database: DatabaseArgs,
 
+    /// The period of a subscription, which is given in the place of the request
+    #[arg(long, value_name = "NUMBER")]
+    period: Option<u32>,
+
     /// The note of the owner; without it his node is asked
     #[arg(long, value_name = "FILE")]
     note: Option<PathBuf>,
@@ -53,12 +59,14 @@ pub(in crate::cli) struct ReceiveCommand {
 
 impl ReceiveCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let requested = self.request.party.purse()?.request(self.request.id()?)?;
+        let purse = self.request.party.purse()?;
         let mut venue = self.request.venue.open()?;
+        let bought = bought(&self.request, self.period)?;
+        let requested = bought.secret(&purse)?;
         if venue.id()? != requested.chain {
-            bail!("the request {} is of another chain: {}", requested.request, requested.chain);
+            bail!("{} is of another chain: {}", requested.request, requested.chain);
         }
-        let keys = keys(&venue, &requested)?;
+        let keys = keys(&venue, bought, &requested)?;
         let note = self.note(&requested)?;
         let db = self.database.write()?;
         let received = match &self.car {
@@ -106,7 +114,11 @@ impl ReceiveCommand {
         received: &Received,
     ) -> Result<Option<Value>> {
         let Some(dispute) = dispute::of(requested, keys, note, received) else { return Ok(None) };
-        let done = dispute::hand_in(venue, &self.request.party.key()?, dispute)?;
+        let buyer = self.request.party.key()?;
+        let done = match bought(&self.request, self.period)? {
+            Bought::Period(period) => dispute::hand_in_period(venue, &buyer, dispute, period)?,
+            Bought::Request(_) => dispute::hand_in(venue, &buyer, dispute)?,
+        };
         Ok(Some(json!({"height": done.height})))
     }
 

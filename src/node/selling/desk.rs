@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chronolith_chain::address::Address;
-use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::coin::Amount;
+use chronolith_chain::hash::{OfferId, RequestId, SubscriptionId};
+use chronolith_chain::ledger::Subscription;
 use chronolith_engine::{ChunkKeys, Db};
 use parking_lot::{Mutex, MutexGuard};
 
@@ -15,6 +17,7 @@ use crate::market::grant::{self, Stock};
 use crate::market::offer::{self, Offered};
 use crate::market::purse::Purse;
 use crate::market::queue::{Entry, Side, right, rights};
+use crate::market::subscription::{self, Subscribed};
 use crate::market::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::node::{Client, NodeSettings};
@@ -158,6 +161,45 @@ impl Desk {
         status.declined += 1;
         status.waiting.remove(&request);
         Ok(done)
+    }
+
+    /// Subscribes to an offer; the keys of each period are received into the node's database.
+    ///
+    /// # Errors
+    /// Where there is no such offer, or the ledger refuses.
+    pub fn subscribe(&self, wish: subscription::Wish) -> Result<Subscribed, MarketError> {
+        let Trade { purse, account, .. } = &self.0.trade;
+        self.with_venue(|venue| subscription::subscribe(venue, account, purse, wish))
+    }
+
+    /// Pays for more periods of a subscription; what is set aside.
+    ///
+    /// # Errors
+    /// Where there is no such subscription, or the ledger refuses.
+    pub fn top_up(
+        &self,
+        wanted: SubscriptionId,
+        periods: u32,
+    ) -> Result<(Amount, Done), MarketError> {
+        let account = &self.0.trade.account;
+        self.with_venue(|venue| subscription::top_up(venue, account, wanted, periods))
+    }
+
+    /// Ends a subscription.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn end(&self, wanted: SubscriptionId) -> Result<Done, MarketError> {
+        self.with_venue(|venue| subscription::end(venue, &self.0.trade.account, wanted))
+    }
+
+    /// The subscriptions that the account has a part in.
+    ///
+    /// # Errors
+    /// Where the state cannot be read.
+    pub fn subscriptions(&self) -> Result<Vec<(SubscriptionId, Subscription)>, MarketError> {
+        let account = self.account();
+        self.with_venue(|venue| Ok(subscription::all_of(venue, account)?))
     }
 
     /// The rights of the account on one side.

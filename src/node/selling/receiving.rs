@@ -1,62 +1,37 @@
 //! Receiving what the node's account bought into its database.
 
-use std::time::{Duration, Instant};
-
-use chronolith_chain::hash::RequestId;
-use chronolith_chain::ledger::RightStatus;
+use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
 use chronolith_engine::Durability;
 use futures::executor::block_on;
 
+use super::look::Look;
 use super::{Runner, SellingEvent};
 use crate::buyer::peers::{Peers, Way, note_from};
 use crate::buyer::{BuyerError, Received, keys, receive};
 use crate::market::MarketError;
+use crate::market::bought::Bought;
 use crate::market::note::Note;
 use crate::market::notes::key;
+use crate::market::offer;
 use crate::market::purse::Requested;
-use crate::market::queue::{Entry, Side};
+use crate::market::queue::Side;
+use crate::market::subscription::{self, Period};
 
 /// Where the database remembers what it received: the request, and how many chunks.
 const NAMESPACE: &str = "market-received";
-
-/// The longest time between two looks for more of a right.
-const LOOK_LONGEST: Duration = Duration::from_secs(600);
-
-/// When to look again for a right of which there was nothing new: each time after twice as long as the last
-/// time, so that what comes soon is here soon, and what is all here costs the network little.
-pub(super) struct Look {
-    at: Instant,
-    wait: Duration,
-}
-
-impl Look {
-    fn first() -> Self {
-        Self { at: Instant::now(), wait: Duration::from_millis(500) }
-    }
-
-    fn is_time(&self) -> bool {
-        Instant::now() >= self.at
-    }
-
-    fn put_off(&mut self) {
-        self.at = Instant::now() + self.wait;
-        self.wait = (self.wait * 2).min(LOOK_LONGEST);
-    }
-}
 
 impl Runner {
     /// Receives what was granted and is not here yet, or not all of it. One that fails keeps no other.
     pub(super) fn receive(&mut self) -> Result<(), BuyerError> {
         let mut first = Ok(());
-        for Entry { request, right } in self.desk.rights(Side::Bought)? {
-            let is_granted =
-                matches!(right.status, RightStatus::Granted { .. } | RightStatus::Settled { .. });
+        for bought in self.granted()? {
+            let request = bought.request();
             let is_time = self.looks.get(&request).is_none_or(Look::is_time);
-            if !is_granted || !is_time || self.stop.is_told() {
+            if !is_time || self.stop.is_told() {
                 continue;
             }
             // What failed is tried again in the next round.
-            match self.receive_one(request) {
+            match self.receive_one(bought) {
                 Ok(true) => drop(self.looks.remove(&request)),
                 Ok(false) => self.looks.entry(request).or_insert_with(Look::first).put_off(),
                 Err(error) => first = first.and(Err(error)),
@@ -65,13 +40,42 @@ impl Runner {
         first
     }
 
+    /// What the account has keys of: granted requests, and periods of subscriptions.
+    fn granted(&self) -> Result<Vec<Bought>, BuyerError> {
+        let is_granted = |right: &Right| {
+            matches!(right.status, RightStatus::Granted { .. } | RightStatus::Settled { .. })
+        };
+        let rights = self.desk.rights(Side::Bought)?.into_iter();
+        let rights = rights.filter(|entry| is_granted(&entry.right));
+        let mut found: Vec<Bought> = rights.map(|entry| Bought::Request(entry.request)).collect();
+        let account = self.desk.account();
+        self.desk.with_venue(|venue| {
+            for (subscription, one) in subscription::all_of(venue, account)? {
+                if one.subscriber == account {
+                    let periods = subscription::drawn(venue, subscription)?.into_iter();
+                    let periods = periods.filter(|(_, one)| one.status != PeriodStatus::Faulty);
+                    found.extend(
+                        periods.map(|(number, _)| Bought::Period(Period { subscription, number })),
+                    );
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// Whether there was anything new, and all of it was taken.
-    fn receive_one(&self, request: RequestId) -> Result<bool, BuyerError> {
-        let trade = self.desk.trade();
-        let Ok(requested) = trade.purse.request(request) else {
+    fn receive_one(&self, bought: Bought) -> Result<bool, BuyerError> {
+        let (trade, request) = (self.desk.trade(), bought.request());
+        let Ok(requested) = bought.secret(&trade.purse) else {
             // It was asked for elsewhere, where the secret is.
             return Ok(false);
         };
+        let delivery =
+            self.desk.with_venue(|venue| Ok(offer::delivery(venue, requested.offer)?))?;
+        if delivery != Delivery::Keys {
+            return Ok(false);
+        }
         let Some(note) = self.note_of(&requested)? else { return Ok(false) };
         let chunks = note.chunks.iter().filter(|told| told.pack.is_some()).count();
         let before = trade.db.state(NAMESPACE, &request.0);
@@ -79,7 +83,7 @@ impl Runner {
         if chunks == 0 || before.is_some_and(|before| before >= chunks as u64) {
             return Ok(false);
         }
-        let received = self.fetch(&requested, &note)?;
+        let received = self.fetch(bought, &requested, &note)?;
         let Received { chunks: had, records, refused, .. } = &received;
         if refused.is_empty() {
             let mut batch = trade.db.batch();
@@ -103,7 +107,12 @@ impl Runner {
         Ok(Some(note.map_err(MarketError::from)?))
     }
 
-    fn fetch(&self, requested: &Requested, note: &Note) -> Result<Received, BuyerError> {
+    fn fetch(
+        &self,
+        bought: Bought,
+        requested: &Requested,
+        note: &Note,
+    ) -> Result<Received, BuyerError> {
         let db = &self.desk.trade().db;
         let network = self.link.network();
         let mut peers = Peers(|_| {
@@ -112,7 +121,7 @@ impl Runner {
         });
         self.desk.with_venue(|venue| {
             // Both errors are told, and neither is of the connection alone.
-            let keys = match keys(venue, requested) {
+            let keys = match keys(venue, bought, requested) {
                 Ok(keys) => keys,
                 Err(error) => return Ok(Err(error)),
             };
