@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{OfferId, RequestId};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -195,6 +196,10 @@ impl RequestArgs {
 pub(super) fn id(text: &str, what: &str) -> Result<[u8; 32]> {
     let bytes = secret_of(text);
     Ok(bytes.map_err(|_| Usage(format!("{text:?} is no {what}: 64 hexadecimal digits are one")))?)
+}
+
+fn content(text: &str) -> Result<ContentId> {
+    Ok(text.parse().map_err(|error| Usage(format!("{text:?}: {error}")))?)
 }
 
 fn offer_id(text: &str) -> Result<OfferId> {

@@ -2,7 +2,6 @@
 
 use anyhow::{Context as _, Result};
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
-use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Rising;
 use chronolith_chain::hash::{BountyId, RequestId};
 use chronolith_chain::ledger::{
@@ -14,7 +13,7 @@ use chronolith_keys::OneTimeSecret;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{PartyArgs, VenueArgs, id, offer_id, print_done, time_ms};
+use super::{PartyArgs, VenueArgs, content, id, offer_id, print_done, time_ms};
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::chain::{amount, coins};
@@ -73,10 +72,6 @@ enum Owner {
 
 fn bounty_id(text: &str) -> Result<BountyId> {
     Ok(BountyId(id(text, "bounty")?))
-}
-
-fn content(text: &str) -> Result<ContentId> {
-    Ok(text.parse().map_err(|error| Usage(format!("{text:?}: {error}")))?)
 }
 
 fn height(venue: &Venue) -> Result<u64> {

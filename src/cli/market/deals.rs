@@ -1,7 +1,6 @@
 //! `chronolith market deal`: what several parties do one after the other, with coin set aside for it.
 
 use anyhow::{Context as _, Result};
-use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::DealId;
 use chronolith_chain::ledger::{
@@ -12,7 +11,7 @@ use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{PartyArgs, VenueArgs, id, print_done};
+use super::{PartyArgs, VenueArgs, content, id, print_done};
 use crate::cli::Outcome;
 use crate::cli::chain::{coins, print_fields, read_json};
 use crate::cli::listing::ListingArgs;
@@ -55,11 +54,6 @@ impl DealCommand {
 
 fn deal_id(text: &str) -> Result<DealId> {
     Ok(DealId(id(text, "deal")?))
-}
-
-fn content(text: Option<&str>) -> Result<Option<ContentId>> {
-    let parse = |text: &str| text.parse().map_err(|error| Usage(format!("{text:?}: {error}")));
-    Ok(text.map(parse).transpose()?)
 }
 
 /// Open a deal by its plan, and set one's part aside. Nobody can change the plan any more.
@@ -142,7 +136,7 @@ pub(in crate::cli) struct AdvanceCommand {
 impl AdvanceCommand {
     fn run(&self, objects: bool) -> Result<Outcome> {
         let DealArgs { deal, venue, party, json } = &self.of;
-        let (deal, evidence) = (deal_id(deal)?, content(self.evidence.as_deref())?);
+        let (deal, evidence) = (deal_id(deal)?, self.evidence.as_deref().map(content).transpose()?);
         let advance = Advance { deal, step: self.step, objects, evidence };
         let what = if objects { "object to a step" } else { "say that a step is done" };
         let done = venue.open()?.commit(what, &party.key()?.signer(), advance)?;
@@ -170,7 +164,7 @@ impl ArbitrateCommand {
         let DealArgs { deal, venue, party, json } = &self.of;
         let shares: Vec<Share> = read_json(&self.shares, "shares of a deal")?;
         let shares = List::new(shares).map_err(|error| Usage(format!("--shares: {error}")))?;
-        let (deal, reasons) = (deal_id(deal)?, content(self.reasons.as_deref())?);
+        let (deal, reasons) = (deal_id(deal)?, self.reasons.as_deref().map(content).transpose()?);
         let arbitrate = Arbitrate { deal, shares, reasons };
         let done = venue.open()?.commit("decide a deal", &party.key()?.signer(), arbitrate)?;
         print_done(*json, json!({"deal": deal}), &done)
