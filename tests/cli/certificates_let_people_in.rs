@@ -179,7 +179,7 @@ fn a_certificate_is_good_as_long_as_the_ledger_says_so() {
     identity(place, "producer-0", &[&["disallow"][..], &access].concat());
     server.until("workshop", WRITE, "speed,device=car value=2 2", 403, "wrong_scope");
     // It ends by itself, too.
-    identity(place, "producer-0", &[&["allow", "--for", "6s"][..], &access].concat());
+    identity(place, "producer-0", &[&["allow", "--for", "20s"][..], &access].concat());
     server.until("workshop", WRITE, "speed,device=car value=3 3", 204, "");
     server.until("workshop", WRITE, "speed,device=car value=4 4", 403, "wrong_scope");
 
