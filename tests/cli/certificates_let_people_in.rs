@@ -99,6 +99,19 @@ impl Tls<'_> {
     }
 }
 
+/// Whoever follows no chain can look nothing up.
+#[test]
+fn a_server_without_a_chain_believes_no_certificates() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let text = "[[authorities]]\ncertificate = 'ca.pem'\npurpose = 'workshop'\n";
+    fs::write(place.join("http.toml"), text).unwrap();
+    let serve = ["serve", "--db", "db", "--listen", "127.0.0.1:0", "--settings", "http.toml"];
+    let output = chronolith(place, &serve);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && told.contains("add [chain]"), "{told}");
+}
+
 const READ: &str = "GET /api/v1/identity";
 const WRITE: &str = "POST /api/v2/write";
 

@@ -80,8 +80,19 @@ impl HttpArgs {
             allow_all: self.allow_all || told.allow_all,
             ..told
         };
+        needs_no_chain(&settings)?;
         Served::start(place, Options::default(), Some(&settings), lines)
     }
+}
+
+/// Refuses settings that only a node can follow.
+fn needs_no_chain(settings: &HttpSettings) -> Result<()> {
+    if settings.authorities.is_empty() {
+        return Ok(());
+    }
+    let what = "certificates stand on a chain, and this process follows none: add [chain], or leave \
+                http.authorities out";
+    bail!(Usage(what.to_owned()))
 }
 
 impl Served {
@@ -102,6 +113,7 @@ impl Served {
         let folder = settings.place.parent().unwrap_or(Path::new(""));
         let http = settings.http.clone().map(|http| http.beside(&settings.place));
         let (place, options) = (folder.join(&settings.database.path), settings.database.options());
+        http.as_ref().map_or(Ok(()), needs_no_chain)?;
         let served = Self::start(&place, options, http.as_ref(), lines)?;
         #[cfg(feature = "mqtt")]
         let served = served.bridged(settings.mqtt.as_ref(), &settings.place, lines)?;
