@@ -20,8 +20,6 @@ pub mod request;
 pub mod standing;
 pub mod transfer;
 
-use std::path::PathBuf;
-
 /// Why something about identity fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,14 +35,6 @@ pub enum IdentityError {
     /// Bytes are no certificate of an account.
     #[error("this is no certificate of an account: {0}")]
     Certificate(String),
-    /// A file is not what it should be.
-    #[error("{}: {reason}", place.display())]
-    File {
-        /// Which.
-        place: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
     /// A request was not signed by the account that it is of.
     #[error("the request is not signed by the account {0}, or is for another chain")]
     NotSigned(chronolith_chain::address::Address),

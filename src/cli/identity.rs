@@ -5,13 +5,9 @@ mod devices;
 mod services;
 
 use anyhow::{Context, Result};
-use chronolith_chain::address::Address;
-use chronolith_chain::ledger::Action;
-use clap::{Args, Subcommand};
-use serde_json::Value;
+use clap::Subcommand;
 
 use super::Outcome;
-use super::market::{PartyArgs, VenueArgs, print_done};
 use crate::moment::now_ms;
 
 /// Who is who: an account vouches for others by certificates that a server checks against the ledger, a device
@@ -56,37 +52,6 @@ impl IdentityCommand {
             Self::Allow(command) => command.run(),
             Self::Disallow(command) => command.run(),
         }
-    }
-}
-
-/// Who does something on which chain.
-#[derive(Debug, Args)]
-struct ActingArgs {
-    #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-impl ActingArgs {
-    /// Commits an action of the account and prints what was done.
-    fn commit(
-        &self,
-        what: &'static str,
-        action: impl Into<Action>,
-        shown: Value,
-    ) -> Result<Outcome> {
-        let done = self.venue.open()?.commit(what, &self.party.key()?.signer(), action)?;
-        print_done(self.json, shown, &done)
-    }
-
-    /// An account by its address, or by the name of its key in the wallet.
-    fn address(&self, text: &str) -> Result<Address> {
-        self.party.wallet.address(text)
     }
 }
 

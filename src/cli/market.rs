@@ -14,8 +14,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::ledger::Action;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -162,6 +164,37 @@ impl PartyArgs {
 
     fn purse(&self) -> Result<Purse> {
         Ok(Purse::of(&self.wallet.wallet()?))
+    }
+}
+
+/// Who does something on which chain.
+#[derive(Debug, Args)]
+pub(super) struct ActingArgs {
+    #[command(flatten)]
+    pub(super) venue: VenueArgs,
+    #[command(flatten)]
+    pub(super) party: PartyArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl ActingArgs {
+    /// Commits an action of the account and prints what was done.
+    pub(super) fn commit(
+        &self,
+        what: &'static str,
+        action: impl Into<Action>,
+        shown: Value,
+    ) -> Result<Outcome> {
+        let done = self.venue.open()?.commit(what, &self.party.key()?.signer(), action)?;
+        print_done(self.json, shown, &done)
+    }
+
+    /// An account by its address, or by the name of its key in the wallet.
+    pub(super) fn address(&self, text: &str) -> Result<Address> {
+        self.party.wallet.address(text)
     }
 }
 

@@ -11,12 +11,12 @@ use chronolith_chain::ledger::{CertificateKey, Certify, RevokeCertificate};
 use clap::Args;
 use serde_json::json;
 
-use super::{ActingArgs, after};
+use super::after;
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::chain::{print_fields, read_json};
 use crate::cli::listing::ListingArgs;
-use crate::cli::market::{PartyArgs, VenueArgs, id, print_done};
+use crate::cli::market::{ActingArgs, PartyArgs, VenueArgs, id, print_done};
 use crate::cli::output::say;
 use crate::cli::usage::{Usage, duration};
 use crate::cli::whole;

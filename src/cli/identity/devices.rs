@@ -8,11 +8,10 @@ use chronolith_chain::ledger::{DeviceKey, RetireDevice};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::ActingArgs;
 use crate::cli::Outcome;
 use crate::cli::chain::{print_fields, read_json};
 use crate::cli::listing::ListingArgs;
-use crate::cli::market::{PartyArgs, VenueArgs};
+use crate::cli::market::{ActingArgs, PartyArgs, VenueArgs};
 use crate::cli::whole;
 use crate::identity::transfer::Consent;
 use crate::market::VenueError;

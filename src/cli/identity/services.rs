@@ -13,11 +13,11 @@ use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{ActingArgs, after};
+use super::after;
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::listing::ListingArgs;
-use crate::cli::market::{VenueArgs, id, print_done};
+use crate::cli::market::{ActingArgs, VenueArgs, id, print_done};
 use crate::cli::usage::{Usage, duration};
 use crate::http::Scope;
 use crate::identity::pass::Pass;

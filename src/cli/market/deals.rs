@@ -11,7 +11,7 @@ use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{PartyArgs, VenueArgs, content, id, print_done};
+use super::{ActingArgs, PartyArgs, VenueArgs, content, id, print_done};
 use crate::cli::Outcome;
 use crate::cli::chain::{coins, print_fields, read_json};
 use crate::cli::listing::ListingArgs;
@@ -92,13 +92,7 @@ struct DealArgs {
     deal: String,
 
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    acting: ActingArgs,
 }
 
 /// Join a deal as it is, and set one's part aside. With the last party the first step begins.
@@ -110,11 +104,8 @@ pub(in crate::cli) struct JoinCommand {
 
 impl JoinCommand {
     fn run(&self) -> Result<Outcome> {
-        let DealArgs { deal, venue, party, json } = &self.of;
-        let deal = deal_id(deal)?;
-        let join = JoinDeal { deal };
-        let done = venue.open()?.commit("join a deal", &party.key()?.signer(), join)?;
-        print_done(*json, json!({"deal": deal}), &done)
+        let deal = deal_id(&self.of.deal)?;
+        self.of.acting.commit("join a deal", JoinDeal { deal }, json!({"deal": deal}))
     }
 }
 
@@ -135,12 +126,11 @@ pub(in crate::cli) struct AdvanceCommand {
 
 impl AdvanceCommand {
     fn run(&self, objects: bool) -> Result<Outcome> {
-        let DealArgs { deal, venue, party, json } = &self.of;
-        let (deal, evidence) = (deal_id(deal)?, self.evidence.as_deref().map(content).transpose()?);
+        let (deal, evidence) =
+            (deal_id(&self.of.deal)?, self.evidence.as_deref().map(content).transpose()?);
         let advance = Advance { deal, step: self.step, objects, evidence };
         let what = if objects { "object to a step" } else { "say that a step is done" };
-        let done = venue.open()?.commit(what, &party.key()?.signer(), advance)?;
-        print_done(*json, json!({"deal": deal, "step": self.step}), &done)
+        self.of.acting.commit(what, advance, json!({"deal": deal, "step": self.step}))
     }
 }
 
@@ -161,13 +151,12 @@ pub(in crate::cli) struct ArbitrateCommand {
 
 impl ArbitrateCommand {
     fn run(&self) -> Result<Outcome> {
-        let DealArgs { deal, venue, party, json } = &self.of;
         let shares: Vec<Share> = read_json(&self.shares, "shares of a deal")?;
         let shares = List::new(shares).map_err(|error| Usage(format!("--shares: {error}")))?;
-        let (deal, reasons) = (deal_id(deal)?, self.reasons.as_deref().map(content).transpose()?);
+        let (deal, reasons) =
+            (deal_id(&self.of.deal)?, self.reasons.as_deref().map(content).transpose()?);
         let arbitrate = Arbitrate { deal, shares, reasons };
-        let done = venue.open()?.commit("decide a deal", &party.key()?.signer(), arbitrate)?;
-        print_done(*json, json!({"deal": deal}), &done)
+        self.of.acting.commit("decide a deal", arbitrate, json!({"deal": deal}))
     }
 }
 

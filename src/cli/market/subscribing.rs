@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::deciding::keys_of;
-use super::{PartyArgs, RequestArgs, VenueArgs, id, offer_id, print_done, time_ms};
+use super::{ActingArgs, PartyArgs, RequestArgs, VenueArgs, id, offer_id, print_done, time_ms};
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::chain::coins;
@@ -229,13 +229,7 @@ struct SubscriptionArgs {
     subscription: String,
 
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    acting: ActingArgs,
 }
 
 /// Pay for more periods of a subscription, which ends when it is used up.
@@ -251,7 +245,7 @@ pub(in crate::cli) struct TopUpCommand {
 
 impl TopUpCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let SubscriptionArgs { subscription, venue, party, json } = &self.of;
+        let SubscriptionArgs { subscription, acting: ActingArgs { venue, party, json } } = &self.of;
         let id = subscription_id(subscription)?;
         let mut venue = venue.open()?;
         let (payment, done) = subscription::top_up(&mut venue, &party.key()?, id, self.periods)?;
@@ -269,7 +263,7 @@ pub(in crate::cli) struct EndCommand {
 
 impl EndCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let SubscriptionArgs { subscription, venue, party, json } = &self.of;
+        let SubscriptionArgs { subscription, acting: ActingArgs { venue, party, json } } = &self.of;
         let id = subscription_id(subscription)?;
         let done = subscription::end(&mut venue.open()?, &party.key()?, id)?;
         print_done(*json, json!({"subscription": id}), &done)
