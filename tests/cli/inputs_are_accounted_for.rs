@@ -45,6 +45,22 @@ fn a_broken_first_line_is_one_rejected_row() {
     assert!(text(&output).contains("\"accepted\":1"), "{}", text(&output));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_pipe_by_name_is_read_from_its_first_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pipe, db) = (folder.path().join("pipe"), folder.path().join("db"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, "timestamp,v\n2026-01-01T00:00:00Z,1\n").unwrap()
+    });
+    let output = ingest(&db, &["--json", pipe.to_str().unwrap()]);
+    writer.join().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(text(&output).contains("\"accepted\":1"), "{}", text(&output));
+}
+
 #[test]
 fn a_header_of_very_many_columns_is_read() {
     let folder = tempfile::tempdir().unwrap();

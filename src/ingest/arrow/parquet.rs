@@ -18,8 +18,12 @@ const BATCH_CELLS: usize = 1 << 20;
 /// So many rows at a time at most.
 const BATCH_ROWS: usize = 8_192;
 
-/// Whether a file is Parquet by its first bytes. It stands at its beginning afterwards.
+/// Whether a file is Parquet by its first bytes. It stands at its beginning afterwards. Of a pipe nothing is read,
+/// since nothing can be put back.
 pub(in crate::ingest) fn is_parquet(file: &mut File) -> bool {
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
     let mut magic = [0; 4];
     let is_parquet = file.read_exact(&mut magic).is_ok() && magic == MAGIC;
     file.rewind().is_ok() && is_parquet
