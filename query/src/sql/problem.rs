@@ -29,6 +29,8 @@ pub struct Problem {
     suggestion: Option<String>,
 }
 
+/// What queries begin with.
+const BEGINNINGS: [&str; 6] = ["SELECT", "WITH", "VALUES", "EXPLAIN", "SHOW", "DESCRIBE"];
 /// Suggestions are looked for among so many names.
 const CANDIDATES_MAX: usize = 20_000;
 /// No more of a message is shown: characters.
@@ -115,12 +117,26 @@ pub(crate) fn explain(
             let text = parser.to_string();
             let (what, place) = split_place(&text);
             let what = what.trim_start_matches("sql parser error: ").to_owned();
+            let begun = what.strip_prefix("Expected: an SQL statement, found: ");
+            let meant = begun.and_then(|word| nearest(word, BEGINNINGS.into_iter()));
             Problem::new(format!("the SQL cannot be read: {what}"))
                 .at(sql, place.map(|place| widen(sql, place)))
+                .suggest(meant.map(str::to_owned))
         }
         DataFusionError::Plan(_) => named_problem(session, sql, &error, &message),
+        DataFusionError::NotImplemented(what) if what.contains("single SQL statement") => {
+            Problem::new("one query at a time: the text has several, with ; between them")
+        }
         DataFusionError::NotImplemented(what) => Problem::new(format!("not supported: {what}")),
-        _ => return execution_error(error, limits),
+        _ => {
+            return match execution_error(error, limits) {
+                QueryError::Sql(problem) => {
+                    let place = find_literal(sql, problem.message());
+                    Box::new(problem.at(sql, place)).into()
+                }
+                other => other,
+            };
+        }
     };
     Box::new(problem).into()
 }
@@ -162,6 +178,11 @@ pub(crate) fn execution_error(error: DataFusionError, limits: &Limits) -> QueryE
             let kinds =
                 ["Execution error: ", "Arrow error: ", "Error during planning: ", "Parser error: "];
             let text = kinds.iter().fold(text.as_str(), |text, kind| text.trim_start_matches(kind));
+            if let Some(written) = between(text, "Error parsing timestamp from '", "'") {
+                let problem =
+                    format!("{written:?} is no time; write one like '2026-01-31T08:00:00Z'");
+                return Box::new(Problem::new(short(&problem))).into();
+            }
             Box::new(Problem::new(short(text))).into()
         }
     }
@@ -245,7 +266,10 @@ fn named_problem(session: &Sql, sql: &str, error: &DataFusionError, message: &st
              data is changed by the commands ingest and delete",
         );
     }
-    Problem::new(text).at(sql, span(error))
+    if text.starts_with("No SQL statements") {
+        return Problem::new("there is no query; write one like SELECT count(*) FROM records");
+    }
+    Problem::new(text).at(sql, span(error).or_else(|| find_literal(sql, text)))
 }
 
 fn table_name(name: &str) -> String {
@@ -321,6 +345,20 @@ fn find_word(sql: &str, word: &str) -> Option<Place> {
         }
     }
     None
+}
+
+/// Where the text stands that a message quotes, where it is one of the query's and there once.
+fn find_literal(sql: &str, message: &str) -> Option<Place> {
+    let quoted = between(message, "\"", "\"").or_else(|| between(message, "'", "'"))?;
+    let literal = format!("'{quoted}'");
+    let mut found = sql.match_indices(&literal);
+    let (Some((at, _)), None) = (found.next(), found.next()) else { return None };
+    let before = sql.get(..at)?;
+    let begin = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.matches('\n').count() + 1;
+    let column = sql.get(begin..at)?.chars().count() + 1;
+    let length = literal.lines().next()?.chars().count();
+    Some(Place { line, column, length })
 }
 
 /// The name that a misspelt one is nearest to, where it is near at all.

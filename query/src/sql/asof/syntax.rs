@@ -8,7 +8,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
+use datafusion::common::{DataFusionError, Result, not_impl_err, plan_datafusion_err};
 use datafusion::execution::SessionState;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
@@ -22,8 +22,18 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Wor
 
 use super::marks;
 
-/// The statement that a text is.
+/// The statement that a text is. One that would change data is refused before anything in it is looked at.
 pub(in crate::sql) fn statement(state: &SessionState, sql: &str) -> Result<Statement> {
+    let read = parsed(state, sql)?;
+    if let Statement::Statement(tree) = &read
+        && matches!(**tree, Tree::Insert(_) | Tree::Update { .. } | Tree::Delete(_))
+    {
+        return Err(plan_datafusion_err!("DML not supported"));
+    }
+    Ok(read)
+}
+
+fn parsed(state: &SessionState, sql: &str) -> Result<Statement> {
     let options = &state.config().options().sql_parser;
     let has_asof = sql.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"asof"));
     if !has_asof {
@@ -35,7 +45,7 @@ pub(in crate::sql) fn statement(state: &SessionState, sql: &str) -> Result<State
         .build()?;
     let mut statements = parser.parse_statements()?;
     let (Some(mut statement), None) = (statements.pop_front(), statements.pop_front()) else {
-        return Err(plan_datafusion_err!("give one statement"));
+        return not_impl_err!("The context currently only supports a single SQL statement");
     };
     match mark(&mut statement) {
         ControlFlow::Continue(()) => Ok(statement),
