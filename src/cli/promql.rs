@@ -80,8 +80,23 @@ impl PromqlArgs {
         for note in answer.warnings.iter().chain(&answer.infos) {
             eprintln!("{note}");
         }
+        if rows(&answer).is_empty() {
+            tell_of_nothing(&query, &source)?;
+        }
         write(&answer, format, out)
     }
+}
+
+/// Says which selectors of a query whose answer is empty fit no metric at all: for Prometheus that is no error,
+/// for somebody who misspelt a name it is.
+fn tell_of_nothing(query: &Query, source: &DatabaseSource<'_>) -> Result<()> {
+    for matchers in query.selectors() {
+        if source.series(matchers)?.is_empty() {
+            let shown: Vec<String> = matchers.iter().map(ToString::to_string).collect();
+            eprintln!("chronolith: no metric with numbers fits {{{}}}", shown.join(", "));
+        }
+    }
+    Ok(())
 }
 
 /// The most characters that are shown before and after the place of an error.

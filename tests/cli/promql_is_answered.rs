@@ -81,6 +81,24 @@ fn an_instant_and_a_range_have_the_same_values_in_every_format() {
 }
 
 #[test]
+fn selectors_that_fit_no_metric_are_named_beside_an_empty_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    database(directory);
+    let asked = |text: &str| {
+        let output = chronolith(directory, &query(text, &["--time", END]));
+        assert!(output.status.success(), "{text}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shown = asked(&format!("rate({NAME}[30s]) * sum(rate(tripp{{class!=\"van\"}}[1m]))"));
+    assert_eq!(
+        shown,
+        "chronolith: no metric with numbers fits {__name__=\"tripp\", class!=\"van\"}\n"
+    );
+    assert_eq!(asked(&format!("{NAME} > 1e9")), "");
+}
+
+#[test]
 fn a_wrong_query_is_shown_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();

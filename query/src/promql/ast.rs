@@ -64,6 +64,32 @@ impl Node {
         }
     }
 
+    /// Which series it and what is in it ask for, in the order of the text.
+    pub(crate) fn selectors<'a>(&'a self, found: &mut Vec<&'a [Matcher]>) {
+        match &self.expr {
+            Expr::Number(_) | Expr::Text(_) => {}
+            Expr::Paren(inner) | Expr::Negate(inner) | Expr::Subquery { inner, .. } => {
+                inner.selectors(found);
+            }
+            Expr::Selector(selector) | Expr::Range { selector, .. } => {
+                found.push(&selector.matchers);
+            }
+            Expr::Binary(binary) => {
+                binary.left.selectors(found);
+                binary.right.selectors(found);
+            }
+            Expr::Aggregate(aggregate) => {
+                if let Some(parameter) = &aggregate.parameter {
+                    parameter.selectors(found);
+                }
+                aggregate.inner.selectors(found);
+            }
+            Expr::Call { arguments, .. } => {
+                arguments.iter().for_each(|argument| argument.selectors(found));
+            }
+        }
+    }
+
     /// Without parentheses around it.
     pub(crate) fn bare(&self) -> &Self {
         let mut node = self;

@@ -9,7 +9,7 @@ use super::evaluate::Evaluator;
 use super::labels::Labels;
 use super::parse::parse;
 use super::ranges::Ranges;
-use super::source::{Series, Source};
+use super::source::{Matcher, Series, Source};
 use super::value::{Answer, Data, Grid, Row, Sample, Value, is_absent};
 
 /// How much a query may take, and what it means by the past.
@@ -71,6 +71,14 @@ impl Query {
     /// Where the text is no query; the error has the line and the column.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(Self { root: parse(text)? })
+    }
+
+    /// The matchers of each of its selectors, in the order of the text.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<&[Matcher]> {
+        let mut found = Vec::new();
+        self.root.selectors(&mut found);
+        found
     }
 
     /// What it gives at one time, in nanoseconds since the epoch.

@@ -1,5 +1,7 @@
 //! Conditions on labels.
 
+use std::fmt;
+
 use regex::Regex;
 
 use crate::promql::labels::{Labels, NAME};
@@ -44,6 +46,16 @@ impl Matcher {
             _ => Test::NotPattern(value.to_owned(), regex()?),
         };
         Ok(Self::new(label, test))
+    }
+
+    /// How it is written in a query.
+    fn written(&self) -> (&'static str, &str) {
+        match &self.test {
+            Test::Equal(value) => ("=", value),
+            Test::NotEqual(value) => ("!=", value),
+            Test::Pattern(value, _) => ("=~", value),
+            Test::NotPattern(value, _) => ("!~", value),
+        }
     }
 
     /// The label it is about.
@@ -91,4 +103,12 @@ impl Matcher {
 /// Whether labels fit all matchers.
 pub(crate) fn fits(matchers: &[Matcher], labels: &Labels) -> bool {
     matchers.iter().all(|matcher| matcher.matches(labels.get(&matcher.label)))
+}
+
+/// As in a query: `device="car-17"`.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operator, value) = self.written();
+        write!(f, "{}{operator}{value:?}", self.label)
+    }
 }
