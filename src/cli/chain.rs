@@ -176,26 +176,30 @@ pub(super) fn print_fields(json: bool, shown: &Value) -> Result<()> {
     let fields: BTreeMap<&String, &Value> = fields.iter().collect();
     for (name, value) in fields {
         match value {
-            Value::String(text) => say!("{name:<width$}  {text}"),
-            Value::Array(values) if values.iter().any(Value::is_object) => {
+            // What there is none of is not worth a line.
+            Value::Null => {}
+            Value::Array(values) if values.iter().all(Value::is_object) => {
                 say!("{name:<width$}  {}", values.len());
                 for value in values {
                     say!("{:<width$}  {}", "", one_line(value));
                 }
             }
-            other => say!("{name:<width$}  {other}"),
+            other => say!("{name:<width$}  {}", one_line(other)),
         }
     }
     Ok(())
 }
 
-/// The fields of an object on one line.
+/// A value on one line: the fields of an object, the values of a list with commas between them.
 fn one_line(value: &Value) -> String {
-    let Some(fields) = value.as_object() else { return value.to_string() };
-    let text = |value: &Value| match value {
+    match value {
         Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(one_line).collect::<Vec<_>>().join(", "),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let words = fields.map(|(name, value)| format!("{name} {}", one_line(value)));
+            words.collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
-    };
-    let words = fields.iter().map(|(name, value)| format!("{name} {}", text(value)));
-    words.collect::<Vec<_>>().join(", ")
+    }
 }
