@@ -197,18 +197,18 @@ impl WaitCommand {
             bail!(Usage("say what to wait for: --height or --packs".to_owned()));
         }
         let nodes = chosen(&self.directory, &[])?;
-        let nodes = nodes.into_iter().map(|node| self.watch(node)).collect::<Result<Vec<_>>>()?;
+        let nodes = nodes.into_iter().map(watch).collect::<Result<Vec<_>>>()?;
         let until = Instant::now() + Duration::from_secs(self.deadline);
         loop {
-            let (height, packs) = look(&nodes);
-            let is_high = self.height.is_none_or(|wanted| height >= Some(wanted));
+            let Seen { height, all_answer, packs } = look(&nodes);
+            let is_high = self.height.is_none_or(|wanted| all_answer && height >= Some(wanted));
             let is_placed = self.packs.is_none_or(|wanted| packs >= wanted);
             if is_high && is_placed {
-                say!("height {}, {packs} packs placed", height.unwrap_or_default());
+                say!("height {}, {packs} packs placed", shown(height));
                 return Ok(Outcome::Done);
             }
             if Instant::now() >= until {
-                let height = height.map_or_else(|| "none".to_owned(), |height| height.to_string());
+                let height = shown(height);
                 bail!(
                     "after {} s the height is {height}, and {packs} packs are placed",
                     self.deadline
@@ -217,40 +217,57 @@ impl WaitCommand {
             std::thread::sleep(LOOK);
         }
     }
+}
 
-    /// What is looked at of a node.
-    fn watch(&self, node: NodePlace) -> Result<Watched> {
-        let settings = node.settings()?;
-        let client = self.height.map(|_| Client::new(&settings, None)).transpose()?;
-        let producer = settings.producer.as_ref().and(settings.http.as_ref());
-        let producer = producer.map(|http| Asking::new(&format!("http://{}", http.listen), None));
-        Ok(Watched { node, client, producer: producer.transpose()? })
-    }
+/// A height, where there is one.
+fn shown(height: Option<u64>) -> String {
+    height.map_or_else(|| "none".to_owned(), |height| height.to_string())
+}
+
+/// What is looked at of a node.
+fn watch(node: NodePlace) -> Result<Watched> {
+    let settings = node.settings()?;
+    let client = Client::new(&settings, None)?;
+    let producer = settings.producer.as_ref().and(settings.http.as_ref());
+    let producer = producer.map(|http| Asking::new(&format!("http://{}", http.listen), None));
+    Ok(Watched { node, client, producer: producer.transpose()? })
 }
 
 /// A node that is looked at again and again.
 struct Watched {
     node: NodePlace,
-    /// Where heights are waited for.
-    client: Option<Client>,
+    /// Where its height is asked for.
+    client: Client,
     /// Where it produces.
     producer: Option<Asking>,
 }
 
-/// The least height of the nodes that run, and how many packs producers had placed.
-fn look(nodes: &[Watched]) -> (Option<u64>, u64) {
-    let (mut least, mut placed) = (None, 0);
+/// What was seen of the nodes that run.
+struct Seen {
+    /// The least height of those that answer.
+    height: Option<u64>,
+    /// Whether there are some, and all answer: one that begins does not yet.
+    all_answer: bool,
+    /// How many packs producers had placed.
+    packs: u64,
+}
+
+fn look(nodes: &[Watched]) -> Seen {
+    let mut seen = Seen { height: None, all_answer: true, packs: 0 };
     for Watched { client, producer, .. } in nodes.iter().filter(|one| one.node.process().is_some())
     {
-        if let Some(client) = client {
-            // One that begins does not answer yet.
-            let height = client.status().map_or(0, |status| status.height);
-            least = Some(least.map_or(height, |least: u64| least.min(height)));
+        match client.status() {
+            Ok(status) => {
+                let least = seen.height.map_or(status.height, |least| least.min(status.height));
+                seen.height = Some(least);
+            }
+            Err(_) => seen.all_answer = false,
         }
         let told = producer.as_ref().and_then(|asking| asking.value("/api/v1/producer").ok()?);
-        placed += told.and_then(|told| told["placed"].as_u64()).unwrap_or_default();
+        seen.packs += told.and_then(|told| told["placed"].as_u64()).unwrap_or_default();
     }
-    (least, placed)
+    seen.all_answer &= seen.height.is_some();
+    seen
 }
 
 /// Show what a node told.
