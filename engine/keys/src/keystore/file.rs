@@ -31,7 +31,10 @@ pub struct KeystoreFile {
 #[non_exhaustive]
 pub enum KeystoreFileError {
     /// There is a file already.
-    #[error("{place} exists already: open it, or put it elsewhere")]
+    #[error(
+        "{place} exists already: put the new keystore elsewhere; where no database names this one in its \
+         keys.toml, because making it was interrupted, nothing is sealed under it, and it can be removed"
+    )]
     Exists {
         /// The file.
         place: String,
