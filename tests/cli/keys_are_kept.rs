@@ -4,7 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::run::{chronolith, expect, json};
+use serde_json::json;
+
+use crate::run::{self, chronolith, expect};
 
 fn private(directory: &Path, name: &str, text: &str) {
     fs::write(directory.join(name), text).unwrap();
@@ -17,7 +19,7 @@ fn locked(directory: &Path) -> String {
     expect(directory, 0, &["init", "car"]);
     private(directory, "pass", "correct horse\n");
     let init = ["keys", "init", "--db", "car", "--wallet", "w", "--passphrase-file", "pass"];
-    let made = json(directory, 0, &[&init[..], &["--json"]].concat());
+    let made = run::json(directory, 0, &[&init[..], &["--json"]].concat());
     let lines: String = (0..3_i64)
         .map(|hour| {
             format!("place,device=car value=\"at home {hour}\" {}\n", hour * 3_600 * 1_000_000_000)
@@ -44,8 +46,12 @@ fn without_the_passphrase_nothing_is_read_and_the_words_bring_it_back() {
     let directory = directory.path();
     let words = locked(directory);
     assert!(expect(directory, 0, &EXPORT).contains("at home 2"));
-    let status = json(directory, 0, &["keys", "status", "--db", "car", "--json"]);
+    let status = run::json(directory, 0, &["keys", "status", "--db", "car", "--json"]);
     assert_eq!((&status["has_passphrase"], &status["bought_trees"]), (&true.into(), &0.into()));
+    let set = ["privacy", "set", "--db", "car", "--metric", "speed", "--level", "3"];
+    expect(directory, 0, &set);
+    let verified = run::json(directory, 0, &["verify", "--db", "car", "--json"]);
+    assert_eq!((&verified["extra"], &verified["faults"]), (&json!([]), &json!([])));
     // What others can read is no secret.
     fs::set_permissions(directory.join("pass"), Permissions::from_mode(0o644)).unwrap();
     assert!(refused(directory, &EXPORT).contains("chmod 600"));
@@ -73,7 +79,7 @@ fn without_the_passphrase_nothing_is_read_and_the_words_bring_it_back() {
 
     // After a renewal the old words open nothing that is written from then on.
     let renew = ["keys", "renew", "--db", "car", "--passphrase-file", "new", "--json"];
-    let renewed = json(directory, 0, &renew)["recovery_words"].as_str().unwrap().to_owned();
+    let renewed = run::json(directory, 0, &renew)["recovery_words"].as_str().unwrap().to_owned();
     assert_ne!(renewed, words);
     private(directory, "words", &words);
     assert!(refused(directory, &again).contains("are of another one"));
@@ -112,7 +118,7 @@ fn no_backup_brings_back_what_was_destroyed() {
     let destroy = ["keys", "destroy", "--db", "car", "--metric", "value"];
     let range = ["--from", "1970-01-01T01:00:00Z", "--to", "1970-01-01T02:00:00Z"];
     assert!(refused(directory, &[&destroy[..], &range].concat()).contains("--yes"));
-    let destroyed = json(directory, 0, &[&destroy[..], &range, &["--yes", "--json"]].concat());
+    let destroyed = run::json(directory, 0, &[&destroy[..], &range, &["--yes", "--json"]].concat());
     assert_eq!(destroyed["windows"], 1);
     let left = expect(directory, 0, &EXPORT);
     assert!(

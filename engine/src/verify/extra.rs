@@ -16,8 +16,9 @@ use crate::wal;
 
 /// The file that the process which has the database open locks.
 const LOCK: &str = "LOCK";
-/// Where old segments go, for the program that opens the database.
-const STORE: &str = "store.toml";
+/// What the program that opens the database has to know: where old segments go, where the keys are, which rules of
+/// privacy there are.
+const SETTINGS: [&str; 3] = ["store.toml", "keys.toml", "privacy.toml"];
 /// A cache that can be rebuilt at any time.
 const SEARCH: &str = "search/";
 /// What search keeps of others, in a format of its own.
@@ -51,7 +52,8 @@ fn known_files(manifest: &Manifest) -> HashSet<String> {
     let runs = manifest.runs.iter().map(|record| run::file_name(record.number));
     let segments = manifest.segments.iter();
     let segments = segments.map(|record| manifest.segment_file(record));
-    let single = [LOCK, STORE, manifest::FILE, registry::log::FILE, keys::FILE].map(str::to_owned);
+    let single = [LOCK, manifest::FILE, registry::log::FILE, keys::FILE];
+    let single = single.into_iter().chain(SETTINGS).map(str::to_owned);
     let state = manifest.state.map(state_file_name);
     runs.chain(segments).chain(single).chain(state).collect()
 }
