@@ -20,7 +20,7 @@ use super::privacy::warn_of_others;
 use super::usage::Usage;
 use super::whole;
 use crate::market::book;
-use crate::market::history::{Market, of_chain};
+use crate::market::history::{Market, of_chain, usual_volume};
 use crate::privacy::{Fitting, PrivacyFile, PrivacyRule};
 
 /// Data contracts: what is collected and how private it is, what it costs, who is granted without asking, and how
@@ -258,6 +258,10 @@ pub(super) struct PriceCommand {
     #[arg(long, value_name = "HOURS", default_value_t = 0)]
     age: u64,
 
+    /// How many chunks its device had anchored in the last 30 days [default: as many as in the middle of the sales]
+    #[arg(long, value_name = "COUNT")]
+    chunks: Option<u64>,
+
     /// Write the history that the price follows from: with it anybody finds the same
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
@@ -275,7 +279,8 @@ impl PriceCommand {
             whole::replace(file, &history.to_bytes())?;
         }
         let now_ms = u64::try_from(SystemClock.now_ns() / 1_000_000).unwrap_or(0);
-        let asked = Asked { at_ms: now_ms, age_hours: self.age, records_per_hour: 0 };
+        let volume = self.chunks.unwrap_or_else(|| usual_volume(&history));
+        let asked = Asked { at_ms: now_ms, age_hours: self.age, records_per_hour: volume };
         let (sales, offers) = (history.sales().len(), history.offers().len());
         let found = match reference(&history, &asked) {
             Ok(found) => found,
@@ -291,6 +296,8 @@ impl PriceCommand {
             "median_error_basis_points": found.median_error_bp,
             "sales": sales,
             "offers": offers,
+            "chunks": volume,
+            "coin_in_circulation": coins(chronolith_chain::coin::Amount(history.circulation(now_ms).0)),
             "history": history.cid().to_string(),
             "model": found.model_cid.to_string(),
         });

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use chronolith_chain::coin::MOTES_PER_COIN;
+use chronolith_contract::price::History;
 use serde_json::{Value, json as value};
 
 use crate::run::{chronolith, expect, json, source};
@@ -294,7 +296,12 @@ fn a_price_is_named_from_what_was_sold_or_not_at_all() {
     let problem = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{problem}");
     assert!(problem.contains("not enough sales") && problem.contains("1 sales"), "{problem}");
-    assert!(fs::metadata(place.join("history")).unwrap().len() > 0);
+    let history = History::from_bytes(&fs::read(place.join("history")).unwrap()).unwrap();
+    let sold = history.sales().first().unwrap();
+    assert!(sold.records >= sold.hours, "chunks of the device were anchored before: {sold:?}");
+    let coin = history.circulation(sold.at_ms).0;
+    // A development chain begins with 1,010,000 coin, and burns a part of its fees.
+    assert!(coin < 1_010_000 * MOTES_PER_COIN && coin > 1_009_000 * MOTES_PER_COIN, "{coin}");
 }
 
 #[test]
