@@ -11,7 +11,7 @@ mod item;
 
 use chronolith_chain::content::ContentId;
 use chronolith_fragment::{
-    BODY_BYTES_MAX, CodeError, Encoded, Encoder, MaskSecret, Profile, Shape, ShapeError,
+    BODY_BYTES_MAX, CodeError, Cut, Encoded, Encoder, MaskSecret, Shape, ShapeError,
 };
 
 pub(crate) use body::item_of;
@@ -82,17 +82,17 @@ pub struct Pack {
 
 impl Pack {
     /// Makes a pack of a body, and its fragments. The secret must be random and of this pack alone;
-    /// the same body, profile and secret give the same pack.
+    /// the same body, cut and secret give the same pack.
     ///
     /// # Errors
     /// [`PackError::Code`] where the code refuses the shape, which no profile's does.
     pub fn make(
         body: PackBody,
-        profile: Profile,
+        cut: impl Into<Cut>,
         secret: &MaskSecret,
     ) -> Result<(Self, Encoded), PackError> {
         let bytes = body.bytes();
-        let shape = Shape::of(profile, bytes.len())?;
+        let shape = Shape::of(cut, bytes.len())?;
         let encoded = Encoder::new(shape)?.encode(bytes, secret)?;
         let header = PackHeader {
             shape,

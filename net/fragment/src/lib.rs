@@ -35,5 +35,5 @@ pub use encode::{Encoded, Encoder, Fragment, restore, restore_rows};
 pub use evidence::{Committed, RowError, RowVerdict, ShownRow, judge_row};
 pub use mask::{COMMITMENT_BYTES, MaskKey, MaskSecret};
 pub use proof::{FragmentFault, Shown};
-pub use shape::{BLOCK_BYTES, BODY_BYTES_MAX, FRAGMENTS_MAX, Profile, Shape, ShapeError};
+pub use shape::{BLOCK_BYTES, BODY_BYTES_MAX, Cut, FRAGMENTS_MAX, Profile, Shape, ShapeError};
 pub use tree::FragmentTree;

@@ -77,6 +77,44 @@ impl Profile {
     }
 }
 
+/// A way to cut a body: any so many of so many fragments restore it. A profile is one with a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cut {
+    needed: u8,
+    fragments: u8,
+}
+
+impl Cut {
+    /// Any `needed` of `fragments` restore a body.
+    ///
+    /// # Errors
+    /// [`ShapeError::Counts`] where they are not 1 ≤ needed < fragments ≤ 128.
+    pub const fn new(needed: u8, fragments: u8) -> Result<Self, ShapeError> {
+        if needed == 0 || needed >= fragments || fragments > FRAGMENTS_MAX {
+            return Err(ShapeError::Counts { needed, fragments });
+        }
+        Ok(Self { needed, fragments })
+    }
+
+    /// How many fragments restore a body.
+    #[must_use]
+    pub const fn needed(self) -> u8 {
+        self.needed
+    }
+
+    /// How many fragments there are.
+    #[must_use]
+    pub const fn fragments(self) -> u8 {
+        self.fragments
+    }
+}
+
+impl From<Profile> for Cut {
+    fn from(profile: Profile) -> Self {
+        Self { needed: profile.needed(), fragments: profile.fragments() }
+    }
+}
+
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -135,9 +173,7 @@ impl Shape {
     /// # Errors
     /// Numbers outside the bounds above.
     pub fn new(needed: u8, fragments: u8, blocks: u32) -> Result<Self, ShapeError> {
-        if needed == 0 || needed >= fragments || fragments > FRAGMENTS_MAX {
-            return Err(ShapeError::Counts { needed, fragments });
-        }
+        Cut::new(needed, fragments)?;
         let row = u64::from(needed) * BLOCK_BYTES as u64;
         let bytes = row * u64::from(blocks);
         // The last row may be filled up.
@@ -147,19 +183,20 @@ impl Shape {
         Ok(Self { needed, fragments, blocks })
     }
 
-    /// The shape of a body of this many bytes in a profile.
+    /// The shape of a body of this many bytes in a profile, or cut otherwise.
     ///
     /// # Errors
     /// An empty body, or one above [`BODY_BYTES_MAX`].
-    pub fn of(profile: Profile, body_bytes: usize) -> Result<Self, ShapeError> {
-        let row = usize::from(profile.needed()) * BLOCK_BYTES;
+    pub fn of(cut: impl Into<Cut>, body_bytes: usize) -> Result<Self, ShapeError> {
+        let cut = cut.into();
+        let row = usize::from(cut.needed()) * BLOCK_BYTES;
         let bytes = body_bytes as u64;
         if body_bytes == 0 || body_bytes > BODY_BYTES_MAX {
             return Err(ShapeError::Body { bytes });
         }
         let blocks = u32::try_from(body_bytes.div_ceil(row));
         let blocks = blocks.map_err(|_| ShapeError::Body { bytes })?;
-        Self::new(profile.needed(), profile.fragments(), blocks)
+        Self::new(cut.needed(), cut.fragments(), blocks)
     }
 
     /// How many fragments restore the body: the first so many, which hold its bytes in order.
