@@ -50,18 +50,33 @@ pub struct Request {
     pub price: Amount,
     /// Who must keep none: the owner, and the repairers, who know the masks.
     pub excluded: Vec<Address>,
+    /// Where its peers may say they are; empty for anywhere. The ledger does not have it: who draws again
+    /// knows it from the contract that names the regions.
+    pub regions: Vec<String>,
 }
 
 /// Fewer peers than fragments take part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{found} peers have room at this price where {needed} are needed; offer more, or fewer fragments"
+    "{found} peers{} have room at this price where {needed} are needed; offer more, or fewer fragments",
+    inside(regions)
 )]
 pub struct NotEnough {
     /// How many are needed.
     pub needed: usize,
     /// How many there are.
     pub found: usize,
+    /// Where they may be; empty for anywhere.
+    pub regions: Vec<String>,
+}
+
+/// Where peers may be, as the end of a phrase.
+fn inside(regions: &[String]) -> String {
+    match regions {
+        [] => String::new(),
+        [one] => format!(" of the region {one}"),
+        more => format!(" of the regions {}", more.join(", ")),
+    }
 }
 
 impl Candidate {
@@ -93,7 +108,9 @@ impl Candidate {
     /// Whether it takes a fragment of a request.
     fn takes(&self, request: &Request) -> bool {
         let asked = self.price_per_gib.share(request.fragment_bytes.into(), 1 << 30);
-        self.free_bytes >= request.fragment_bytes
+        let is_inside = request.regions.is_empty() || request.regions.contains(&self.region);
+        is_inside
+            && self.free_bytes >= request.fragment_bytes
             && asked.is_ok_and(|asked| asked <= request.price)
             && !request.excluded.contains(&self.peer)
     }
@@ -107,7 +124,7 @@ impl Candidate {
 
 impl Request {
     /// The request of a pack as the ledger has it, by the beacon at the end of the epoch in which it
-    /// was placed ([`BeaconKey`](chronolith_chain::ledger::BeaconKey) of `placed_epoch`).
+    /// was placed ([`BeaconKey`](chronolith_chain::ledger::BeaconKey) of `placed_epoch`): of peers anywhere.
     #[must_use]
     pub fn of(chain: ChainId, id: ContentId, pack: &Pack, beacon: Hash) -> Self {
         let repairers = pack.repairers.iter().map(|repairer| repairer.0);
@@ -118,6 +135,7 @@ impl Request {
             fragment_bytes: u64::from(pack.blocks) * chronolith_chain::ledger::BLOCK_BYTES,
             price: pack.price,
             excluded: repairers.chain([pack.owner]).collect(),
+            regions: Vec::new(),
         }
     }
 }
@@ -156,7 +174,8 @@ pub fn place(candidates: &[Candidate], request: &Request) -> Result<Vec<Address>
     ranked.dedup_by_key(|(_, candidate)| candidate.peer);
     let needed = request.fragments;
     if ranked.len() < needed {
-        return Err(NotEnough { needed, found: ranked.len() });
+        let (found, regions) = (ranked.len(), request.regions.clone());
+        return Err(NotEnough { needed, found, regions });
     }
     // Where there are not enough networks and regions, more is taken of each, one by one.
     let mut most = request.spare.max(1);

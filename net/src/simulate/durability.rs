@@ -177,7 +177,7 @@ impl Config {
         within("regions", self.regions as f64, 1.0, self.peers as f64, "1 to one for each peer")?;
         let needed = usize::from(self.profile.fragments());
         if self.peers < needed {
-            return Err(NotEnough { needed, found: self.peers }.into());
+            return Err(NotEnough { needed, found: self.peers, regions: Vec::new() }.into());
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ pub fn simulate(config: &Config) -> Result<Report, ConfigError> {
     config.check()?;
     // A whole pack fits every profile.
     let shape = Shape::of(config.profile, PACK_BYTES);
-    let shape = shape.map_err(|_| NotEnough { needed: 0, found: 0 })?;
+    let shape = shape.map_err(|_| NotEnough { needed: 0, found: 0, regions: Vec::new() })?;
     let mut simulation = Simulation {
         config,
         shape,
@@ -291,6 +291,7 @@ impl Simulation<'_> {
             fragment_bytes: self.shape.fragment_bytes() as u64,
             price: Amount::ZERO,
             excluded: excluded.collect(),
+            regions: Vec::new(),
         };
         let chosen = place(&self.candidates, &request)?;
         for (index, address) in missing.iter().zip(chosen) {

@@ -36,6 +36,7 @@ fn request(seed: u8, fragments: usize, spare: usize) -> Request {
         fragment_bytes: 1 << 17,
         price: Amount(1_000),
         excluded: Vec::new(),
+        regions: Vec::new(),
     }
 }
 
@@ -81,7 +82,24 @@ fn full_dear_and_excluded_peers_take_no_part() {
         (3..9).map(address).collect::<Vec<_>>().iter().collect()
     );
     let refused = place(&candidates, &Request { fragments: 7, ..asked });
-    assert_eq!(refused, Err(NotEnough { needed: 7, found: 6 }));
+    assert_eq!(refused, Err(NotEnough { needed: 7, found: 6, regions: Vec::new() }));
+}
+
+#[test]
+fn only_peers_of_the_named_regions_are_drawn_and_too_few_of_them_are_told() {
+    let candidates: Vec<Candidate> = (0..40).map(candidate).collect();
+    let regions = vec!["DE".to_owned(), "KR".to_owned()];
+    let asked = Request { regions: regions.clone(), ..request(3, 6, 2) };
+    let chosen = place(&candidates, &asked).unwrap();
+    assert_eq!(chosen.len(), 6);
+    for peer in chosen {
+        let of = candidates.iter().find(|candidate| candidate.peer == peer).unwrap();
+        assert!(regions.contains(&of.region), "{}", of.region);
+    }
+    let nowhere = Request { regions: vec!["JP".to_owned()], ..asked };
+    let refused = place(&candidates, &nowhere).unwrap_err();
+    assert_eq!((refused.needed, refused.found), (6, 0));
+    assert!(refused.to_string().contains("0 peers of the region JP"), "{refused}");
 }
 
 #[test]
