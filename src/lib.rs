@@ -31,5 +31,4 @@ mod search;
 mod stop;
 pub mod store;
 pub mod wallet;
-#[cfg(feature = "continuous")]
 mod webhook;

@@ -2,31 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chronolith_disk::Disk;
 use chronolith_query::continuous::{Change, Continuous, ContinuousError, From};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::hook::{Hook, HookError};
-use super::reach::Receivers;
+use super::sender::{Sender, Undelivered, Waits, now};
 use crate::rows::{changes, rfc3339};
 
 /// The most changes of one message.
 const CHANGES: usize = 200;
 /// The most webhooks.
 pub(crate) const HOOKS: usize = 256;
-/// How long a receiver may take for its answer.
-const ANSWER_TIME: Duration = Duration::from_secs(20);
-/// How long the first wait after a failure is, and the longest.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3_600));
 
 /// How a webhook is doing.
 #[derive(Debug, Clone, Default)]
@@ -60,7 +52,7 @@ impl Drop for Running {
 /// All webhooks of a database. They stop when this is dropped.
 pub(crate) struct Webhooks {
     disk: Arc<dyn Disk>,
-    client: Client,
+    sender: Sender,
     runtime: Handle,
     running: Mutex<BTreeMap<String, Running>>,
 }
@@ -68,14 +60,7 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     /// None yet; what they keep is on a disk, and they run on a runtime.
     pub(crate) fn new(disk: Arc<dyn Disk>, runtime: Handle) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(ANSWER_TIME)
-            // An address that was checked is not left for another.
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(Receivers))
-            .user_agent(concat!("chronolith/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { disk, client, runtime, running: Mutex::default() })
+        Ok(Self { disk, sender: Sender::new()?, runtime, running: Mutex::default() })
     }
 
     /// Goes on with those that are kept; what of them cannot be read.
@@ -129,7 +114,7 @@ impl Webhooks {
             status: Arc::clone(&status),
             queries: queries.clone(),
             disk: Arc::clone(&self.disk),
-            client: self.client.clone(),
+            sender: self.sender.clone(),
         };
         Running { hook, status, task: self.runtime.spawn(delivery.run()) }
     }
@@ -156,21 +141,13 @@ fn update(
 /// What is told of a webhook that is no more.
 const DELETED: &str = "the webhook was deleted";
 
-/// Why a message is not delivered.
-enum Undelivered {
-    /// It is tried again, not before this time.
-    Later(String, Option<Duration>),
-    /// The receiver wants no more.
-    Never(String),
-}
-
 /// The task of one webhook.
 struct Delivery {
     hook: Shared,
     status: Arc<Mutex<DeliveryStatus>>,
     queries: Continuous,
     disk: Arc<dyn Disk>,
-    client: Client,
+    sender: Sender,
 }
 
 impl Delivery {
@@ -254,7 +231,7 @@ impl Delivery {
         let name = self.hook.lock().as_ref().map(|hook| hook.name.clone());
         let id = format!("{}-{id}", name.ok_or(DELETED)?);
         let body = json!({"type": kind, "timestamp": now_text(), "data": data}).to_string();
-        let mut wait = RETRY.0;
+        let mut waits = Waits::new();
         loop {
             match self.send(&id, &body).await {
                 Ok(()) => break,
@@ -265,8 +242,7 @@ impl Delivery {
                 }
                 Err(Undelivered::Later(reason, wanted)) => {
                     self.failed(reason);
-                    tokio::time::sleep(wanted.unwrap_or(wait).clamp(RETRY.0, RETRY.1)).await;
-                    wait = (2 * wait).min(RETRY.1);
+                    tokio::time::sleep(waits.next(wanted)).await;
                 }
             }
         }
@@ -290,7 +266,7 @@ impl Delivery {
         &self,
         change: impl Fn(&mut Hook) + Clone + Send + 'static,
     ) -> Result<(), String> {
-        let mut wait = RETRY.0;
+        let mut waits = Waits::new();
         loop {
             let (hook, disk) = (Arc::clone(&self.hook), Arc::clone(&self.disk));
             let change = change.clone();
@@ -300,44 +276,15 @@ impl Delivery {
                 Ok(Ok(false)) | Err(_) => return Err(DELETED.to_owned()),
                 Ok(Err(error)) => self.failed(error.to_string()),
             }
-            tokio::time::sleep(wait).await;
-            wait = (2 * wait).min(RETRY.1);
+            tokio::time::sleep(waits.next(None)).await;
         }
     }
 
     async fn send(&self, id: &str, body: &str) -> Result<(), Undelivered> {
         let to = self.hook.lock().as_ref().map(|hook| (hook.url.clone(), hook.secret.clone()));
         let (url, secret) = to.ok_or_else(|| Undelivered::Never(DELETED.to_owned()))?;
-        let timestamp_s = now().as_secs();
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp_s)
-            .header("webhook-signature", secret.sign(id, timestamp_s, body.as_bytes()))
-            .body(body.to_owned());
-        let answer = match request.send().await {
-            Ok(answer) => answer,
-            // Without the address, which may hold a secret of its own.
-            Err(error) => return Err(Undelivered::Later(error.without_url().to_string(), None)),
-        };
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(());
-        }
-        let reason = format!("the receiver answers {status}");
-        if status == StatusCode::GONE {
-            return Err(Undelivered::Never(reason));
-        }
-        let wanted = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let wanted = wanted.and_then(|text| text.parse().ok()).map(Duration::from_secs);
-        Err(Undelivered::Later(reason, wanted))
+        self.sender.send(&url, &secret, id, body).await
     }
-}
-
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn now_text() -> String {

@@ -7,13 +7,12 @@ use chronolith_query::continuous::Cursor;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use super::reach::is_refused;
+use super::reach::address;
 use super::signature::Secret;
 use crate::wallet::write_private;
 
-/// The longest name, and the longest address: bytes.
+/// The longest name: bytes.
 const NAME_MOST: usize = 64;
-const ADDRESS_MOST: usize = 2_048;
 
 /// Why a webhook cannot be made or kept.
 #[derive(Debug, thiserror::Error)]
@@ -75,25 +74,6 @@ fn is_name(name: &str) -> bool {
     (1..=NAME_MOST).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
-/// Reads an address that messages can be sent to.
-fn address(text: &str) -> Result<Url, HookError> {
-    let wrong = |reason: &str| HookError::Wrong(format!("url: {reason}"));
-    if text.len() > ADDRESS_MOST {
-        return Err(wrong("it is longer than 2048 bytes"));
-    }
-    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(wrong("write it as https://HOST/PATH"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong("it holds a user or a password; messages are signed instead"));
-    }
-    if is_refused(&url) {
-        return Err(wrong("it is an address of the link, or of many, where no receiver is"));
-    }
-    Ok(url)
-}
-
 impl Hook {
     /// A webhook that begins behind a change.
     pub(crate) fn new(
@@ -107,7 +87,8 @@ impl Hook {
             let reason = "name: 1 to 64 letters of a-z, A-Z, 0-9, _ and -";
             return Err(HookError::Wrong(reason.to_owned()));
         }
-        Ok(Self { name, query, url: address(url)?, secret, cursor, ended: None })
+        let url = address(url).map_err(|reason| HookError::Wrong(format!("url: {reason}")))?;
+        Ok(Self { name, query, url, secret, cursor, ended: None })
     }
 
     fn file(&self) -> String {

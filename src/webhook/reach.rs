@@ -1,11 +1,32 @@
-//! Where no webhook sends to: addresses of the link, by which clouds give secrets to whoever asks from
-//! within, and addresses of many.
+//! Where webhooks send to: addresses of HTTP, but none of the link, by which clouds give secrets to whoever
+//! asks from within, and none of many.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// The longest address: bytes.
+const ADDRESS_MOST: usize = 2_048;
+
+/// Reads an address that messages can be sent to.
+pub(crate) fn address(text: &str) -> Result<Url, String> {
+    if text.len() > ADDRESS_MOST {
+        return Err("it is longer than 2048 bytes".to_owned());
+    }
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("write it as https://HOST/PATH".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds a user or a password; messages are signed instead".to_owned());
+    }
+    if is_refused(&url) {
+        return Err("it is an address of the link, or of many, where no receiver is".to_owned());
+    }
+    Ok(url)
+}
 
 /// Whether an address is one that no receiver has.
 fn is_never(address: IpAddr) -> bool {
@@ -18,7 +39,7 @@ fn is_never(address: IpAddr) -> bool {
 }
 
 /// Whether the host of an address is written as one that no receiver has.
-pub(super) fn is_refused(url: &Url) -> bool {
+fn is_refused(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare.parse().is_ok_and(is_never)

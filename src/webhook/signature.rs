@@ -1,10 +1,12 @@
-//! The secret of a webhook that is sent: as those that are received have it.
+//! The secret that messages are signed with: as those that are received have it.
 
 pub(crate) use chronolith_contract::webhook::Secret;
 
+#[cfg(feature = "continuous")]
 use crate::wallet::{WalletError, random};
 
 /// A random secret.
+#[cfg(feature = "continuous")]
 pub(crate) fn random_secret() -> Result<Secret, WalletError> {
     Ok(Secret::from(random()?))
 }
@@ -26,6 +28,7 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 
+    #[cfg(feature = "continuous")]
     #[test]
     fn secrets_are_long_enough_and_read_back() {
         let secret = random_secret().unwrap();
