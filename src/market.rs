@@ -14,6 +14,7 @@
 //! | `question.rs`, `answering.rs` | answers that are sold instead of data: what is asked, what is left out, what it costs of the budget |
 //! | `note.rs` | what the buyer is told beside them: where the chunks are, and their proofs |
 //! | `notes.rs` | notes that wait for their buyers |
+//! | `events.rs` | what happens to sales under contracts, and which webhooks are to hear of it |
 //! | `history.rs` | what was sold on a chain, for reference prices |
 //! | `purse.rs` | what must not be lost: salts of offers, secrets of requests |
 //!
@@ -34,6 +35,7 @@ macro_rules! boxed_errors {
 pub mod answering;
 pub mod book;
 pub mod bought;
+pub mod events;
 pub mod grant;
 pub mod history;
 pub mod note;
@@ -86,6 +88,15 @@ pub enum MarketError {
     /// A note.
     #[error(transparent)]
     Note(Box<note::NoteError>),
+    /// What happens to sales under contracts.
+    #[error(transparent)]
+    Events(Box<events::EventsError>),
+    /// Blocks of the node's chain.
+    #[error("the node's blocks cannot be read: {0}")]
+    Blocks(Box<chronolith_chain::consensus::StoreError>),
+    /// The node stops.
+    #[error("the node stops; it goes on with this when it is started again")]
+    Stopped,
     /// The folder of notes.
     #[error("cannot keep the note of a grant: {0}")]
     Notes(#[source] std::io::Error),
@@ -137,7 +148,7 @@ boxed_errors! {
     MarketError: Read(chronolith_engine::ReadError), Key(chronolith_engine::KeyError),
     Anchor(crate::chain::anchor::AnchorError), Scope(scope::ScopeError), Purse(purse::PurseError),
     Note(note::NoteError), Pack(crate::packs::PackFileError), Grant(chronolith_keys::GrantError),
-    Rule(chronolith_contract::rule::EvaluationError)
+    Rule(chronolith_contract::rule::EvaluationError), Events(events::EventsError)
 }
 
 #[cfg(feature = "sql")]

@@ -117,6 +117,17 @@ impl Book {
         Ok(Self { contracts, lists, policy })
     }
 
+    /// The contract that an offer names, by the hash that it has of it; none where it is not here.
+    #[must_use]
+    pub fn contract(&self, named: Hash) -> Option<&Compiled> {
+        self.contracts.get(&named)
+    }
+
+    /// All contracts, by what offers name them by.
+    pub fn contracts(&self) -> impl Iterator<Item = (Hash, &Compiled)> {
+        self.contracts.iter().map(|(hash, compiled)| (*hash, compiled))
+    }
+
     /// Decides a request: by the contract that its offer names, or else by the policy.
     ///
     /// # Errors
@@ -132,7 +143,7 @@ impl Book {
         if offer::delivery(venue, right.offer)? != Delivery::Keys {
             return Ok(ask("it is to be answered: chronolith market answer"));
         }
-        let named = open.offer.terms.auto_grant.and_then(|hash| self.contracts.get(&hash));
+        let named = open.offer.terms.auto_grant.and_then(|hash| self.contract(hash));
         let Some(compiled) = named else {
             let verdict = self.policy.decide(right, open);
             return Ok(Decided { verdict, by: None, evaluations: Vec::new() });

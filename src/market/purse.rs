@@ -3,6 +3,7 @@
 //! ```text
 //! market/offers/ID.json      what a hidden offer is of, with its salt
 //! market/decisions/ID/RULE.cbor   what a rule of a contract decided a request from
+//! market/events/ID.json      what happened to a sale under a contract with webhooks
 //! market/requests/ID.json    the secret of a request's one-time key, which its grant is sealed to
 //! market/subscriptions/ID.json    the same of a subscription
 //! market/budgets/DEVICE.budget   what noisy answers about a device told so far
@@ -125,6 +126,12 @@ impl Purse {
     #[must_use]
     pub fn of(wallet: &Wallet) -> Self {
         Self { folder: wallet.directory().join(FOLDER) }
+    }
+
+    /// The folder of what happened to sales under contracts with webhooks.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.folder.join("events")
     }
 
     /// Keeps what a hidden offer is of.
