@@ -49,7 +49,7 @@ pub use event::NodeEvent;
 pub use link::NodeLink;
 pub use producing::{Producing, ProducingEvent, ProducingSettings, ProducingStatus};
 pub use run::{RunningNode, start};
-pub use selling::{Desk, Selling, SellingEvent, SellingSettings, SellingStatus};
+pub use selling::{Desk, Selling, SellingEvent, SellingSettings, SellingStatus, WebhookStatus};
 pub use settings::{
     AloneSettings, DatabaseSettings, NodeSettings, ProcessSettings, StorageSettings,
 };

@@ -182,6 +182,14 @@ fn of_selling(event: SellingEvent) -> (Value, String) {
             json!({"noted": {"request": request.to_string(), "chunks": chunks}}),
             format!("the note of {request} is ready: {chunks} chunks"),
         ),
+        SellingEvent::Told { webhook, on, sale } => (
+            json!({"told": {"webhook": webhook, "on": on, "sale": sale.to_string()}}),
+            format!("told {webhook} of {on} of the {} {sale}", sale.kind()),
+        ),
+        SellingEvent::Untold { webhook, reason } => (
+            json!({"untold": {"webhook": webhook, "reason": reason}}),
+            format!("the webhook {webhook} is not called: {reason}"),
+        ),
         SellingEvent::Failed { reason } => (
             json!({"failed": {"what": "the market", "reason": reason}}),
             format!("answering requests failed, and is tried again: {reason}"),

@@ -149,12 +149,23 @@ async fn status(State(state): State<HttpState>) -> Result<Response, Problem> {
     let status = desk.status();
     let waiting = status.waiting.iter();
     let waiting = waiting.map(|(request, why)| json!({"request": request.to_string(), "why": why}));
+    let webhooks = status.webhooks.iter().map(|(name, one)| {
+        json!({
+            "webhook": name,
+            "told": one.told,
+            "waiting": one.waiting,
+            "failures": one.failures,
+            "failure": one.failure,
+            "ended": one.has_ended,
+        })
+    });
     let shown = json!({
         "account": desk.account(),
         "granted": status.granted,
         "declined": status.declined,
         "received": status.received,
         "waiting": waiting.collect::<Vec<_>>(),
+        "webhooks": webhooks.collect::<Vec<_>>(),
         "seconds_since_whole": status.whole_at.map(|at| at.elapsed().as_secs()),
         "failure": status.failure,
     });

@@ -1,16 +1,22 @@
 //! The market's role: a thread that answers requests for what the node's database holds, has the notes of
 //! what was granted ready for their buyers, and receives into the database what the account bought.
 //!
+//! What happens to sales under contracts is told to the contracts' webhooks.
+//!
 //! What neither a contract nor the policy decides waits for the owner's word. A granted right whose time is
 //! not over gets a new note when further chunks of it are anchored.
 
+mod calls;
 mod desk;
 mod look;
 mod receiving;
+mod settings;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -18,68 +24,31 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{RequestId, SubscriptionId};
 use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
 use chronolith_engine::{Db, KeyRandom};
-use serde::{Deserialize, Serialize};
 
-use super::{NodeError, NodeLink, NodeSettings, settings};
+use super::{NodeError, NodeLink, NodeSettings};
 use crate::market::MarketError;
-use crate::market::book::{self, Book, Now};
+use crate::market::book::{Book, Now};
 use crate::market::bought::Bought;
+use crate::market::events::SaleId;
 use crate::market::note::{self, ToldChunk};
 use crate::market::notes::{Notes, key};
 use crate::market::offer;
-use crate::market::policy::{Policy, Verdict};
+use crate::market::policy::Verdict;
 use crate::market::purse::Purse;
 use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Drawn, Period};
 use crate::stop::Stop;
 use crate::wallet::Wallet;
+use calls::Calls;
+pub use calls::WebhookStatus;
 pub use desk::Desk;
 use desk::Trade;
 use look::Look;
+pub use settings::SellingSettings;
+use watching::Watch;
 
-/// What the configuration says of the owner's role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SellingSettings {
-    /// The folder of the wallet with the account that offers.
-    #[serde(default = "settings::default_wallet")]
-    pub wallet: PathBuf,
-    /// The name of the account's key.
-    #[serde(default = "settings::default_account")]
-    pub account: String,
-    /// What is granted without asking where an offer names no contract; nothing, where it is not said.
-    #[serde(default)]
-    pub policy: Policy,
-    /// Files of data contracts: requests for offers that name one are decided by its rules.
-    #[serde(default)]
-    pub contracts: Vec<PathBuf>,
-    /// Lists that rules of contracts ask.
-    #[serde(default)]
-    pub lists: BTreeMap<String, Vec<String>>,
-    /// The folder of notes to buyers.
-    #[serde(default = "default_notes")]
-    pub notes: PathBuf,
-    /// The folder of packs and their secrets, where the producer's role keeps them elsewhere.
-    pub packs: Option<PathBuf>,
-    /// How many seconds lie between two looks.
-    #[serde(default = "default_every")]
-    pub every_s: u64,
-    /// How many seconds a block is waited for.
-    #[serde(default = "default_deadline")]
-    pub deadline_s: u64,
-}
-
-fn default_notes() -> PathBuf {
-    "notes".into()
-}
-
-const fn default_every() -> u64 {
-    5
-}
-
-const fn default_deadline() -> u64 {
-    120
-}
+/// Hears what the role does.
+type Tell = Arc<dyn Fn(SellingEvent) + Send + Sync>;
 
 /// What the role tells of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +95,23 @@ pub enum SellingEvent {
         /// How many chunks it names.
         chunks: usize,
     },
+    /// A webhook of a contract was called, and its receiver answered.
+    Told {
+        /// Which: `CONTRACT/WEBHOOK`.
+        webhook: String,
+        /// The event, step or end.
+        on: String,
+        /// Of which sale.
+        sale: SaleId,
+    },
+    /// A webhook of a contract cannot be called; where that may change, it is tried again. Told once until
+    /// it was.
+    Untold {
+        /// Which: `CONTRACT/WEBHOOK`.
+        webhook: String,
+        /// Why.
+        reason: String,
+    },
     /// Something of a round failed; the next goes on.
     Failed {
         /// Why.
@@ -144,6 +130,8 @@ pub struct SellingStatus {
     pub waiting: BTreeMap<RequestId, &'static str>,
     /// Rights that were bought and received since then.
     pub received: u64,
+    /// How the webhooks of the contracts are doing, by `CONTRACT/WEBHOOK`.
+    pub webhooks: BTreeMap<String, WebhookStatus>,
     /// When the last round ended that did all it should; none before the first.
     pub whole_at: Option<Instant>,
     /// Why the last round did not do all.
@@ -167,16 +155,14 @@ impl Selling {
         node: &NodeSettings,
         link: NodeLink,
         db: Db,
-        tell: impl Fn(SellingEvent) + Send + 'static,
+        tell: impl Fn(SellingEvent) + Send + Sync + 'static,
     ) -> Result<Self, NodeError> {
         let wrong = |key: &str, reason: &dyn std::fmt::Display| NodeError::Settings {
             place: node.place.clone(),
             reason: format!("market{key}: {reason}"),
         };
         settings.policy.check().map_err(|reason| wrong(".policy", &reason))?;
-        let contracts = settings.contracts.iter().map(|file| book::read(&node.path(file)));
-        let contracts = contracts.collect::<Result<Vec<_>, _>>();
-        let contracts = contracts.map_err(|error| wrong(".contracts", &error))?;
+        let contracts = settings.read_contracts(node)?;
         let book = Book::new(contracts, settings.lists.clone(), settings.policy.clone());
         let book = book.map_err(|error| wrong(".lists", &error))?;
         let keys = db.keys().cloned().ok_or_else(|| {
@@ -197,9 +183,12 @@ impl Selling {
             node: node.clone(),
             deadline: Duration::from_secs(settings.deadline_s),
         });
-        let stop = Stop::default();
+        let (stop, tell) = (Stop::default(), Arc::new(tell) as Tell);
+        let calls = Calls::start(settings, node, &book, &desk, &tell)?;
         let runner = Runner {
             book,
+            calls,
+            watch: Watch::default(),
             notes,
             packs: packs.map(|packs| node.path(packs)),
             every: Duration::from_secs(settings.every_s.max(1)),
@@ -209,7 +198,7 @@ impl Selling {
             looks: BTreeMap::new(),
             draws: BTreeMap::new(),
             stop: stop.clone(),
-            tell: Box::new(tell),
+            tell,
         };
         let thread = thread::Builder::new().name("market".to_owned()).spawn(|| runner.run());
         let thread = thread.map_err(NodeError::disk("start a thread for", &node.place))?;
@@ -235,6 +224,10 @@ impl Drop for Selling {
 /// The thread.
 struct Runner {
     book: Book,
+    /// The webhooks of the contracts, where there are any.
+    calls: Option<Calls>,
+    /// What was seen of sales under contracts with webhooks.
+    watch: Watch,
     notes: Notes,
     packs: Option<PathBuf>,
     every: Duration,
@@ -247,13 +240,19 @@ struct Runner {
     /// When the next look for periods that are over is worth it.
     draws: BTreeMap<SubscriptionId, Look>,
     stop: Stop,
-    tell: Box<dyn Fn(SellingEvent) + Send>,
+    tell: Tell,
 }
 
 impl Runner {
     fn run(mut self) {
+        if let Some(calls) = &self.calls
+            && let Err(error) = self.watch.resume(&calls.shared)
+        {
+            (self.tell)(SellingEvent::Failed { reason: error.to_string() });
+        }
         while !self.stop.is_told() {
-            let selling = self.sell().and(self.draw()).err().map(|error| error.to_string());
+            let selling = self.watch().and(self.sell()).and(self.draw());
+            let selling = selling.err().map(|error| error.to_string());
             let buying = self.receive().err().map(|error| error.to_string());
             // What was broken off to stop has not failed.
             if self.stop.is_told() {

@@ -228,6 +228,7 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 account: producer_account(at),
                 policy: Policy { levels: vec![2, 3, 4], ..Policy::default() },
                 contracts: Vec::new(),
+                webhooks: Default::default(),
                 lists: Default::default(),
                 notes: "notes".into(),
                 packs: None,

@@ -31,6 +31,9 @@ mod columns_come_back;
 mod commands_in_documents_run;
 #[cfg(feature = "continuous")]
 mod continuous_queries_survive_kills;
+#[cfg(unix)]
+mod contracts_are_told;
+mod contracts_place_packs;
 mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod deals_are_made_by_command;

@@ -25,7 +25,7 @@ impl Drop for Ended<'_> {
 }
 
 /// Looks again and again until something is so.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(180);
     loop {
         if let Some(found) = look() {
