@@ -1,8 +1,11 @@
 //! Packs and fragments in folders.
 //!
 //! A pack is `CID.car`: a CAR file of its header and its body. Beside it lies `CID.mask`, the secret
-//! that its fragments are masked by, which only its owner may read. Fragments lie in a folder of their
-//! own, as peers keep them: `CID.INDEX.fragment`, and `CID.header`, the pack's header.
+//! that its fragments are masked by, which only its owner may read; and `CID.regions`, where the pack may
+//! not be kept anywhere. Fragments lie in a folder of their own, as peers keep them:
+//! `CID.INDEX.fragment`, and `CID.header`, the pack's header.
+
+mod regions;
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _};
@@ -21,6 +24,7 @@ use chronolith_net::pack::{HEADER_BYTES_MAX, Pack, PackError, PackHeader};
 use chronolith_net::stored::StoredFragment;
 
 use crate::wallet::{WalletError, ensure_private, secret_of, write_private};
+pub use regions::{load_regions, store_regions};
 
 /// The largest file of a fragment that is read: bytes. The longest body in one fragment, and its way.
 const FRAGMENT_FILE_MOST: u64 = (2 << 20) + 4_096;
@@ -64,6 +68,15 @@ pub enum PackFileError {
         place: PathBuf,
         /// How many there are.
         found: usize,
+    },
+    /// A file says where a pack may be kept, and names no region.
+    #[error(
+        "{} names no region, one a line: write where the pack may be kept, or remove the file if that is anywhere",
+        place.display()
+    )]
+    NoRegions {
+        /// Which file.
+        place: PathBuf,
     },
     /// A mask's secret cannot be had.
     #[error("the mask of the pack in {}: {source}", place.display())]

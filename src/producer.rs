@@ -7,6 +7,8 @@
 //! next, and a slow or missing network holds nothing up but the round.
 
 mod leases;
+mod packing;
+pub mod placements;
 mod waiting;
 
 use std::collections::BTreeSet;
@@ -18,20 +20,22 @@ use std::time::Duration;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::ledger::{PackKey, Parameters, ParametersKey};
 use chronolith_chain::state::{Overlay, StateError};
+use chronolith_contract::Compiled;
 use chronolith_disk::{Disk as _, DiskLock};
-use chronolith_engine::{ChunkBlocks, Db, ReadError, SegmentInfo};
-use chronolith_fragment::{MaskSecret, Profile};
-use chronolith_net::pack::{Item, Pack, PackBody, PackError, Packer};
+use chronolith_engine::{Db, ReadError};
+use chronolith_fragment::Profile;
+use chronolith_net::pack::PackError;
 
 use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground};
 use crate::node::placing::{Placer, PlacingError, Progress, Terms, ToPlace};
 use crate::node::submit::{SubmitError, Submitter};
 use crate::node::{Client, NodeError, NodeState};
 use crate::packs::{
-    PackFileError, list_packs, load_pack, load_secret, open_folder, secret_beside, store_pack,
+    PackFileError, list_packs, load_pack, load_regions, load_secret, open_folder, secret_beside,
 };
-use crate::wallet::{AccountKey, WalletError, random};
+use crate::wallet::{AccountKey, WalletError};
 use leases::Leases;
+use placements::{PlacementError, Placements};
 use waiting::Waiting;
 
 /// The file that keeps other producers away.
@@ -44,8 +48,10 @@ const PACKS_AT_ONCE: usize = 16;
 pub struct ProducerSettings {
     /// Where packs and their secrets are kept.
     pub packs: PathBuf,
-    /// How packs are cut.
+    /// How packs are cut where no contract says otherwise.
     pub profile: Profile,
+    /// Data contracts, whose placements say how their metrics are kept.
+    pub contracts: Vec<Compiled>,
     /// How long a chunk waits for a pack to be full.
     pub patience: Duration,
     /// On which terms packs are kept.
@@ -81,6 +87,9 @@ pub enum ProducerError {
     /// A pack cannot be made.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// Chunks cannot be kept as the contracts say that name them.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// Packs cannot be read or written.
     #[error(transparent)]
     File(#[from] PackFileError),
@@ -108,8 +117,10 @@ impl From<PlacingError> for ProducerError {
 pub struct Packed {
     /// The packs that were made.
     pub made: Vec<ContentId>,
-    /// How many sealed chunks wait for a pack to be full.
+    /// How many sealed chunks wait: for a pack to be full, or because of what `refused` says.
     pub waiting: usize,
+    /// Why some chunks are not packed, for the first metric of which that is so.
+    pub refused: Option<PlacementError>,
     /// How many packs are not known to be kept in all their fragments.
     pub unplaced: usize,
 }
@@ -133,6 +144,8 @@ pub struct HandedOver {
 pub struct Producer {
     settings: ProducerSettings,
     account: AccountKey,
+    /// How chunks are cut, and where they are kept.
+    placements: Placements,
     /// The chunks that are in packs.
     packed: BTreeSet<ContentId>,
     /// Files of segments whose chunks are all in packs.
@@ -169,7 +182,19 @@ impl Producer {
         let finished = BTreeSet::new();
         let (waiting, leases) = (Waiting::within(&settings.packs), Leases::within(&settings.packs));
         let kept = (0, BTreeSet::new());
-        Ok(Self { settings, account, packed, finished, waiting, kept, leases, unread, _lock: lock })
+        let placements = Placements::new(settings.contracts.clone(), settings.profile);
+        Ok(Self {
+            settings,
+            account,
+            placements,
+            packed,
+            finished,
+            waiting,
+            kept,
+            leases,
+            unread,
+            _lock: lock,
+        })
     }
 
     /// Packs the sealed chunks of a database that are in no pack, as packs get full or chunks have waited
@@ -218,58 +243,6 @@ impl Producer {
         let mut anchoring = Anchoring::plan(ground, db, &self.account)?;
         let done = submitter.hand_in(anchoring.take_transactions(), height)?;
         Ok(anchoring.finish(done.into_iter().map(|done| (done.height, done.receipt)))?)
-    }
-
-    fn pack_sealed(
-        &mut self,
-        db: &Db,
-        all: bool,
-        packed: &mut Packed,
-    ) -> Result<(), ProducerError> {
-        let (mut new, mut open) = (Vec::new(), BTreeSet::new());
-        let wanted = |segment: &SegmentInfo| !self.finished.contains(&segment.file);
-        let looked = db.for_each_sealed(&wanted, &mut |chunk| {
-            if let Ok(cid) = ContentId::try_from(&chunk.cid)
-                && chunk.body.is_some()
-                && !self.packed.contains(&cid)
-            {
-                new.push((chunk.key, cid));
-                open.insert(chunk.segment.file.clone());
-            }
-        });
-        // Damaged ones are looked at again, as they may be repaired.
-        open.extend(looked.damaged.into_iter().map(|(file, _)| file));
-        let files = looked.all.into_iter().map(|segment| segment.file);
-        self.finished = files.filter(|file| !open.contains(file)).collect();
-        let (mut packer, mut waiting) = (Packer::default(), Vec::new());
-        for (key, cid) in new {
-            let Some(ChunkBlocks { header, body }) = db.chunk_blocks(key)? else { continue };
-            if let Some(body) = packer.add(Item::chunk(cid, header, body)?) {
-                self.make(body, packed)?;
-                waiting.clear();
-            }
-            waiting.push(cid);
-        }
-        if waiting.is_empty() {
-            self.waiting.end()?;
-        } else if all || self.waiting.passed()? >= self.settings.patience {
-            if let Some(body) = packer.finish() {
-                self.make(body, packed)?;
-            }
-            self.waiting.end()?;
-        } else {
-            packed.waiting = waiting.len();
-        }
-        Ok(())
-    }
-
-    fn make(&mut self, body: PackBody, packed: &mut Packed) -> Result<(), ProducerError> {
-        let secret = MaskSecret::new(random()?);
-        let (pack, _) = Pack::make(body, self.settings.profile, &secret)?;
-        store_pack(&self.settings.packs, &pack, &secret)?;
-        self.packed.extend(pack.body().entries().iter().map(|entry| entry.cid));
-        packed.made.push(pack.content_id());
-        Ok(())
     }
 
     /// Places the packs that are not kept in all their fragments: new ones, and those whose time is over. It is
@@ -368,7 +341,8 @@ impl Producer {
 /// A pack and its secret.
 fn to_place(id: ContentId, place: &Path) -> Result<ToPlace, PackFileError> {
     let secret = load_secret(&secret_beside(place, id))?;
-    Ok(ToPlace { pack: load_pack(place)?, secret })
+    let regions = load_regions(place, id)?;
+    Ok(ToPlace { pack: load_pack(place)?, secret, regions })
 }
 
 /// Whether a group of packs failed for one of them, and not for the network, the node or the account.
@@ -380,6 +354,7 @@ fn is_of_packs(error: &ProducerError) -> bool {
             PlacingError::NotEnough { .. }
                 | PlacingError::Pack { .. }
                 | PlacingError::Other(_)
+                | PlacingError::Repaired { .. }
                 | PlacingError::NoBeacon { .. }
         ),
         _ => false,
@@ -469,6 +444,7 @@ mod tests {
         let settings = ProducerSettings {
             packs,
             profile: Profile::Lab,
+            contracts: Vec::new(),
             patience: Duration::ZERO,
             terms,
             deadline: Duration::ZERO,

@@ -25,10 +25,12 @@ use super::database::{RangeArgs, SelectorArgs};
 use super::output::{hex, print_json, say};
 use super::usage::Usage;
 use super::whole;
+use crate::market::book;
 use crate::packs::{
     collect, load_header, load_pack, load_secret, secret_beside, store_fragment, store_header,
-    store_pack,
+    store_pack, store_regions,
 };
+use crate::producer::placements::{Keeping, keeping};
 use crate::wallet::random;
 
 /// The largest CAR file whose blocks are taken in: bytes. They are held in memory.
@@ -93,6 +95,11 @@ pub(super) struct MakeCommand {
     #[arg(long, value_name = "PROFILE", default_value = "standard")]
     profile: Profile,
 
+    /// A data contract: packs are cut as its placement says, and `pack place` has them kept by peers of
+    /// its regions alone
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    contract: Option<PathBuf>,
+
     /// Where the packs are written
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
@@ -105,6 +112,7 @@ pub(super) struct MakeCommand {
 /// Makes packs as their bodies are full.
 struct Maker<'a> {
     command: &'a MakeCommand,
+    keeping: Keeping,
     packer: Packer,
     packs: Vec<Value>,
     items: usize,
@@ -121,7 +129,10 @@ impl Maker<'_> {
 
     fn make(&mut self, body: PackBody) -> Result<()> {
         let secret = MaskSecret::new(random()?);
-        let (pack, _) = Pack::make(body, self.command.profile, &secret)?;
+        let (pack, _) = Pack::make(body, self.keeping.cut, &secret)?;
+        if !self.keeping.regions.is_empty() {
+            store_regions(&self.command.into, pack.content_id(), &self.keeping.regions)?;
+        }
         let file = store_pack(&self.command.into, &pack, &secret)?;
         self.items += pack.body().entries().len();
         self.bytes += pack.body().bytes().len();
@@ -136,8 +147,9 @@ impl Maker<'_> {
 
 impl MakeCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let packer = Packer::default();
-        let mut maker = Maker { command: self, packer, packs: Vec::new(), items: 0, bytes: 0 };
+        let (packer, keeping) = (Packer::default(), self.keeping()?);
+        let mut maker =
+            Maker { command: self, keeping, packer, packs: Vec::new(), items: 0, bytes: 0 };
         match (&self.db, &self.car) {
             (Some(db), _) => self.add_chunks(db, &mut maker)?,
             (None, Some(car)) => {
@@ -166,6 +178,19 @@ impl MakeCommand {
             say!("{} packs; the .mask files are secrets", maker.packs.len());
         }
         Ok(Outcome::Done)
+    }
+
+    /// How packs are cut and kept: by the contract, where there is one.
+    fn keeping(&self) -> Result<Keeping> {
+        let Some(file) = &self.contract else {
+            return Ok(Keeping { cut: self.profile.into(), regions: Vec::new() });
+        };
+        let compiled = book::read(file)?;
+        let contract = compiled.contract();
+        let placement = contract.placement.as_ref().ok_or_else(|| {
+            Usage(format!("{}: it says no placement; leave out --contract", file.display()))
+        })?;
+        Ok(keeping("what is packed", &contract.name, placement)?)
     }
 
     fn add_chunks(&self, directory: &Path, maker: &mut Maker<'_>) -> Result<()> {

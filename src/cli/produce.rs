@@ -17,7 +17,8 @@ use super::net::NodeArgs;
 use super::output::put_line;
 use super::pack::TermsArgs;
 use crate::database::with_files;
-use crate::producer::{HandedOver, Packed, Producer, ProducerSettings};
+use crate::market::book;
+use crate::producer::{HandedOver, Packed, Producer, ProducerError, ProducerSettings};
 
 /// Anchor what a database seals, pack it, and have it kept by storage peers: until Ctrl-C or SIGTERM.
 ///
@@ -47,6 +48,11 @@ pub(super) struct ProduceCommand {
     #[arg(long, value_name = "PROFILE", default_value = "standard")]
     profile: Profile,
 
+    /// A data contract whose placement says how its metrics are cut and where they are kept; may be given
+    /// several times, and of several that name a metric the strictest holds
+    #[arg(long = "contract", value_name = "FILE")]
+    contracts: Vec<PathBuf>,
+
     /// How many hours a sealed chunk waits for a pack to be full
     #[arg(long, value_name = "HOURS", default_value_t = 24.0)]
     patience_hours: f64,
@@ -68,6 +74,11 @@ impl ProduceCommand {
         let settings = ProducerSettings {
             packs: self.packs.clone(),
             profile: self.profile,
+            contracts: self
+                .contracts
+                .iter()
+                .map(|file| book::read(file))
+                .collect::<Result<_, _>>()?,
             patience: Duration::try_from_secs_f64(self.patience_hours * 3_600.0)
                 .unwrap_or(Duration::MAX),
             terms: self.terms.terms(&self.wallet)?,
@@ -87,9 +98,10 @@ impl ProduceCommand {
             let packed = producer.pack(&db, all);
             let mut done = producer.hand_over(&client, &db, &mut tell);
             let failure = done.failure.take();
-            let packed = packed?;
+            let mut packed = packed?;
+            let refused = packed.refused.take().map(ProducerError::from);
             self.show(&packed, &done)?;
-            failure.map_or(Ok(()), |error| Err(error.into()))
+            refused.or(failure).map_or(Ok(()), |error| Err(error.into()))
         };
         if self.once {
             return round(true).map(|()| Outcome::Done);
@@ -134,7 +146,7 @@ impl ProduceCommand {
         }
         Ok(put_line(format_args!(
             "{batches} batches anchored, {} packs made, {} packs placed, {moved} lost leases moved; \
-             {waiting} chunks wait for a pack to be full, {unplaced} packs for peers",
+             {waiting} chunks wait for a pack, {unplaced} packs for peers",
             made.len(),
             placed.len()
         ))?)

@@ -34,7 +34,8 @@ pub struct ProducingSettings {
     /// The folder of packs and their secrets.
     #[serde(default = "default_packs")]
     pub packs: PathBuf,
-    /// How packs are cut: `lab` (any 4 of 6), `standard` (any 10 of 30) or `wide` (any 32 of 96).
+    /// How packs are cut: `lab` (any 4 of 6), `standard` (any 10 of 30) or `wide` (any 32 of 96). The
+    /// placements of the market's contracts come first.
     #[serde(default = "default_profile")]
     pub profile: String,
     /// For how many epochs they are kept.
@@ -82,9 +83,11 @@ impl ProducingSettings {
         };
         let profile: Profile = self.profile.parse().map_err(|reason| wrong("profile", &reason))?;
         let price = self.price.as_deref().map(amount).transpose();
+        let contracts = node.market.as_ref().map(|market| market.read_contracts(node));
         Ok(ProducerSettings {
             packs: node.path(&self.packs),
             profile,
+            contracts: contracts.transpose()?.unwrap_or_default(),
             patience: Duration::from_secs(self.patience_hours.saturating_mul(3_600)),
             terms: Terms {
                 epochs: self.epochs,
@@ -134,7 +137,7 @@ pub struct ProducingStatus {
     pub placed: u64,
     /// Leases that their peers lost or left, and that are others' since then.
     pub moved: u64,
-    /// Sealed chunks that wait for a pack to be full.
+    /// Sealed chunks that wait: for a pack to be full, or because a contract's placement cannot be had.
     pub waiting: u64,
     /// Packs that are not kept in all their fragments.
     pub unplaced: u64,
@@ -225,7 +228,7 @@ impl Runner {
     /// What is packed is noted at once: the chain may be away for long.
     fn round(&mut self) {
         let packed = self.producer.pack(&self.db, false);
-        let packing = packed.map(|packed| self.note_packed(packed)).err();
+        let packing = packed.map_or_else(Some, |packed| self.note_packed(packed));
         let handing = match self.client() {
             Ok(client) => {
                 let done = self.producer.hand_over(&client, &self.db, &mut |_| ());
@@ -247,8 +250,9 @@ impl Runner {
         self.client.take().map_or_else(|| Client::new(&self.node, None), Ok)
     }
 
-    fn note_packed(&self, packed: Packed) {
-        let Packed { made, waiting, unplaced } = packed;
+    /// Notes what was packed; why some of it was not.
+    fn note_packed(&self, packed: Packed) -> Option<ProducerError> {
+        let Packed { made, waiting, refused, unplaced } = packed;
         let mut status = self.shared.status.lock();
         status.packed += made.len() as u64;
         (status.waiting, status.unplaced) = (waiting as u64, unplaced as u64);
@@ -256,6 +260,7 @@ impl Runner {
         if !made.is_empty() {
             (self.tell)(ProducingEvent::Packed { packs: made });
         }
+        refused.map(ProducerError::from)
     }
 
     /// Notes what was handed over; what failed.

@@ -14,7 +14,7 @@ use crate::cli::net::NodeArgs;
 use crate::cli::output::say;
 use crate::node::placing::{Placer, Progress, Terms, ToPlace};
 use crate::node::submit::Submitter;
-use crate::packs::{load_pack, load_secret, secret_beside};
+use crate::packs::{load_pack, load_regions, load_secret, secret_beside};
 
 /// Have packs kept by storage peers.
 ///
@@ -23,7 +23,8 @@ use crate::packs::{load_pack, load_secret, secret_beside};
 /// epoch in which a peer passes its audit. Running it again goes on where it was broken off.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PlaceCommand {
-    /// The packs: .car files with their .mask files beside them, as `pack make` writes them
+    /// The packs: .car files with their .mask files beside them, as `pack make` writes them. Where there is
+    /// a .regions file, too, their fragments go to peers of these regions alone
     #[arg(value_name = "PACK", required = true)]
     packs: Vec<PathBuf>,
 
@@ -95,7 +96,8 @@ impl PlaceCommand {
         for place in &self.packs {
             let pack = load_pack(place)?;
             let secret = load_secret(&secret_beside(place, pack.content_id()))?;
-            packs.push(ToPlace { pack, secret });
+            let regions = load_regions(place, pack.content_id())?;
+            packs.push(ToPlace { pack, secret, regions });
         }
         let key = self.wallet.load(&self.from)?;
         let terms = self.terms.terms(&self.wallet)?;

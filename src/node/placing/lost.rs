@@ -10,7 +10,7 @@ use chronolith_chain::ledger::{
 use chronolith_chain::state::Overlay;
 use chronolith_fragment::Fragment;
 use chronolith_net::dispersal::{Handed, Offer, Recipient, hand_over};
-use chronolith_net::placement::{Candidate, Request, place};
+use chronolith_net::placement::{Candidate, NotEnough, Request, place};
 use chronolith_net::stored::StoredFragment;
 use futures::executor::block_on;
 
@@ -60,6 +60,17 @@ impl LostLease {
     }
 }
 
+/// Where all of some packs may be kept: empty for anywhere, none where there is no such place. Who kept
+/// fragments of all of them was in one.
+fn common(packs: &[ToPlace]) -> Option<Vec<String>> {
+    let mut bound = packs.iter().map(|one| &one.regions).filter(|regions| !regions.is_empty());
+    let Some(mut common) = bound.next().cloned() else { return Some(Vec::new()) };
+    for regions in bound {
+        common.retain(|region| regions.contains(region));
+    }
+    (!common.is_empty()).then_some(common)
+}
+
 impl Placer<'_> {
     /// Gives what a peer lost, or leaves behind, to another. `packs` are those that the lease's fragments
     /// are of.
@@ -82,6 +93,11 @@ impl Placer<'_> {
         let mut request = Request::of(chain, pack, &placed, beacon);
         (request.fragments, request.spare) = (1, 1);
         (request.fragment_bytes, request.price) = (lost.lease.bytes, lost.lease.price);
+        let nowhere = || {
+            let source = NotEnough { needed: 1, found: 0, regions: first.regions.clone() };
+            PlacingError::NotEnough { pack, failed: 0, source }
+        };
+        request.regions = common(packs).ok_or_else(nowhere)?;
         request.excluded.extend(&lost.holders);
         request.excluded.push(lost.key.peer);
         let handed = lost.handed(packs)?;
