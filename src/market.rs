@@ -12,6 +12,8 @@
 //! | `bought.rs` | what keys are given for: a request, or a period of a subscription |
 //! | `subscription.rs` | rights that go on, period by period |
 //! | `question.rs`, `answering.rs` | answers that are sold instead of data: what is asked, what is left out, what it costs of the budget |
+//! | `bounty.rs` | rewards for data that nobody offers: posted, submitted to, awarded |
+//! | `deal.rs` | deals of several steps: opened, joined, brought forward, decided |
 //! | `note.rs` | what the buyer is told beside them: where the chunks are, and their proofs |
 //! | `notes.rs` | notes that wait for their buyers |
 //! | `events.rs` | what happens to sales under contracts, and which webhooks are to hear of it |
@@ -35,6 +37,8 @@ macro_rules! boxed_errors {
 pub mod answering;
 pub mod book;
 pub mod bought;
+pub mod bounty;
+pub mod deal;
 pub mod events;
 pub mod grant;
 pub mod history;
@@ -139,6 +143,9 @@ pub enum MarketError {
     #[cfg(feature = "sql")]
     #[error(transparent)]
     Question(Box<question::QuestionError>),
+    /// Shares of a reward that cannot be awarded together.
+    #[error("at most 64 shares are awarded at a time, and each submission has one: {0}")]
+    Shares(chronolith_chain::encoding::TooLong),
     /// A price is beyond what there is.
     #[error(transparent)]
     Coin(#[from] chronolith_chain::coin::CoinError),

@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::consensus::message::Decided;
-use chronolith_chain::hash::{OfferId, RequestId, ServiceId, SubscriptionId};
+use chronolith_chain::hash::{BountyId, DealId, OfferId, RequestId, ServiceId, SubscriptionId};
 use chronolith_chain::header::Header;
 use chronolith_chain::ledger::{
-    AccountKey, Contribution, DelegationKey, HoldingKey, Offer, OpenOffer, Parameters,
-    ParametersKey, Peer, PeerKey, Receipt, Right, ScheduleKey, Service, Subject, Subscription,
-    ValidatorKey, Validators, contribution,
+    AccountKey, Bounty, Contribution, Deal, DelegationKey, HoldingKey, Leftover, Offer, OpenOffer,
+    Ownership, Parameters, ParametersKey, Peer, PeerKey, Receipt, Right, ScheduleKey, Service,
+    Subject, Submission, Subscription, ValidatorKey, Validators, contribution,
 };
 use chronolith_chain::state::{Overlay, State, StateError, View};
 use chronolith_net::exchange::NodeStatus;
 use serde_json::{Value, json};
 
 use super::{Settled, coins};
+use crate::market::deal;
 use crate::market::queue::status as status_of;
 use crate::rows::rfc3339;
 
@@ -39,6 +40,75 @@ pub(crate) fn subscription(id: SubscriptionId, found: &Subscription, account: Ad
         "drawn": found.drawn,
         "next": found.next,
         "status": crate::market::subscription::status(found),
+    })
+}
+
+/// A bounty.
+pub(crate) fn bounty(id: BountyId, found: &Bounty) -> Value {
+    json!({
+        "bounty": id,
+        "poster": found.poster,
+        "text": found.text,
+        "coin": found.coin,
+        "reward": coins(found.reward),
+        "escrow": coins(found.escrow),
+        "awarded_bp": found.awarded,
+        "submissions": found.submissions,
+        "submit_until": found.submit_until,
+        "award_until": found.award_until,
+        "leftover": match found.leftover {
+            Leftover::Poster => "poster",
+            Leftover::Submitters => "submitters",
+        },
+        "ownership": match found.ownership {
+            Ownership::Submitter => "submitter",
+            Ownership::Poster => "poster",
+            Ownership::Both => "both",
+        },
+        "open": found.is_open,
+    })
+}
+
+/// What was submitted to a bounty.
+pub(crate) fn submission(number: u32, found: &Submission) -> Value {
+    let right = found.right;
+    json!({
+        "number": number,
+        "submitter": found.submitter,
+        "content": found.content,
+        "offer": right.map(|right| right.offer),
+        "from": right.map(|right| milliseconds(right.from_ms)),
+        "until": right.map(|right| milliseconds(right.until_ms)),
+        "awarded_bp": found.awarded,
+        "request": found.request,
+    })
+}
+
+/// A deal as a line of a list: one of its parties, or its arbiter, sees it.
+pub(crate) fn deal_line(id: DealId, found: &Deal, account: Address) -> Value {
+    json!({
+        "deal": id,
+        "as": deal::part(found, account),
+        "contract": found.plan.contract,
+        "parties": found.plan.parties.len(),
+        "status": deal::status(&found.status),
+    })
+}
+
+/// A deal: its plan, where it is, who said what.
+pub(crate) fn deal(id: DealId, found: &deal::Found) -> Value {
+    let deal::Found { deal: Deal { plan, escrows, status, .. }, said, verdict } = found;
+    let said = said.iter().map(|(step, advanced)| json!({"step": step, "said": advanced}));
+    let set_aside: Vec<String> = escrows.iter().map(|amount| coins(*amount)).collect();
+    json!({
+        "deal": id,
+        "status": deal::status(status),
+        "contract": plan.contract,
+        "parties": plan.parties.len(),
+        "set_aside": set_aside.join(" "),
+        "steps": said.collect::<Vec<_>>(),
+        "plan": plan,
+        "verdict": verdict,
     })
 }
 

@@ -120,6 +120,13 @@ impl Rows {
         }
     }
 
+    /// A row of what an object has of the columns.
+    pub(crate) fn show(&mut self, shown: &serde_json::Value) -> Result<()> {
+        let cells = self.columns.iter().map(|name| Cell::from(&shown[name.as_str()]));
+        let cells: Vec<Cell> = cells.collect();
+        self.push(&cells)
+    }
+
     pub(crate) fn finish(mut self) -> Result<()> {
         match self.format {
             RowFormat::Table if self.printed > 0 => writeln!(self.out, "{}", self.table)?,

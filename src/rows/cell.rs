@@ -42,6 +42,16 @@ impl From<i64> for Cell {
     }
 }
 
+impl From<&serde_json::Value> for Cell {
+    fn from(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Value(value.clone(), String::new()),
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+            other => Self::Value(other.clone(), other.to_string()),
+        }
+    }
+}
+
 impl From<ValueRef<'_>> for Cell {
     fn from(value: ValueRef<'_>) -> Self {
         Self::Value(json_value(value), plain_value(value))

@@ -1,26 +1,21 @@
 //! `chronolith market bounty`: data that nobody offers is asked for, with a reward set aside.
 
-use anyhow::{Context as _, Result};
-use chronolith_chain::coin::{Amount, BasisPoints, Coin};
-use chronolith_chain::encoding::Rising;
-use chronolith_chain::hash::{BountyId, RequestId};
-use chronolith_chain::ledger::{
-    Award, AwardBounty, BountyKey, Leftover, Ownership, PostBounty, Submission, SubmissionKey,
-    SubmitToBounty, SubmittedRight,
-};
-use chronolith_engine::KeyRandom;
-use chronolith_keys::OneTimeSecret;
+use anyhow::Result;
+use chronolith_chain::coin::{Amount, BasisPoints};
+use chronolith_chain::hash::BountyId;
+use chronolith_chain::ledger::{Leftover, Ownership, SubmittedRight};
+use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{PartyArgs, VenueArgs, content, id, offer_id, print_done, time_ms};
-use crate::chain::shown::milliseconds;
+use super::{ActingArgs, VenueArgs, content, id, offer_id, print_done, time_ms};
+use crate::chain::shown;
 use crate::cli::Outcome;
-use crate::cli::chain::{amount, coins};
+use crate::cli::chain::amount;
 use crate::cli::listing::ListingArgs;
 use crate::cli::usage::Usage;
-use crate::market::purse::Requested;
-use crate::market::{Venue, VenueError};
+use crate::market::VenueError;
+use crate::market::bounty::{self, Awarded, GRANT_BLOCKS, Posted, Wish};
 
 /// Bounties: post what is wanted, submit it, award shares of the reward. What is encrypted becomes a request when
 /// it is awarded: the submitter grants it as any other, and its share is paid for the keys.
@@ -74,17 +69,11 @@ fn bounty_id(text: &str) -> Result<BountyId> {
     Ok(BountyId(id(text, "bounty")?))
 }
 
-fn height(venue: &Venue) -> Result<u64> {
-    Ok(venue.look(|_, height| Ok::<_, VenueError>(height))?)
-}
-
 /// Post a bounty, with its reward set aside.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PostCommand {
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
+    acting: ActingArgs,
 
     /// The content id of what is wanted, and of all that is agreed
     #[arg(long, value_name = "CID")]
@@ -109,22 +98,16 @@ pub(in crate::cli) struct PostCommand {
     /// Whose the data is once it is awarded
     #[arg(long, value_name = "WHO", default_value = "submitter")]
     owner: Owner,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 impl PostCommand {
     fn run(&self) -> Result<Outcome> {
-        let mut venue = self.venue.open()?;
-        let submit_until = height(&venue)?.saturating_add(self.submit);
-        let post = PostBounty {
+        let ActingArgs { venue, party, json } = &self.acting;
+        let wish = Wish {
             text: content(&self.text)?,
-            coin: Coin::Native,
             reward: self.reward,
-            submit_until,
-            award_until: submit_until.saturating_add(self.award),
+            submit_blocks: self.submit,
+            award_blocks: self.award,
             leftover: match self.rest {
                 Rest::Poster => Leftover::Poster,
                 Rest::Submitters => Leftover::Submitters,
@@ -135,14 +118,11 @@ impl PostCommand {
                 Owner::Both => Ownership::Both,
             },
         };
-        let award_until = post.award_until;
-        let key = self.party.key()?.signer();
-        let (bounty, done) = venue.commit_kept("post a bounty", &key, post, |id| {
-            Ok::<_, VenueError>(BountyId::made_by(id))
-        })?;
+        let Posted { bounty, submit_until, award_until, done } =
+            bounty::post(&mut venue.open()?, &party.key()?, wish)?;
         let shown =
             json!({"bounty": bounty, "submit_until": submit_until, "award_until": award_until});
-        print_done(self.json, shown, &done)
+        print_done(*json, shown, &done)
     }
 }
 
@@ -173,19 +153,11 @@ impl ListCommand {
             "open",
         ];
         let mut rows = self.listing.rows(&columns)?;
-        let all = self.venue.open()?.all::<BountyKey>(&[])?.into_iter();
-        for (key, found) in all.filter(|(_, one)| one.is_open || self.closed) {
-            rows.push(&[
-                key.bounty.to_string().into(),
-                found.poster.to_string().into(),
-                found.text.to_string().into(),
-                coins(found.reward).into(),
-                coins(found.escrow).into(),
-                u64::from(found.submissions).into(),
-                found.submit_until.into(),
-                found.award_until.into(),
-                if found.is_open { "yes" } else { "no" }.into(),
-            ])?;
+        let all = self.venue.open()?.look(|state, _| {
+            bounty::all(&Overlay::new(state), self.closed).map_err(VenueError::from)
+        })?;
+        for (id, found) in all {
+            rows.show(&shown::bounty(id, &found))?;
         }
         rows.finish()?;
         Ok(Outcome::Done)
@@ -201,9 +173,7 @@ pub(in crate::cli) struct SubmitCommand {
     bounty: String,
 
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
+    acting: ActingArgs,
 
     /// The content id of what is submitted
     #[arg(long, value_name = "CID")]
@@ -220,10 +190,6 @@ pub(in crate::cli) struct SubmitCommand {
     /// Until this time
     #[arg(long, value_name = "TIME", requires = "offer")]
     until: Option<String>,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 impl SubmitCommand {
@@ -237,16 +203,11 @@ impl SubmitCommand {
             }),
             _ => None,
         };
-        let submit = SubmitToBounty { bounty, content: content(&self.content)?, right };
-        let mut venue = self.venue.open()?;
-        let done = venue.commit("submit to a bounty", &self.party.key()?.signer(), submit)?;
-        print_done(self.json, json!({"bounty": bounty}), &done)
+        let ActingArgs { venue, party, json } = &self.acting;
+        let (mut venue, content) = (venue.open()?, content(&self.content)?);
+        let done = bounty::submit(&mut venue, &party.key()?, bounty, content, right)?;
+        print_done(*json, json!({"bounty": bounty}), &done)
     }
-}
-
-fn submissions(venue: &Venue, bounty: BountyId) -> Result<Vec<(u32, Submission)>> {
-    let all = venue.all::<SubmissionKey>(&bounty.0)?.into_iter();
-    Ok(all.map(|(key, found)| (key.number, found)).collect())
 }
 
 /// List what was submitted to a bounty.
@@ -267,19 +228,12 @@ impl SubmissionsCommand {
         let columns =
             ["number", "submitter", "content", "offer", "from", "until", "awarded_bp", "request"];
         let mut rows = self.listing.rows(&columns)?;
-        for (number, found) in submissions(&self.venue.open()?, bounty_id(&self.bounty)?)? {
-            let right = found.right;
-            let time = |at: Option<u64>| at.map(milliseconds).unwrap_or_default();
-            rows.push(&[
-                u64::from(number).into(),
-                found.submitter.to_string().into(),
-                found.content.to_string().into(),
-                right.map(|right| right.offer.to_string()).unwrap_or_default().into(),
-                time(right.map(|right| right.from_ms)).into(),
-                time(right.map(|right| right.until_ms)).into(),
-                found.awarded.map_or(0, |share| u64::from(share.0)).into(),
-                found.request.map(|request| request.to_string()).unwrap_or_default().into(),
-            ])?;
+        let bounty = bounty_id(&self.bounty)?;
+        let all = self.venue.open()?.look(|state, _| {
+            bounty::submissions(&Overlay::new(state), bounty).map_err(VenueError::from)
+        })?;
+        for (number, found) in all {
+            rows.show(&shown::submission(number, &found))?;
         }
         rows.finish()?;
         Ok(Outcome::Done)
@@ -295,21 +249,15 @@ pub(in crate::cli) struct AwardCommand {
     bounty: String,
 
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
+    acting: ActingArgs,
 
     /// The number of a submission and its share in hundredths of a percent: 0=5000; may be given several times
     #[arg(long = "share", value_name = "NUMBER=BASIS POINTS", required = true)]
     shares: Vec<String>,
 
     /// How many blocks the keys of encrypted submissions may take
-    #[arg(long, value_name = "BLOCKS", default_value_t = 1_000)]
+    #[arg(long, value_name = "BLOCKS", default_value_t = GRANT_BLOCKS)]
     grant: u32,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
 }
 
 fn share(text: &str) -> Result<(u32, BasisPoints)> {
@@ -321,44 +269,12 @@ fn share(text: &str) -> Result<(u32, BasisPoints)> {
 
 impl AwardCommand {
     fn run(&self) -> Result<Outcome> {
-        let (bounty, purse) = (bounty_id(&self.bounty)?, self.party.purse()?);
-        let mut venue = self.venue.open()?;
-        let known = submissions(&venue, bounty)?;
-        let (chain, since) = (venue.id()?, height(&venue)?);
-        let (mut awards, mut kept) = (Vec::new(), Vec::new());
-        for text in &self.shares {
-            let (number, share) = share(text)?;
-            let found = known.iter().find(|(known, _)| *known == number);
-            let (_, found) = found.with_context(|| format!("nothing was submitted as {number}"))?;
-            let key = match found.right {
-                Some(right) => {
-                    let request = RequestId::awarded(bounty, number);
-                    // An award that was not heard of may be on the ledger: its secret is used again.
-                    let requested = match purse.known(request)? {
-                        Some(known) => known,
-                        None => {
-                            let secret = OneTimeSecret::generate(&mut KeyRandom::new()?);
-                            let (offer, scope) = (right.offer, None);
-                            Requested { request, chain, offer, since, secret, scope }
-                        }
-                    };
-                    let key = requested.secret.public();
-                    kept.push(requested);
-                    Some(key)
-                }
-                None => None,
-            };
-            awards.push(Award { number, share, key });
-        }
-        awards.sort_by_key(|award| award.number);
-        let awards = Rising::new(awards).map_err(|error| Usage(format!("--share: {error}")))?;
-        let action = AwardBounty { bounty, awards, grant_blocks: self.grant };
-        let key = self.party.key()?.signer();
-        let ((), done) = venue.commit_kept("award a bounty", &key, action, |_| {
-            kept.iter().try_for_each(|requested| purse.keep_request(requested).map(|_| ()))?;
-            Ok::<_, anyhow::Error>(())
-        })?;
-        let requests: Vec<String> = kept.iter().map(|one| one.request.to_string()).collect();
-        print_done(self.json, json!({"bounty": bounty, "requests": requests}), &done)
+        let ActingArgs { venue, party, json } = &self.acting;
+        let bounty = bounty_id(&self.bounty)?;
+        let shares = self.shares.iter().map(|text| share(text)).collect::<Result<Vec<_>>>()?;
+        let (mut venue, poster, purse) = (venue.open()?, party.key()?, party.purse()?);
+        let Awarded { requests, done } =
+            bounty::award(&mut venue, &poster, &purse, bounty, &shares, self.grant)?;
+        print_done(*json, json!({"bounty": bounty, "requests": requests}), &done)
     }
 }

@@ -3,20 +3,18 @@
 use anyhow::{Context as _, Result};
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::DealId;
-use chronolith_chain::ledger::{
-    Advance, Arbitrate, DealKey, DealStatus, DealStepKey, DealVerdictKey, JoinDeal, OpenDeal, Plan,
-    Share,
-};
+use chronolith_chain::ledger::{Advance, Arbitrate, Plan, Share};
 use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{ActingArgs, PartyArgs, VenueArgs, content, id, print_done};
+use crate::chain::shown;
 use crate::cli::Outcome;
-use crate::cli::chain::{coins, print_fields, read_json};
+use crate::cli::chain::{print_fields, read_json};
 use crate::cli::listing::ListingArgs;
 use crate::cli::usage::Usage;
-use crate::market::VenueError;
+use crate::market::{VenueError, deal};
 
 /// Deals of several steps, with deadlines, objections and an arbiter. Whatever is set aside comes out again by
 /// itself, whoever is away (docs/deals.md).
@@ -64,23 +62,15 @@ pub(in crate::cli) struct OpenCommand {
     plan: String,
 
     #[command(flatten)]
-    venue: VenueArgs,
-    #[command(flatten)]
-    party: PartyArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    acting: ActingArgs,
 }
 
 impl OpenCommand {
     fn run(&self) -> Result<Outcome> {
         let plan: Plan = read_json(&self.plan, "the plan of a deal")?;
-        let (key, mut venue) = (self.party.key()?.signer(), self.venue.open()?);
-        let (deal, done) = venue.commit_kept("open a deal", &key, OpenDeal { plan }, |id| {
-            Ok::<_, VenueError>(DealId::made_by(id))
-        })?;
-        print_done(self.json, json!({"deal": deal}), &done)
+        let ActingArgs { venue, party, json } = &self.acting;
+        let (deal, done) = deal::open(&mut venue.open()?, &party.key()?, plan)?;
+        print_done(*json, json!({"deal": deal}), &done)
     }
 }
 
@@ -104,8 +94,10 @@ pub(in crate::cli) struct JoinCommand {
 
 impl JoinCommand {
     fn run(&self) -> Result<Outcome> {
-        let deal = deal_id(&self.of.deal)?;
-        self.of.acting.commit("join a deal", JoinDeal { deal }, json!({"deal": deal}))
+        let DealArgs { deal, acting: ActingArgs { venue, party, json } } = &self.of;
+        let deal = deal_id(deal)?;
+        let done = deal::join(&mut venue.open()?, &party.key()?, deal)?;
+        print_done(*json, json!({"deal": deal}), &done)
     }
 }
 
@@ -126,11 +118,11 @@ pub(in crate::cli) struct AdvanceCommand {
 
 impl AdvanceCommand {
     fn run(&self, objects: bool) -> Result<Outcome> {
-        let (deal, evidence) =
-            (deal_id(&self.of.deal)?, self.evidence.as_deref().map(content).transpose()?);
-        let advance = Advance { deal, step: self.step, objects, evidence };
-        let what = if objects { "object to a step" } else { "say that a step is done" };
-        self.of.acting.commit(what, advance, json!({"deal": deal, "step": self.step}))
+        let DealArgs { deal, acting: ActingArgs { venue, party, json } } = &self.of;
+        let (deal, evidence) = (deal_id(deal)?, self.evidence.as_deref().map(content).transpose()?);
+        let said = Advance { deal, step: self.step, objects, evidence };
+        let done = deal::advance(&mut venue.open()?, &party.key()?, said)?;
+        print_done(*json, json!({"deal": deal, "step": self.step}), &done)
     }
 }
 
@@ -153,24 +145,11 @@ impl ArbitrateCommand {
     fn run(&self) -> Result<Outcome> {
         let shares: Vec<Share> = read_json(&self.shares, "shares of a deal")?;
         let shares = List::new(shares).map_err(|error| Usage(format!("--shares: {error}")))?;
-        let (deal, reasons) =
-            (deal_id(&self.of.deal)?, self.reasons.as_deref().map(content).transpose()?);
-        let arbitrate = Arbitrate { deal, shares, reasons };
-        self.of.acting.commit("decide a deal", arbitrate, json!({"deal": deal}))
-    }
-}
-
-/// Where a deal is, in words.
-fn status(status: &DealStatus) -> String {
-    match status {
-        DealStatus::Joining => "joining".to_owned(),
-        DealStatus::AtStep { step, until } => format!("at step {step} until {until}"),
-        DealStatus::Disputed { step, until, .. } => {
-            format!("disputed at step {step} until {until}")
-        }
-        DealStatus::Closed { outcome } => format!("closed with outcome {outcome}"),
-        DealStatus::Arbitrated => "decided by the arbiter".to_owned(),
-        DealStatus::Void => "void".to_owned(),
+        let DealArgs { deal, acting: ActingArgs { venue, party, json } } = &self.of;
+        let (deal, reasons) = (deal_id(deal)?, self.reasons.as_deref().map(content).transpose()?);
+        let decision = Arbitrate { deal, shares, reasons };
+        let done = deal::arbitrate(&mut venue.open()?, &party.key()?, decision)?;
+        print_done(*json, json!({"deal": deal}), &done)
     }
 }
 
@@ -191,29 +170,16 @@ pub(in crate::cli) struct ShowCommand {
 
 impl ShowCommand {
     fn run(&self) -> Result<Outcome> {
-        let deal = deal_id(&self.deal)?;
-        let venue = self.venue.open()?;
-        let (found, verdict) = venue.look(|state, _| {
-            let state = Overlay::new(state);
-            let found = state.get(&DealKey { deal })?;
-            Ok::<_, VenueError>((found, state.get(&DealVerdictKey { deal })?))
-        })?;
-        let found = found.with_context(|| format!("the ledger has no deal {deal}"))?;
-        let said = venue.all::<DealStepKey>(&deal.0)?.into_iter();
-        let said: Vec<Value> =
-            said.map(|(key, advanced)| json!({"step": key.step, "said": advanced})).collect();
-        let set_aside: Vec<String> = found.escrows.iter().map(|amount| coins(*amount)).collect();
-        let mut shown = json!({
-            "deal": deal,
-            "status": status(&found.status),
-            "contract": found.plan.contract,
-            "parties": found.plan.parties.len(),
-            "set_aside": set_aside.join(" "),
-            "steps": said,
-        });
-        if self.json {
-            shown["plan"] = json!(found.plan);
-            shown["verdict"] = json!(verdict);
+        let id = deal_id(&self.deal)?;
+        let found = self
+            .venue
+            .open()?
+            .look(|state, _| deal::find(&Overlay::new(state), id).map_err(VenueError::from))?;
+        let found = found.with_context(|| format!("the ledger has no deal {id}"))?;
+        let mut shown = shown::deal(id, &found);
+        if let (false, Some(fields)) = (self.json, shown.as_object_mut()) {
+            // What does not go onto a line.
+            fields.retain(|name, _| name != "plan" && name != "verdict");
         }
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
@@ -235,20 +201,11 @@ impl ListCommand {
     fn run(&self) -> Result<Outcome> {
         let account = self.party.key()?.address;
         let mut rows = self.listing.rows(&["deal", "as", "contract", "parties", "status"])?;
-        for (DealKey { deal }, found) in self.venue.open()?.all::<DealKey>(&[])? {
-            let number = found.plan.parties.iter().position(|party| party.account == account);
-            let part = match number {
-                Some(number) => format!("party {number}"),
-                None if found.plan.arbiter == Some(account) => "arbiter".to_owned(),
-                None => continue,
-            };
-            rows.push(&[
-                deal.to_string().into(),
-                part.into(),
-                found.plan.contract.to_string().into(),
-                (found.plan.parties.len() as u64).into(),
-                status(&found.status).into(),
-            ])?;
+        let all = self.venue.open()?.look(|state, _| {
+            deal::all_of(&Overlay::new(state), account).map_err(VenueError::from)
+        })?;
+        for (id, found) in all {
+            rows.show(&shown::deal_line(id, &found, account))?;
         }
         rows.finish()?;
         Ok(Outcome::Done)

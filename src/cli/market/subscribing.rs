@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::deciding::keys_of;
 use super::{ActingArgs, PartyArgs, RequestArgs, VenueArgs, id, offer_id, print_done, time_ms};
-use crate::chain::shown::milliseconds;
+use crate::chain::shown::{self, milliseconds};
 use crate::cli::Outcome;
 use crate::cli::chain::coins;
 use crate::cli::database::DatabaseArgs;
@@ -110,21 +110,7 @@ impl SubscriptionsCommand {
         ];
         let mut rows = self.listing.rows(&columns)?;
         for (id, found) in subscription::all_of(&venue, account)? {
-            let is_sold = found.owner == account;
-            let with = if is_sold { found.subscriber } else { found.owner };
-            rows.push(&[
-                id.to_string().into(),
-                if is_sold { "sold" } else { "bought" }.into(),
-                with.to_string().into(),
-                found.offer.to_string().into(),
-                milliseconds(found.from_ms).into(),
-                u64::from(found.hours).into(),
-                coins(found.price).into(),
-                coins(found.escrow).into(),
-                u64::from(found.drawn).into(),
-                u64::from(found.next).into(),
-                subscription::status(&found).into(),
-            ])?;
+            rows.show(&shown::subscription(id, &found, account))?;
         }
         rows.finish()?;
         Ok(Outcome::Done)
