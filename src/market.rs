@@ -33,7 +33,6 @@ macro_rules! boxed_errors {
     )+};
 }
 
-#[cfg(feature = "sql")]
 pub mod answering;
 pub mod book;
 pub mod bought;
@@ -47,7 +46,6 @@ pub mod notes;
 pub mod offer;
 pub mod policy;
 pub mod purse;
-#[cfg(feature = "sql")]
 pub mod question;
 pub mod queue;
 pub mod scope;
@@ -115,6 +113,17 @@ pub enum MarketError {
         /// Its id.
         id: String,
     },
+    /// It is not kept here.
+    #[error("there is no {what} {id} here: ask where it was made")]
+    NotHere {
+        /// What.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// There is nothing to dispute.
+    #[error("the answer {0} is what its owner signed: there is nothing to dispute")]
+    Holds(chronolith_chain::content::ContentId),
     /// It is not the state in which this can be done.
     #[error("the request {id} is {status}: {what}")]
     Status {
@@ -140,7 +149,6 @@ pub enum MarketError {
     #[error(transparent)]
     Rule(Box<chronolith_contract::rule::EvaluationError>),
     /// A question cannot be answered.
-    #[cfg(feature = "sql")]
     #[error(transparent)]
     Question(Box<question::QuestionError>),
     /// Shares of a reward that cannot be awarded together.
@@ -155,8 +163,6 @@ boxed_errors! {
     MarketError: Read(chronolith_engine::ReadError), Key(chronolith_engine::KeyError),
     Anchor(crate::chain::anchor::AnchorError), Scope(scope::ScopeError), Purse(purse::PurseError),
     Note(note::NoteError), Pack(crate::packs::PackFileError), Grant(chronolith_keys::GrantError),
-    Rule(chronolith_contract::rule::EvaluationError), Events(events::EventsError)
+    Rule(chronolith_contract::rule::EvaluationError), Events(events::EventsError),
+    Question(question::QuestionError)
 }
-
-#[cfg(feature = "sql")]
-boxed_errors! { MarketError: Question(question::QuestionError) }

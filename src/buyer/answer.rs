@@ -69,13 +69,17 @@ pub fn open(venue: &Venue, requested: &Requested) -> Result<Opened, BuyerError> 
 /// Shows the ledger an answer that is not what was signed: the payment comes back.
 ///
 /// # Errors
-/// Where the ledger refuses: the answer holds, or the time to check is over.
+/// Where the answer holds, so that the secret of its key would be shown for nothing, or the ledger refuses: the time
+/// to check is over.
 pub fn dispute(
     venue: &mut Venue,
     buyer: &AccountKey,
     requested: &Requested,
     opened: &Opened,
 ) -> Result<Done, MarketError> {
+    if opened.holds() {
+        return Err(MarketError::Holds(opened.id()));
+    }
     let wrapped = Bytes::new(opened.sealed.clone());
     let wrapped =
         wrapped.map_err(|_| chronolith_keys::GrantError::TooLong { found: opened.sealed.len() })?;

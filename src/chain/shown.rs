@@ -16,6 +16,7 @@ use chronolith_net::exchange::NodeStatus;
 use serde_json::{Value, json};
 
 use super::{Settled, coins};
+use crate::buyer::answer::Opened;
 use crate::market::deal;
 use crate::market::queue::status as status_of;
 use crate::rows::rfc3339;
@@ -109,6 +110,24 @@ pub(crate) fn deal(id: DealId, found: &deal::Found) -> Value {
         "steps": said.collect::<Vec<_>>(),
         "plan": plan,
         "verdict": verdict,
+    })
+}
+
+/// An answer that was bought and opened: as the JSON that it is, or as text where its owner signed something else;
+/// nothing where it is not what he signed.
+pub(crate) fn answer(opened: &Opened) -> Value {
+    let bytes = opened.bytes.as_deref().filter(|_| opened.holds());
+    let answer = bytes.map(|bytes| {
+        let text = || Value::String(String::from_utf8_lossy(bytes).into_owned());
+        serde_json::from_slice(bytes).unwrap_or_else(|_| text())
+    });
+    let batches = opened.answered.batches.iter();
+    let batches = batches.map(|one| json!({"producer": one.producer, "root": one.root}));
+    json!({
+        "holds": opened.holds(),
+        "answer": answer,
+        "id": opened.id(),
+        "batches": batches.collect::<Vec<_>>(),
     })
 }
 

@@ -1,6 +1,5 @@
 //! `chronolith market`: offering data, asking for it, giving it, receiving it.
 
-#[cfg(feature = "sql")]
 mod answering;
 mod bounties;
 mod buying;
@@ -51,7 +50,7 @@ pub(super) enum MarketCommand {
     Grant(deciding::GrantCommand),
     /// Decline a request; the payment goes back
     Decline(deciding::DeclineCommand),
-    /// Grant and decline what a policy decides, and list what waits for the owner's word
+    /// Grant, answer and decline what a policy decides, and list what waits for the owner's word
     Decide(deciding::DecideCommand),
     /// Write the note of a grant for its buyer, and the chunks themselves
     Deliver(deciding::DeliverCommand),
@@ -70,10 +69,8 @@ pub(super) enum MarketCommand {
     /// End a subscription
     End(subscribing::EndCommand),
     /// Answer a request of an offer of answers
-    #[cfg(feature = "sql")]
     Answer(answering::AnswerCommand),
     /// Open an answer that was bought, and print it
-    #[cfg(feature = "sql")]
     Read(answering::ReadCommand),
     /// Rewards for data that nobody offers
     #[command(subcommand)]
@@ -103,9 +100,7 @@ impl MarketCommand {
             Self::Draw(command) => command.run(),
             Self::TopUp(command) => command.run(),
             Self::End(command) => command.run(),
-            #[cfg(feature = "sql")]
             Self::Answer(command) => command.run(),
-            #[cfg(feature = "sql")]
             Self::Read(command) => command.run(),
             Self::Bounty(command) => command.run(),
             Self::Deal(command) => command.run(),

@@ -156,6 +156,10 @@ fn of_selling(event: SellingEvent) -> (Value, String) {
         SellingEvent::Granted { request } => {
             (json!({"granted": request.to_string()}), format!("granted the request {request}"))
         }
+        SellingEvent::Answered { request } => (
+            json!({"answered_request": request.to_string()}),
+            format!("answered the request {request}"),
+        ),
         SellingEvent::Declined { request } => {
             (json!({"declined": request.to_string()}), format!("declined the request {request}"))
         }

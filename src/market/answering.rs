@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chronolith_chain::address::Address;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, Rising, TooLong};
 use chronolith_chain::hash::RequestId;
 use chronolith_chain::ledger::{
@@ -10,8 +11,7 @@ use chronolith_chain::ledger::{
 };
 use chronolith_engine::{KeyRandom, window_end, window_start};
 use chronolith_keys::{GRANT_BYTES_MAX, GrantError, seal_answer};
-use chronolith_query::{Limits, Sql};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::grant::{Stock, context, ensure_waits};
 use super::purse::Purse;
@@ -19,11 +19,24 @@ use super::question::{AnswerText, Question, QuestionError};
 use super::scope::{Metrics, windows};
 use super::{MarketError, Venue, note, offer};
 use crate::node::submit::Done;
-use crate::rows::{Format, write_answer};
 use crate::wallet::AccountKey;
 
+/// Whether this program has what questions are asked by.
+pub const HAS_SQL: bool = cfg!(feature = "sql");
 /// The most rows that an answer is made of.
+#[cfg(feature = "sql")]
 const ROWS_MOST: u64 = 10_000;
+/// The longest that the database may take to answer.
+#[cfg(feature = "sql")]
+const TIME_MOST: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// An answer that is made and paid for from the budget, and not yet on the ledger. Where it does not get there it
+/// is handed in again: another one would cost again, and tell more by its other noise.
+#[derive(Debug, Clone)]
+pub struct Made {
+    answer: AnswerText,
+    action: AnswerRequest,
+}
 
 /// An answer that is on the ledger.
 #[derive(Debug, Clone)]
@@ -36,35 +49,28 @@ pub struct Answered {
     pub done: Done,
 }
 
-/// Answers a request: asks the database, leaves out and changes what the question says, pays from the scope's
-/// budget, and seals the answer to the buyer. What the answer costs is spent before it goes out, and stays spent
-/// where it does not.
+/// Makes the answer to a request: asks the database, leaves out and changes what the question says, pays from the
+/// scope's budget, and seals the answer to the buyer. What the answer costs is spent when this returns, and stays
+/// spent where it does not go out.
 ///
 /// # Errors
-/// Where the offer sells something else, the budget is spent, nothing of the scope is anchored, or the ledger
-/// refuses.
-pub fn answer(
-    venue: &mut Venue,
+/// Where the offer sells something else, the budget is spent, or nothing of the scope is anchored.
+pub fn make(
+    venue: &Venue,
     (stock, purse): (Stock<'_>, &Purse),
     owner: &AccountKey,
     request: RequestId,
     (right, open): (&Right, &OpenOffer),
     hidden: Option<&HiddenScope>,
     question: &Question,
-) -> Result<Answered, MarketError> {
+) -> Result<Made, MarketError> {
     ensure_waits(owner, request, right)?;
-    match offer::delivery(venue, right.offer)? {
-        Delivery::Answers { query } if query == question.id => {}
-        Delivery::Answers { query } => {
-            return Err(QuestionError::Other { expected: query, found: question.id }.into());
-        }
-        Delivery::Keys => {
-            let what = "the offer sells keys: chronolith market grant gives them";
-            let status = super::queue::status(right);
-            return Err(MarketError::Status { id: request.to_string(), status, what });
-        }
+    let asked = asked(venue, request, right)?;
+    if asked != question.id {
+        return Err(QuestionError::Other { expected: asked, found: question.id }.into());
     }
-    let wanted = note::sealed_chunks(stock, (right, open), hidden)?;
+    let metrics = Metrics::of_subject(stock.db, stock.keys, &open.offer.scope.subject, hidden)?;
+    let wanted = note::chunks_of_metrics(stock.db, &metrics, right)?.into_keys().collect();
     let paths = note::anchored_paths(venue, stock.db, owner.address, &wanted)?;
     let batches: BTreeSet<_> = paths.iter().map(|path| (path.producer, path.root)).collect();
     let batches: Vec<Batch> =
@@ -72,27 +78,54 @@ pub fn answer(
     if batches.is_empty() {
         return Err(MarketError::Missing { what: "anchored chunk for", id: request.to_string() });
     }
-    let count = batches.len();
     let batches: Rising<Batch, BATCHES_MOST> = Rising::new(batches).map_err(|error| {
         QuestionError::Sql(format!("the answer comes from too many batches: {error}"))
     })?;
-    let metrics = Metrics::of_subject(stock.db, stock.keys, &open.offer.scope.subject, hidden)?;
     let range = widened(&metrics, right)?;
     let (columns, rows) = ask(stock, &metrics, &question.sql(range.0, range.1))?;
     let mut random = KeyRandom::new()?;
     let (answer, rows) = question.answer(range, &columns, rows, GRANT_BYTES_MAX, &mut random)?;
+    let context = context(venue.id()?, request);
     if let Some((cost_micro, limit_micro)) = question.budget(rows) {
         let account = Address(stock.keys.account(&metrics.device).key);
         purse.spend(account, cost_micro, limit_micro)?;
     }
-    let context = context(venue.id()?, request);
     let sealed = seal_answer(&answer.bytes, &right.key, &context, &mut random)?;
     let found = sealed.len();
     let too_long = |_: TooLong| GrantError::TooLong { found };
     let wrapped = Bytes::new(sealed).map_err(too_long)?;
     let action = AnswerRequest { request, answer: answer.id, wrapped, batches };
+    Ok(Made { answer, action })
+}
+
+/// Hands in an answer that was made.
+///
+/// # Errors
+/// Where the ledger refuses.
+pub fn hand_in(
+    venue: &mut Venue,
+    owner: &AccountKey,
+    made: &Made,
+) -> Result<Answered, MarketError> {
+    let (answer, action) = (made.answer.clone(), made.action.clone());
+    let batches = action.batches.len();
     let done = venue.commit("answer a request", &owner.signer(), action)?;
-    Ok(Answered { answer, batches: count, done })
+    Ok(Answered { answer, batches, done })
+}
+
+/// The question that a request is of.
+///
+/// # Errors
+/// Where its offer sells keys.
+pub fn asked(venue: &Venue, request: RequestId, right: &Right) -> Result<ContentId, MarketError> {
+    match offer::delivery(venue, right.offer)? {
+        Delivery::Answers { query } => Ok(query),
+        Delivery::Keys => {
+            let what = "the offer sells keys: chronolith market grant gives them";
+            let status = super::queue::status(right);
+            Err(MarketError::Status { id: request.to_string(), status, what })
+        }
+    }
 }
 
 /// The time of a right, widened to whole windows of its metrics, in milliseconds since the epoch: two answers
@@ -110,15 +143,17 @@ fn widened(metrics: &Metrics, right: &Right) -> Result<(u64, u64), MarketError> 
     Ok((from_ms, until_ms))
 }
 
-/// The names of the columns of an answer, and its rows. The SQL may read the metrics of the scope, and no others.
-fn ask(
-    stock: Stock<'_>,
-    metrics: &Metrics,
-    sql: &str,
-) -> Result<(Vec<String>, Vec<Vec<Value>>), MarketError> {
+/// The names of the columns of an answer, and its rows.
+type Table = (Vec<String>, Vec<Vec<Value>>);
+
+/// Asks the database. The SQL may read the metrics of the scope, and no others.
+#[cfg(feature = "sql")]
+fn ask(stock: Stock<'_>, metrics: &Metrics, sql: &str) -> Result<Table, MarketError> {
+    use chronolith_query::{Limits, Sql};
+
     let failed = |error: &dyn std::fmt::Display| QuestionError::Sql(error.to_string());
     let session = Sql::new(stock.db.clone()).map_err(|error| failed(&error))?;
-    let limits = Limits { rows: Some(ROWS_MOST), ..Limits::default() };
+    let limits = Limits { rows: Some(ROWS_MOST), time: Some(TIME_MOST), ..Limits::default() };
     let reads = session.reads(sql, &limits).map_err(|error| failed(&error))?;
     let is_of_scope = |id| metrics.metrics.iter().any(|(known, _)| *known == id);
     if let Some(other) = reads.metrics.iter().find(|read| !is_of_scope(read.metric)) {
@@ -130,13 +165,20 @@ fn ask(
     let schema = answer.schema();
     let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let mut text = Vec::new();
-    write_answer(answer, Format::Ndjson, &mut text).map_err(|error| failed(&error))?;
+    let written = crate::rows::write_answer(answer, crate::rows::Format::Ndjson, &mut text);
+    written.map_err(|error| failed(&error))?;
     let mut rows = Vec::new();
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let mut row: Map<String, Value> =
+        let mut row: serde_json::Map<String, Value> =
             serde_json::from_slice(line).map_err(|error| failed(&error))?;
         let cells = columns.iter().map(|name| row.remove(name).unwrap_or_default());
         rows.push(cells.collect());
     }
     Ok((columns, rows))
+}
+
+/// There is nothing to ask by.
+#[cfg(not(feature = "sql"))]
+fn ask(_: Stock<'_>, _: &Metrics, _: &str) -> Result<Table, MarketError> {
+    Err(QuestionError::NoSql.into())
 }

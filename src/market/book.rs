@@ -1,9 +1,10 @@
 //! What an owner's node decides by: data contracts, and a policy for offers that name none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::Hash;
 use chronolith_chain::ledger::{CertificateKey, Delivery, OpenOffer, Right, Subject};
 use chronolith_chain::state::Overlay;
@@ -17,6 +18,10 @@ use super::{MarketError, Venue, VenueError};
 
 /// The most certificates of one buyer that rules are told.
 const CERTIFICATES_MOST: usize = 64;
+
+/// Why the owner is asked where a question is none that is answered without asking.
+const UNKNOWN: &str =
+    "its question is none that is answered without asking: chronolith market answer";
 
 /// Why a contract cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +81,7 @@ pub struct Book {
     contracts: BTreeMap<Hash, Compiled>,
     lists: BTreeMap<String, Vec<String>>,
     policy: Policy,
+    questions: BTreeSet<ContentId>,
 }
 
 /// What became of a request, and why.
@@ -114,7 +120,13 @@ impl Book {
                 return Err(BookError::List { contract, list });
             }
         }
-        Ok(Self { contracts, lists, policy })
+        Ok(Self { contracts, lists, policy, questions: BTreeSet::new() })
+    }
+
+    /// The same with questions that are answered where a request is granted; others wait for the owner.
+    #[must_use]
+    pub fn answering(self, questions: impl IntoIterator<Item = ContentId>) -> Self {
+        Self { questions: questions.into_iter().collect(), ..self }
     }
 
     /// The contract that an offer names, by the hash that it has of it; none where it is not here.
@@ -138,11 +150,28 @@ impl Book {
         (right, open): (&Right, &OpenOffer),
         now: Now,
     ) -> Result<Decided, MarketError> {
+        let decided = self.judge(venue, (right, open), now)?;
+        let verdict = match (decided.verdict, offer::delivery(venue, right.offer)?) {
+            (Verdict::Grant, Delivery::Answers { query }) => {
+                match self.questions.contains(&query) {
+                    true => Verdict::Answer,
+                    false => Verdict::Ask(UNKNOWN),
+                }
+            }
+            (verdict, _) => verdict,
+        };
+        Ok(Decided { verdict, ..decided })
+    }
+
+    /// What a contract or the policy says, whatever the offer sells.
+    fn judge(
+        &self,
+        venue: &Venue,
+        (right, open): (&Right, &OpenOffer),
+        now: Now,
+    ) -> Result<Decided, MarketError> {
         let ask =
             |reason| Decided { verdict: Verdict::Ask(reason), by: None, evaluations: Vec::new() };
-        if offer::delivery(venue, right.offer)? != Delivery::Keys {
-            return Ok(ask("it is to be answered: chronolith market answer"));
-        }
         let named = open.offer.terms.auto_grant.and_then(|hash| self.contract(hash));
         let Some(compiled) = named else {
             let verdict = self.policy.decide(right, open);

@@ -173,12 +173,24 @@ pub fn chunks_of(
     hidden: Option<&HiddenScope>,
 ) -> Result<BTreeMap<ContentId, ChunkKey>, MarketError> {
     let metrics = Metrics::of_subject(stock.db, stock.keys, &open.offer.scope.subject, hidden)?;
+    chunks_of_metrics(stock.db, &metrics, right)
+}
+
+/// The same where the metrics of the right are known.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub fn chunks_of_metrics(
+    db: &Db,
+    metrics: &Metrics,
+    right: &Right,
+) -> Result<BTreeMap<ContentId, ChunkKey>, MarketError> {
     let mut wanted = BTreeMap::new();
     for (id, definition) in &metrics.metrics {
         let windows = windows(definition, right.from_ms, right.until_ms)?;
         let start = chronolith_engine::window_start(*windows.start(), definition.window_ns);
         let end = chronolith_engine::window_end(*windows.end(), definition.window_ns);
-        for chunk in stock.db.chunks(*id, start..=end)? {
+        for chunk in db.chunks(*id, start..=end)? {
             let cid = ContentId::try_from(&chunk.cid).ok();
             let cid = cid.filter(|_| chunk.body.is_some());
             wanted.extend(cid.map(|cid| (cid, chunk.key)));

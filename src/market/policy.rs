@@ -29,8 +29,10 @@ pub struct Policy {
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is granted.
+    /// It is granted: keys are given.
     Grant,
+    /// It is granted, and its offer sells answers to a question that is answered without asking.
+    Answer,
     /// It is declined.
     Decline,
     /// The owner is asked, for this reason.

@@ -13,6 +13,7 @@
 //! drawn onto columns of numbers. Each row that one person changes by `changes` steps costs ε = changes / scale; the
 //! costs of all answers about a device, over all who ask, stay within its budget.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use chronolith_chain::content::ContentId;
@@ -68,6 +69,14 @@ pub enum QuestionError {
     /// The database does not answer.
     #[error("{0}")]
     Sql(String),
+    /// The question is not at hand.
+    #[error("the offer is of the question {0}, which is none that is known here: give it along")]
+    Unknown(ContentId),
+    /// There is nothing that could answer.
+    #[error(
+        "this program was built without SQL, which questions are asked by: build it with the feature sql"
+    )]
+    NoSql,
 }
 
 /// The least that must stand behind a row.
@@ -108,6 +117,37 @@ pub struct Question {
     noise: Vec<(String, Policies)>,
     cost_micro: u64,
     budget_micro: Option<u64>,
+}
+
+/// Questions, by their content ids.
+#[derive(Debug, Clone, Default)]
+pub struct Questions(BTreeMap<ContentId, Question>);
+
+impl Questions {
+    /// Reads files.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is none.
+    pub fn read(places: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Self, MarketError> {
+        let questions = places.into_iter().map(|place| {
+            let question = Question::read(place.as_ref())?;
+            Ok((question.id, question))
+        });
+        Ok(Self(questions.collect::<Result<_, MarketError>>()?))
+    }
+
+    /// Their content ids, in order.
+    pub fn ids(&self) -> impl Iterator<Item = ContentId> {
+        self.0.keys().copied()
+    }
+
+    /// A question.
+    ///
+    /// # Errors
+    /// Where it is none of these.
+    pub fn get(&self, id: ContentId) -> Result<&Question, MarketError> {
+        self.0.get(&id).ok_or_else(|| QuestionError::Unknown(id).into())
+    }
 }
 
 /// An answer as its buyer gets it.
@@ -151,7 +191,14 @@ impl Question {
         Self::parse(&bytes).map_err(|reason| wrong(reason).into())
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self, String> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() as u64 > BYTES_MOST {
+            return Err(format!("{} bytes are more than a question has", bytes.len()));
+        }
         let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
         let file: File =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;

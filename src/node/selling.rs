@@ -4,13 +4,25 @@
 //! What happens to sales under contracts is told to the contracts' webhooks.
 //!
 //! What neither a contract nor the policy decides waits for the owner's word. A granted right whose time is
-//! not over gets a new note when further chunks of it are anchored.
+//! not over gets a new note when further chunks of it are anchored. Where an offer sells answers, those to questions of
+//! the configuration are given in the same way.
+//!
+//! | file | |
+//! |---|---|
+//! | `settings.rs`, `told.rs` | what the configuration says; what the role tells of |
+//! | `desk.rs`, `desk/` | where deals are made by hand, by whoever else is in the process |
+//! | `answering.rs` | answers to questions that nobody has to look at |
+//! | `receiving.rs` | what the account bought, into the database |
+//! | `watching.rs`, `calls.rs` | what happens to sales under contracts, and the webhooks that hear of it |
+//! | `look.rs` | when to look again |
 
+mod answering;
 mod calls;
 mod desk;
 mod look;
 mod receiving;
 mod settings;
+mod told;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +39,7 @@ use chronolith_engine::{Db, KeyRandom};
 
 use super::{NodeError, NodeLink, NodeSettings};
 use crate::market::MarketError;
+use crate::market::answering::HAS_SQL;
 use crate::market::book::{Book, Now};
 use crate::market::bought::Bought;
 use crate::market::events::SaleId;
@@ -35,6 +48,7 @@ use crate::market::notes::{Notes, key};
 use crate::market::offer;
 use crate::market::policy::Verdict;
 use crate::market::purse::Purse;
+use crate::market::question::{QuestionError, Questions};
 use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Drawn, Period};
 use crate::stop::Stop;
@@ -45,98 +59,11 @@ pub use desk::Desk;
 use desk::Trade;
 use look::Look;
 pub use settings::SellingSettings;
+pub use told::{SellingEvent, SellingStatus};
 use watching::Watch;
 
 /// Hears what the role does.
 type Tell = Arc<dyn Fn(SellingEvent) + Send + Sync>;
-
-/// What the role tells of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SellingEvent {
-    /// A request was granted.
-    Granted {
-        /// Which.
-        request: RequestId,
-    },
-    /// A request was declined.
-    Declined {
-        /// Which.
-        request: RequestId,
-    },
-    /// A request waits for the owner's word; told once.
-    Waits {
-        /// Which.
-        request: RequestId,
-        /// Why.
-        reason: &'static str,
-    },
-    /// The keys of a period were given.
-    Drawn {
-        /// Of which subscription.
-        subscription: SubscriptionId,
-        /// The period's number.
-        period: u32,
-    },
-    /// What was bought is in the database.
-    Received {
-        /// By which request.
-        request: RequestId,
-        /// How many chunks.
-        chunks: usize,
-        /// How many records.
-        records: u64,
-        /// How many chunks were refused.
-        refused: usize,
-    },
-    /// The note of a grant is ready.
-    Noted {
-        /// Of which request.
-        request: RequestId,
-        /// How many chunks it names.
-        chunks: usize,
-    },
-    /// A webhook of a contract was called, and its receiver answered.
-    Told {
-        /// Which: `CONTRACT/WEBHOOK`.
-        webhook: String,
-        /// The event, step or end.
-        on: String,
-        /// Of which sale.
-        sale: SaleId,
-    },
-    /// A webhook of a contract cannot be called; where that may change, it is tried again. Told once until
-    /// it was.
-    Untold {
-        /// Which: `CONTRACT/WEBHOOK`.
-        webhook: String,
-        /// Why.
-        reason: String,
-    },
-    /// Something of a round failed; the next goes on.
-    Failed {
-        /// Why.
-        reason: String,
-    },
-}
-
-/// How the role is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SellingStatus {
-    /// Requests that were granted since the node was started.
-    pub granted: u64,
-    /// Requests that were declined since then.
-    pub declined: u64,
-    /// Requests that wait for the owner's word, and why.
-    pub waiting: BTreeMap<RequestId, &'static str>,
-    /// Rights that were bought and received since then.
-    pub received: u64,
-    /// How the webhooks of the contracts are doing, by `CONTRACT/WEBHOOK`.
-    pub webhooks: BTreeMap<String, WebhookStatus>,
-    /// When the last round ended that did all it should; none before the first.
-    pub whole_at: Option<Instant>,
-    /// Why the last round did not do all.
-    pub failure: Option<String>,
-}
 
 /// The role of a node that runs; it stops when this is dropped.
 pub struct Selling {
@@ -165,6 +92,12 @@ impl Selling {
         let contracts = settings.read_contracts(node)?;
         let book = Book::new(contracts, settings.lists.clone(), settings.policy.clone());
         let book = book.map_err(|error| wrong(".lists", &error))?;
+        if !HAS_SQL && !settings.questions.is_empty() {
+            return Err(wrong(".questions", &QuestionError::NoSql));
+        }
+        let questions = Questions::read(settings.questions.iter().map(|file| node.path(file)));
+        let questions = questions.map_err(|error| wrong(".questions", &error))?;
+        let book = book.answering(questions.ids());
         let keys = db.keys().cloned().ok_or_else(|| {
             let reason = "the database has no keys to grant: chronolith keys init makes some";
             wrong("", &reason)
@@ -180,6 +113,7 @@ impl Selling {
             account,
             db,
             keys,
+            questions,
             node: node.clone(),
             deadline: Duration::from_secs(settings.deadline_s),
         });
@@ -197,6 +131,7 @@ impl Selling {
             noted: BTreeMap::new(),
             looks: BTreeMap::new(),
             draws: BTreeMap::new(),
+            answers: BTreeMap::new(),
             stop: stop.clone(),
             tell,
         };
@@ -239,6 +174,8 @@ struct Runner {
     looks: BTreeMap<RequestId, Look>,
     /// When the next look for periods that are over is worth it.
     draws: BTreeMap<SubscriptionId, Look>,
+    /// When the next try to answer a request is worth it.
+    answers: BTreeMap<RequestId, Look>,
     stop: Stop,
     tell: Tell,
 }
@@ -279,8 +216,14 @@ impl Runner {
         let wanted = |right: &Right| !is_over(right);
         let entries =
             self.desk.with_venue(|venue| Ok(rights(venue, account, Side::Sold, wanted)?))?;
-        let is_there = |request: &RequestId| entries.iter().any(|entry| entry.request == *request);
-        self.desk.status_mut().waiting.retain(|request, _| is_there(request));
+        let waits = |entry: &&Entry| {
+            matches!(entry.right.status, RightStatus::Open | RightStatus::Cancelling { .. })
+        };
+        let open: BTreeSet<RequestId> =
+            entries.iter().filter(waits).map(|entry| entry.request).collect();
+        self.desk.status_mut().waiting.retain(|request, _| open.contains(request));
+        self.desk.forget_answers(&open);
+        self.answers.retain(|request, _| open.contains(request));
         let mut first = Ok(());
         for Entry { request, right } in entries {
             if self.stop.is_told() {
@@ -363,12 +306,8 @@ impl Runner {
         })?;
         match verdict {
             None => {}
-            Some(Verdict::Ask(reason)) => {
-                let known = desk.status_mut().waiting.insert(request, reason);
-                if known != Some(reason) {
-                    (self.tell)(SellingEvent::Waits { request, reason });
-                }
-            }
+            Some(Verdict::Ask(reason)) => self.waits(request, reason.to_owned()),
+            Some(Verdict::Answer) => self.answer(request),
             Some(Verdict::Decline) => {
                 desk.decline(request)?;
                 (self.tell)(SellingEvent::Declined { request });
@@ -380,6 +319,14 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// Shows that a request waits for the owner's word, and why.
+    fn waits(&self, request: RequestId, reason: String) {
+        let known = self.desk.status_mut().waiting.insert(request, reason.clone());
+        if known.as_ref() != Some(&reason) {
+            (self.tell)(SellingEvent::Waits { request, reason });
+        }
     }
 
     /// Writes the note of a granted right, where there is none or it does not name all chunks that there are.

@@ -126,6 +126,20 @@ fn answers_are_sold_instead_of_data_within_a_budget() {
     run(&requests[1], "noisy.toml");
     let told = fails(&requests[2], "noisy.toml");
     assert!(told.contains("200000 are left"), "{told}");
+    // A policy grants what is asked of a question that is given along; all else waits.
+    fs::write(place.join("policy.toml"), "levels = [3]\n").unwrap();
+    let known = buy(&plain, from, until);
+    let decide = ["decide", "--db", "car", "--policy", "policy.toml", "--question", "plain.toml"];
+    let decided = deal(place, "main", &decide);
+    let became = |request: &str| {
+        let all = decided.as_array().unwrap();
+        all.iter().find(|one| one["request"] == request).unwrap().clone()
+    };
+    assert_eq!(became(&known)["became"], "answered", "{decided}");
+    assert_eq!(became(&requests[2])["became"], "waits", "{decided}");
+    assert!(text(&became(&requests[2])["why"]).contains("its question is none"), "{decided}");
+    let read = deal(place, "buyer", &["read", &known]);
+    assert_eq!((&read["holds"], &read["answer"]["rows"][0][0]), (&value!(true), &value!(600)));
 }
 
 #[test]

@@ -5,16 +5,17 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::deciding::{Asked, asked, keys_of};
 use super::{RequestArgs, print_done};
 use crate::buyer::answer::{dispute, open};
+use crate::chain::shown;
 use crate::cli::Outcome;
 use crate::cli::chain::coins;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::output::{print_json, stdout};
-use crate::market::answering::answer;
+use crate::market::answering::{hand_in, make};
 use crate::market::grant::Stock;
 use crate::market::question::Question;
 
@@ -43,7 +44,8 @@ impl AnswerCommand {
         let stock = Stock { db: &db, keys: keys_of(&db)? };
         let (purse, of) = (party.purse()?, (&right, &open));
         let hidden = hidden.as_ref();
-        let made = answer(&mut venue, (stock, &purse), &owner, request, of, hidden, &question)?;
+        let made = make(&venue, (stock, &purse), &owner, request, of, hidden, &question)?;
+        let made = hand_in(&mut venue, &owner, &made)?;
         db.close()?;
         let shown = json!({
             "request": shown,
@@ -85,18 +87,11 @@ impl ReadCommand {
             }
             return Ok(Outcome::Faults);
         }
-        let bytes = opened.bytes.unwrap_or_default();
         if *json {
-            let batches = opened.answered.batches.iter();
-            let batches: Vec<Value> =
-                batches.map(|one| json!({"producer": one.producer, "root": one.root})).collect();
-            let answer: Value = serde_json::from_slice(&bytes)?;
-            print_json(
-                &json!({"answer": answer, "id": opened.answered.answer, "batches": batches}),
-            )?;
+            print_json(&shown::answer(&opened))?;
         } else {
             let mut out = stdout();
-            out.write_all(&bytes)?;
+            out.write_all(&opened.bytes.unwrap_or_default())?;
             out.write_all(b"\n")?;
             out.flush()?;
         }

@@ -22,10 +22,12 @@ use crate::cli::database::DatabaseArgs;
 use crate::cli::listing::ListingArgs;
 use crate::cli::usage::Usage;
 use crate::cli::{output::say, whole};
+use crate::market::answering::{self, hand_in, make};
 use crate::market::book::{self, Book, Now};
 use crate::market::grant::{Stock, decline, grant};
 use crate::market::policy::Verdict;
-use crate::market::queue::{Side, right, rights};
+use crate::market::question::Questions;
+use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::{Venue, note};
 
 /// List the requests that wait for an owner.
@@ -137,10 +139,14 @@ struct BookArgs {
     /// A list that rules ask: NAME=FILE, with a line for each element
     #[arg(long, value_name = "NAME=FILE")]
     list: Vec<String>,
+
+    /// A question that is answered where a request for it is granted; may be given several times
+    #[arg(long, value_name = "FILE")]
+    question: Vec<PathBuf>,
 }
 
 impl BookArgs {
-    fn book(&self) -> Result<Book> {
+    fn book(&self) -> Result<(Book, Questions)> {
         let mut lists = BTreeMap::new();
         for one in &self.list {
             let problem = || Usage(format!("{one:?} is no list; write NAME=FILE"));
@@ -153,11 +159,12 @@ impl BookArgs {
         let contracts = self.contract.iter().map(|file| book::read(file));
         let contracts = contracts.collect::<Result<Vec<_>, _>>()?;
         let policy = self.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
-        Ok(Book::new(contracts, lists, policy)?)
+        let questions = Questions::read(&self.question)?;
+        Ok((Book::new(contracts, lists, policy)?.answering(questions.ids()), questions))
     }
 }
 
-/// Grant and decline what a policy or a contract decides, and list what waits for the owner's word.
+/// Grant, answer and decline what a policy or a contract decides, and list what waits for the owner's word.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct DecideCommand {
     #[command(flatten)]
@@ -176,41 +183,41 @@ pub(in crate::cli) struct DecideCommand {
 
 impl DecideCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let (book, owner, purse) = (self.book.book()?, self.party.key()?, self.party.purse()?);
+        let ((book, questions), owner, purse) =
+            (self.book.book()?, self.party.key()?, self.party.purse()?);
         let mut venue = self.venue.open()?;
         let db = self.database.change_or_read()?;
         let stock = Stock { db: &db, keys: keys_of(&db)? };
         let mut rows = self.listing.rows(&["request", "buyer", "became", "why"])?;
         let mut outcome = Outcome::Done;
-        for entry in rights(&venue, owner.address, Side::Sold, waits)? {
-            let Asked { right, open, hidden, height } = asked(&venue, &self.party, entry.request)?;
-            let decided = book.decide(&venue, (&right, &open), Now::at(height))?;
-            purse.keep_decision(entry.request, &decided)?;
-            let by = decided.by.unwrap_or_default();
-            let (became, why) = match decided.verdict {
-                Verdict::Ask(why) => ("waits", why.to_owned()),
-                Verdict::Decline => match decline(&mut venue, &owner, entry.request, &right) {
-                    Ok(_) => ("declined", String::new()),
-                    Err(error) => ("failed", error.to_string()),
-                },
-                Verdict::Grant => {
-                    let parts = (&right, &open);
-                    match grant(&mut venue, stock, &owner, entry.request, parts, hidden.as_ref()) {
-                        Ok(_) => ("granted", by),
-                        Err(error) => ("failed", error.to_string()),
-                    }
+        for Entry { request, .. } in rights(&venue, owner.address, Side::Sold, waits)? {
+            let Asked { right, open, hidden, height } = asked(&venue, &self.party, request)?;
+            let (parts, hidden) = ((&right, &open), hidden.as_ref());
+            let decided = book.decide(&venue, parts, Now::at(height))?;
+            purse.keep_decision(request, &decided)?;
+            let done = match decided.verdict {
+                Verdict::Ask(why) => Ok(("waits", why.to_owned())),
+                Verdict::Decline => decline(&mut venue, &owner, request, &right)
+                    .map(|_| ("declined", String::new())),
+                Verdict::Grant => grant(&mut venue, stock, &owner, request, parts, hidden)
+                    .map(|_| ("granted", decided.by.unwrap_or_default())),
+                Verdict::Answer => {
+                    let made = answering::asked(&venue, request, &right)
+                        .and_then(|asked| questions.get(asked))
+                        .and_then(|question| {
+                            let from = (stock, &purse);
+                            make(&venue, from, &owner, request, parts, hidden, question)
+                        });
+                    made.and_then(|made| hand_in(&mut venue, &owner, &made))
+                        .map(|_| ("answered", decided.by.unwrap_or_default()))
                 }
             };
+            let (became, why) = done.unwrap_or_else(|error| ("failed", error.to_string()));
             if became == "failed" {
                 outcome = Outcome::Rejected;
             }
-            let buyer = right.buyer.to_string();
-            rows.push(&[
-                entry.request.to_string().into(),
-                buyer.into(),
-                became.into(),
-                why.into(),
-            ])?;
+            let (request, buyer) = (request.to_string(), right.buyer.to_string());
+            rows.push(&[request.into(), buyer.into(), became.into(), why.into()])?;
         }
         rows.finish()?;
         db.close()?;

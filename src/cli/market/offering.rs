@@ -22,7 +22,6 @@ use crate::market::VenueError;
 use crate::market::book;
 use crate::market::offer::{More, Wish, close, offer};
 use crate::market::policy::Policy;
-#[cfg(feature = "sql")]
 use crate::market::question::Question;
 use crate::market::queue::all_offers;
 
@@ -89,7 +88,6 @@ pub(in crate::cli) struct OfferCommand {
     contract: Option<PathBuf>,
 
     /// Sell answers to this question instead of the keys
-    #[cfg(feature = "sql")]
     #[arg(long, value_name = "FILE", conflicts_with = "contract")]
     question: Option<PathBuf>,
 
@@ -164,13 +162,8 @@ impl OfferCommand {
 
     fn more(&self) -> Result<More> {
         let sources = self.sources.iter().map(|text| offer_id(text)).collect::<Result<_>>()?;
-        #[cfg(feature = "sql")]
-        let question = match &self.question {
-            Some(file) => Some(Question::read(file)?.id),
-            None => None,
-        };
-        #[cfg(not(feature = "sql"))]
-        let question = None;
+        let question = self.question.as_deref().map(Question::read).transpose()?;
+        let question = question.map(|question| question.id);
         Ok(More { question, royalty: BasisPoints(self.royalty), sources })
     }
 

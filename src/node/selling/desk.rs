@@ -1,6 +1,12 @@
 //! Where deals are made by hand in a node that runs: one at a time, since each needs the account's next
 //! nonce.
+//!
+//! Bounties and deals are in `desk/agreeing.rs`, answers in `desk/answering.rs`.
 
+mod agreeing;
+mod answering;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +19,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::SellingStatus;
 use crate::buyer;
+use crate::market::answering::Made;
 use crate::market::grant::{self, Stock};
 use crate::market::offer::{self, Offered};
 use crate::market::purse::Purse;
+use crate::market::question::Questions;
 use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Subscribed};
 use crate::market::{MarketError, Venue, VenueError};
@@ -29,6 +37,7 @@ pub(super) struct Trade {
     pub(super) account: AccountKey,
     pub(super) db: Db,
     pub(super) keys: ChunkKeys,
+    pub(super) questions: Questions,
     pub(super) node: NodeSettings,
     pub(super) deadline: Duration,
 }
@@ -43,6 +52,8 @@ struct Shared {
     trade: Trade,
     venue: Mutex<Option<Venue>>,
     status: Mutex<SellingStatus>,
+    /// Answers that were made and are not on the ledger yet.
+    answers: Mutex<BTreeMap<RequestId, Made>>,
 }
 
 /// Deals of the node's account; cloning is cheap.
@@ -51,8 +62,8 @@ pub struct Desk(Arc<Shared>);
 
 impl Desk {
     pub(super) fn new(trade: Trade) -> Self {
-        let (venue, status) = (Mutex::new(None), Mutex::default());
-        Self(Arc::new(Shared { trade, venue, status }))
+        let (venue, status, answers) = (Mutex::new(None), Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { trade, venue, status, answers }))
     }
 
     pub(super) fn trade(&self) -> &Trade {

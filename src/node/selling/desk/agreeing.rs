@@ -1,0 +1,82 @@
+//! Bounties and deals of several steps, as the node's account has a part in them.
+
+use chronolith_chain::coin::BasisPoints;
+use chronolith_chain::content::ContentId;
+use chronolith_chain::hash::{BountyId, DealId};
+use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SubmittedRight};
+
+use super::Desk;
+use crate::market::MarketError;
+use crate::market::bounty::{self, Awarded, Posted};
+use crate::market::deal;
+use crate::node::submit::Done;
+
+impl Desk {
+    /// Posts a bounty, with its reward set aside.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn post_bounty(&self, wish: bounty::Wish) -> Result<Posted, MarketError> {
+        self.with_venue(|venue| bounty::post(venue, &self.trade().account, wish))
+    }
+
+    /// Submits to a bounty, and agrees to its terms.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn submit(
+        &self,
+        bounty: BountyId,
+        content: ContentId,
+        right: Option<SubmittedRight>,
+    ) -> Result<Done, MarketError> {
+        let account = &self.trade().account;
+        self.with_venue(|venue| bounty::submit(venue, account, bounty, content, right))
+    }
+
+    /// Awards shares of a bounty's reward; what is granted for them is received into the node's database.
+    ///
+    /// # Errors
+    /// Where there is no such submission, one is named twice, or the ledger refuses.
+    pub fn award(
+        &self,
+        bounty: BountyId,
+        shares: &[(u32, BasisPoints)],
+        grant_blocks: u32,
+    ) -> Result<Awarded, MarketError> {
+        let (account, purse) = (&self.trade().account, &self.trade().purse);
+        self.with_venue(|venue| bounty::award(venue, account, purse, bounty, shares, grant_blocks))
+    }
+
+    /// Opens a deal by its plan, and sets the account's part aside.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn open_deal(&self, plan: Plan) -> Result<(DealId, Done), MarketError> {
+        self.with_venue(|venue| deal::open(venue, &self.trade().account, plan))
+    }
+
+    /// Joins a deal as it is, and sets the account's part aside.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn join_deal(&self, deal: DealId) -> Result<Done, MarketError> {
+        self.with_venue(|venue| deal::join(venue, &self.trade().account, deal))
+    }
+
+    /// Says that the step that a deal is at is done, or objects to it.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn advance(&self, said: Advance) -> Result<Done, MarketError> {
+        self.with_venue(|venue| deal::advance(venue, &self.trade().account, said))
+    }
+
+    /// Decides a disputed deal, as its arbiter.
+    ///
+    /// # Errors
+    /// Where the ledger refuses.
+    pub fn arbitrate(&self, decision: Arbitrate) -> Result<Done, MarketError> {
+        self.with_venue(|venue| deal::arbitrate(venue, &self.trade().account, decision))
+    }
+}
