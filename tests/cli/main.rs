@@ -108,6 +108,7 @@ mod strangers_open_many_connections;
 mod telemetry_is_written;
 #[cfg(unix)]
 mod testnets_run_by_themselves;
+mod the_market_says_what_it_refuses;
 mod twenty_nodes_lose_nothing;
 mod validators_agree_as_processes;
 mod wallets_keep_their_secrets;

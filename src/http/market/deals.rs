@@ -1,0 +1,111 @@
+//! Deals of several steps that the node's account has a part in.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use chronolith_chain::content::ContentId;
+use chronolith_chain::encoding::List;
+use chronolith_chain::hash::DealId;
+use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SHARES_MOST, Share};
+use chronolith_chain::state::Overlay;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::input::{body, id};
+use super::{admin, dealt, desk, done, found, read};
+use crate::chain::shown;
+use crate::http::answer::json as answer;
+use crate::http::chain::look;
+use crate::http::problem::Problem;
+use crate::http::state::HttpState;
+use crate::market::deal;
+
+/// The routes.
+pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
+    Router::new()
+        .route("/api/v1/market/deals", read(state, get(deals)).merge(admin(state, post(open))))
+        .route("/api/v1/market/deals/{deal}", read(state, get(show)))
+        .route("/api/v1/market/deals/{deal}/join", admin(state, post(join)))
+        .route("/api/v1/market/deals/{deal}/advance", admin(state, post(advance)))
+        .route("/api/v1/market/deals/{deal}/arbitrate", admin(state, post(arbitrate)))
+}
+
+async fn deals(State(state): State<HttpState>) -> Result<Response, Problem> {
+    let account = desk(&state)?.account();
+    look(&state, move |chain, _| {
+        let all = deal::all_of(&Overlay::new(chain), account)?;
+        let all = all.iter().map(|(id, one)| shown::deal_line(*id, one, account));
+        Ok(Value::Array(all.collect()))
+    })
+    .await
+}
+
+async fn show(
+    State(state): State<HttpState>,
+    Path(deal): Path<String>,
+) -> Result<Response, Problem> {
+    let wanted = id(&deal, DealId)?;
+    found(&state, ("deal", deal), move |chain| {
+        Ok(deal::find(chain, wanted)?.map(|found| shown::deal(wanted, &found)))
+    })
+    .await
+}
+
+async fn open(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+    let plan: Plan = body(&state, request).await?;
+    let (deal, made) = dealt(&state, move |desk| desk.open_deal(plan)).await?;
+    Ok(answer(StatusCode::CREATED, &done(json!({"deal": deal}), &made)))
+}
+
+async fn join(
+    State(state): State<HttpState>,
+    Path(deal): Path<String>,
+) -> Result<Response, Problem> {
+    let wanted = id(&deal, DealId)?;
+    let made = dealt(&state, move |desk| desk.join_deal(wanted)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"deal": deal}), &made)))
+}
+
+/// What is said of the step that a deal is at.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdvanceBody {
+    step: u8,
+    #[serde(default)]
+    objects: bool,
+    evidence: Option<ContentId>,
+}
+
+async fn advance(
+    State(state): State<HttpState>,
+    Path(deal): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let wanted = id(&deal, DealId)?;
+    let AdvanceBody { step, objects, evidence } = body(&state, request).await?;
+    let said = Advance { deal: wanted, step, objects, evidence };
+    let made = dealt(&state, move |desk| desk.advance(said)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"deal": deal, "step": step}), &made)))
+}
+
+/// What an arbiter decides.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ArbitrateBody {
+    shares: List<Share, SHARES_MOST>,
+    reasons: Option<ContentId>,
+}
+
+async fn arbitrate(
+    State(state): State<HttpState>,
+    Path(deal): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let wanted = id(&deal, DealId)?;
+    let ArbitrateBody { shares, reasons } = body(&state, request).await?;
+    let decision = Arbitrate { deal: wanted, shares, reasons };
+    let made = dealt(&state, move |desk| desk.arbitrate(decision)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"deal": deal}), &made)))
+}

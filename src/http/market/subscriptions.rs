@@ -1,0 +1,95 @@
+//! Subscriptions of the node's account: those that it pays for, and those to what it sells.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use chronolith_chain::hash::{OfferId, SubscriptionId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::input::{Time, body, id};
+use super::{admin, dealt, desk, done, read};
+use crate::chain::{coins, shown};
+use crate::http::answer::json as answer;
+use crate::http::problem::Problem;
+use crate::http::state::HttpState;
+use crate::market::{MarketError, subscription};
+
+/// After how many blocks without a draw a subscription ends, where it is not said.
+const PATIENCE_BLOCKS: u32 = 10_000;
+
+/// The routes.
+pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
+    Router::new()
+        .route(
+            "/api/v1/market/subscriptions",
+            read(state, get(subscriptions)).merge(admin(state, post(subscribe))),
+        )
+        .route("/api/v1/market/subscriptions/{subscription}", admin(state, delete(end)))
+        .route("/api/v1/market/subscriptions/{subscription}/top_up", admin(state, post(top_up)))
+}
+
+async fn subscriptions(State(state): State<HttpState>) -> Result<Response, Problem> {
+    let account = desk(&state)?.account();
+    let shown = dealt(&state, move |desk| {
+        let all = desk.subscriptions()?.into_iter();
+        let shown = all.map(|(id, one)| shown::subscription(id, &one, account));
+        Ok::<_, MarketError>(shown.collect())
+    });
+    Ok(answer(StatusCode::OK, &Value::Array(shown.await?)))
+}
+
+/// What is subscribed to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubscriptionBody {
+    offer: OfferId,
+    from: Time,
+    hours: u32,
+    periods: u32,
+    patience_blocks: Option<u32>,
+}
+
+async fn subscribe(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+    let told: SubscriptionBody = body(&state, request).await?;
+    let wish = subscription::Wish {
+        offer: told.offer,
+        from_ms: told.from.0,
+        hours: told.hours,
+        periods: told.periods,
+        patience: told.patience_blocks.unwrap_or(PATIENCE_BLOCKS),
+    };
+    let made = dealt(&state, move |desk| desk.subscribe(wish)).await?;
+    let shown = json!({"subscription": made.subscription, "payment": coins(made.payment)});
+    Ok(answer(StatusCode::CREATED, &done(shown, &made.done)))
+}
+
+/// How much more is paid for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TopUpBody {
+    periods: u32,
+}
+
+async fn top_up(
+    State(state): State<HttpState>,
+    Path(subscription): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (wanted, told) =
+        (id(&subscription, SubscriptionId)?, body::<TopUpBody>(&state, request).await?);
+    let (payment, made) = dealt(&state, move |desk| desk.top_up(wanted, told.periods)).await?;
+    let shown = json!({"subscription": subscription, "payment": coins(payment)});
+    Ok(answer(StatusCode::OK, &done(shown, &made)))
+}
+
+async fn end(
+    State(state): State<HttpState>,
+    Path(subscription): Path<String>,
+) -> Result<Response, Problem> {
+    let wanted = id(&subscription, SubscriptionId)?;
+    let ended = dealt(&state, move |desk| desk.end(wanted)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"subscription": subscription}), &ended)))
+}

@@ -1,0 +1,130 @@
+//! What the market's routes refuse before anything is asked of the chain: who may not, and what cannot be understood,
+//! with its field and place.
+
+use serde_json::json as value;
+
+use crate::http::Server;
+use crate::run::expect;
+
+const CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
+
+#[test]
+fn bodies_and_ids_that_are_none_are_told_with_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let token = |name: &str, scope: &str| {
+        let new = ["token", "new", name, "--db", "db", "--scope", scope];
+        let token = expect(directory, 0, &new);
+        format!("Authorization: Bearer {}", token.trim())
+    };
+    let (reader, admin) = (token("reader", "read"), token("all", "admin"));
+    let server = Server::start(directory, &[]);
+    let post = |token: &String, path: &str, body: &str| {
+        let path = format!("/api/v1/market{path}");
+        server.ask("POST", &path, &[token.as_str()], body.as_bytes())
+    };
+    let id = "07".repeat(32);
+    let bounty = value!({"text": CID, "reward": "1", "submit_blocks": 5, "award_blocks": 5});
+    // Who may look may not set coin aside or give anything away; and everybody needs a token.
+    let changing = [
+        "/bounties".to_owned(),
+        format!("/bounties/{id}/submissions"),
+        format!("/bounties/{id}/awards"),
+        "/deals".to_owned(),
+        format!("/deals/{id}/join"),
+        format!("/deals/{id}/advance"),
+        format!("/deals/{id}/arbitrate"),
+        format!("/requests/{id}/answer"),
+        format!("/requests/{id}/answer/dispute"),
+    ];
+    for path in &changing {
+        let refused = post(&reader, path, &bounty.to_string()).expect(403).json();
+        assert_eq!(refused["error"], "wrong_scope", "{path}: {refused}");
+    }
+    let get = |path: &str| {
+        let path = format!("/api/v1/market{path}");
+        server.ask("GET", &path, &[reader.as_str()], b"")
+    };
+    for path in ["/bounties", "/deals"].map(str::to_owned).iter().chain([
+        &format!("/bounties/{id}"),
+        &format!("/deals/{id}"),
+        &format!("/requests/{id}/answer"),
+    ]) {
+        let refused = get(path).expect(404).json();
+        assert_eq!(refused["error"], "not_found", "{path}: {refused}");
+    }
+    // What the server understands, it would do, if it followed a chain.
+    post(&admin, "/bounties", &bounty.to_string()).expect(404);
+    let with = |name: &str, wrong: serde_json::Value| {
+        let mut body = bounty.clone();
+        body[name] = wrong;
+        body.to_string()
+    };
+    let plan = value!({
+        "contract": CID, "parties": [], "arbiter": null, "join_until": 1, "steps": [],
+        "outcomes": [{"shares": [{"of": 0, "to": 0, "share": "all"}]}],
+    });
+    let submissions = format!("/bounties/{id}/submissions");
+    for (path, body, field, said) in [
+        ("/bounties", with("text", value!("abc")), "text", "is not a content id"),
+        ("/bounties", with("reward", value!("1e3")), "reward", "is no amount"),
+        ("/bounties", with("reward", value!(1)), "reward", "expected a string"),
+        ("/bounties", with("submit_blocks", value!(-1)), "submit_blocks", "integer `-1`"),
+        ("/bounties", with("leftover", value!("me")), "leftover", "unknown variant `me`"),
+        ("/bounties", with("ownership", value!("none")), "ownership", "unknown variant `none`"),
+        ("/deals", plan.to_string(), "outcomes[0].shares[0].share", "invalid type"),
+        (
+            &changing[2],
+            value!({"shares": [{"number": 0, "share": 70_000}]}).to_string(),
+            "shares[0].share",
+            "70000",
+        ),
+        (&changing[5], value!({"step": 256}).to_string(), "step", "256"),
+        (&changing[6], value!({"shares": 7}).to_string(), "shares", "invalid type"),
+        (&changing[7], value!({"question": "sql = 'SELECT 1'"}).to_string(), "question", "format"),
+        (
+            &submissions,
+            value!({"content": CID, "offer": "7"}).to_string(),
+            "offer",
+            "64 hexadecimal",
+        ),
+        (
+            &submissions,
+            value!({"content": CID, "from": "yesterday"}).to_string(),
+            "from",
+            "is not a time",
+        ),
+        (
+            "/offers",
+            value!({"device": "a", "question": "what?"}).to_string(),
+            "question",
+            "question",
+        ),
+    ] {
+        let refused = post(&admin, path, &body).expect(400).json();
+        let message = refused["message"].as_str().unwrap();
+        assert_eq!(refused["field"], field, "{path} {body}: {refused}");
+        assert!(message.contains(said), "{path} {body}: {refused}");
+        assert!(refused["line"] == 1 && refused["column"].as_u64() > Some(1), "{refused}");
+    }
+    // Names that are none, parts that are missing, and what is no JSON at all.
+    for (path, body, said) in [
+        ("/bounties", with("price", value!("1")), "unknown field `price`"),
+        ("/bounties", value!({"text": CID}).to_string(), "missing field `reward`"),
+        ("/bounties", format!("{bounty} {bounty}"), "trailing characters"),
+        ("/bounties", String::new(), "EOF"),
+        ("/deals", "[".repeat(10_000), "expected"),
+        (&submissions, value!({"content": CID, "from": "2026-01-01"}).to_string(), "go together"),
+        ("/deals/7/join", String::new(), "is no id"),
+        ("/requests/7/answer", String::new(), "is no id"),
+    ] {
+        let refused = post(&admin, path, &body).expect(400).json();
+        let message = refused["message"].as_str().unwrap();
+        assert!(refused["error"] == "invalid" && message.contains(said), "{path}: {refused}");
+    }
+    let refused = get("/bounties?closed=maybe").expect(400).json();
+    assert!(refused["message"].as_str().unwrap().contains("true or false"), "{refused}");
+    // Nothing is read that is longer than the longest.
+    let long = with("text", value!("b".repeat(300 << 10)));
+    assert_eq!(post(&admin, "/bounties", &long).expect(413).json()["error"], "too_large");
+}
