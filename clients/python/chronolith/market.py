@@ -1,9 +1,9 @@
-"""The market's role of a node: offers, requests and rights of its account."""
+"""The market's role of a node: what its account offers, asks for, sells, buys and agrees to."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 _PATH = "/api/v1/market"
 
@@ -34,13 +34,27 @@ class Market:
         fixed: str = "0",
         start: Optional[str] = None,
         end: Optional[str] = None,
+        question: Optional[str] = None,
+        royalty_bp: int = 0,
+        sources: Sequence[str] = (),
     ) -> Dict[str, Any]:
-        """Offers metrics of a device; none means all that are not hidden, also those to come."""
+        """Offers metrics of a device; none means all that are not hidden, also those to come.
+
+        With ``question`` answers are sold instead of data: the content id of one of the node's configuration, or
+        the text of the file of another. ``sources`` are offers that the data was made of; ``royalty_bp`` is what is
+        asked of sales of what is made of this data, in basis points of their price.
+        """
         asked: Dict[str, Any] = {"device": device, "metrics": list(metrics), "per_hour": per_hour, "fixed": fixed}
         if start is not None:
             asked["from"] = start
         if end is not None:
             asked["until"] = end
+        if question is not None:
+            asked["question"] = question
+        if royalty_bp:
+            asked["royalty_bp"] = royalty_bp
+        if sources:
+            asked["sources"] = list(sources)
         return self._ask("POST", "/offers", asked)
 
     def close(self, offer: str) -> Dict[str, Any]:
@@ -66,6 +80,25 @@ class Market:
         """The owner's no: the payment goes back."""
         return self._ask("POST", f"/requests/{request}/decline")
 
+    def answer(self, request: str, question: Optional[str] = None) -> Dict[str, Any]:
+        """The owner's yes where answers are sold: his database is asked, and the answer sealed to the buyer.
+
+        ``question`` is needed where the offer's is none of the node's configuration.
+        """
+        asked = {"question": question} if question is not None else None
+        return self._ask("POST", f"/requests/{request}/answer", asked)
+
+    def read(self, request: str) -> Dict[str, Any]:
+        """An answer that was bought; ``"holds"`` says whether it is what its owner signed.
+
+        A ``ChronolithError`` with the code ``not_answered`` while there is none.
+        """
+        return self._ask("GET", f"/requests/{request}/answer")
+
+    def dispute_answer(self, request: str) -> Dict[str, Any]:
+        """Shows the ledger an answer that is not what its owner signed: the payment comes back."""
+        return self._ask("POST", f"/requests/{request}/answer/dispute")
+
     def rights(self, side: Optional[str] = None) -> List[Dict[str, Any]]:
         """What the node's account sold and bought; ``side`` is ``"sold"`` or ``"bought"``."""
         return self._ask("GET", "/rights", parameters={"side": side} if side else {})
@@ -90,6 +123,93 @@ class Market:
     def end(self, subscription: str) -> Dict[str, Any]:
         """Ends a subscription; what is not drawn comes back."""
         return self._ask("DELETE", f"/subscriptions/{subscription}")
+
+    def bounties(self, closed: bool = False) -> List[Dict[str, Any]]:
+        """The bounties of the chain that take awards; with ``closed`` all that there were."""
+        return self._ask("GET", "/bounties", parameters={"closed": "true"} if closed else {})
+
+    def bounty(self, bounty: str) -> Dict[str, Any]:
+        """A bounty, and what was submitted to it."""
+        return self._ask("GET", f"/bounties/{bounty}")
+
+    def post_bounty(
+        self,
+        text: str,
+        reward: str,
+        submit_blocks: int,
+        award_blocks: int,
+        leftover: str = "poster",
+        ownership: str = "submitter",
+    ) -> Dict[str, Any]:
+        """Asks for data that nobody offers, with a reward set aside; ``text`` is the content id of what is wanted.
+
+        What nobody was awarded goes to the ``"poster"`` or the ``"submitters"``; the data is the ``"submitter"``'s,
+        the ``"poster"``'s or of ``"both"`` once it is awarded.
+        """
+        asked: Dict[str, Any] = {"text": text, "reward": reward, "leftover": leftover, "ownership": ownership}
+        asked.update(submit_blocks=submit_blocks, award_blocks=award_blocks)
+        return self._ask("POST", "/bounties", asked)
+
+    def submit(
+        self,
+        bounty: str,
+        content: str,
+        offer: Optional[str] = None,
+        start: Optional[str] = None,
+        end: Optional[str] = None,
+    ) -> Dict[str, Any]:
+        """Submits to a bounty, and agrees to its terms; encrypted data by an offer and a range."""
+        asked: Dict[str, Any] = {"content": content}
+        for name, value in (("offer", offer), ("from", start), ("until", end)):
+            if value is not None:
+                asked[name] = value
+        return self._ask("POST", f"/bounties/{bounty}/submissions", asked)
+
+    def award(
+        self, bounty: str, shares: Mapping[int, int], grant_blocks: Optional[int] = None
+    ) -> Dict[str, Any]:
+        """Awards shares of the reward, in basis points by the numbers of submissions.
+
+        Awards of encrypted data become requests; what is granted comes into the node's database.
+        """
+        asked: Dict[str, Any] = {"shares": [{"number": number, "share": share} for number, share in shares.items()]}
+        if grant_blocks is not None:
+            asked["grant_blocks"] = grant_blocks
+        return self._ask("POST", f"/bounties/{bounty}/awards", asked)
+
+    def deals(self) -> List[Dict[str, Any]]:
+        """The deals of several steps that the node's account has a part in."""
+        return self._ask("GET", "/deals")
+
+    def deal(self, deal: str) -> Dict[str, Any]:
+        """A deal: its plan, where it is, who said what."""
+        return self._ask("GET", f"/deals/{deal}")
+
+    def open_deal(self, plan: Dict[str, Any]) -> Dict[str, Any]:
+        """Opens a deal by its plan (docs/deals.md), and sets the account's part aside."""
+        return self._ask("POST", "/deals", plan)
+
+    def join_deal(self, deal: str) -> Dict[str, Any]:
+        """Joins a deal as it is, and sets the account's part aside."""
+        return self._ask("POST", f"/deals/{deal}/join")
+
+    def advance(
+        self, deal: str, step: int, objects: bool = False, evidence: Optional[str] = None
+    ) -> Dict[str, Any]:
+        """Says that the step that a deal is at is done, or objects to it."""
+        asked: Dict[str, Any] = {"step": step, "objects": objects}
+        if evidence is not None:
+            asked["evidence"] = evidence
+        return self._ask("POST", f"/deals/{deal}/advance", asked)
+
+    def arbitrate(
+        self, deal: str, shares: Sequence[Dict[str, int]], reasons: Optional[str] = None
+    ) -> Dict[str, Any]:
+        """Decides a disputed deal, as its arbiter: ``[{"of": 0, "to": 1, "share": 10000}]``."""
+        asked: Dict[str, Any] = {"shares": list(shares)}
+        if reasons is not None:
+            asked["reasons"] = reasons
+        return self._ask("POST", f"/deals/{deal}/arbitrate", asked)
 
     def _ask(self, method: str, path: str, asked: Optional[Dict[str, Any]] = None, parameters: Optional[Dict[str, str]] = None):
         body = json.dumps(asked).encode("utf-8") if asked is not None else None

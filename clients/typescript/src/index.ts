@@ -3,5 +3,16 @@
 export { Client, type ClientOptions, type ProofOptions, type QueryOptions } from "./client.js";
 export { ChronolithError, Rejected, type Place } from "./error.js";
 export type { Change } from "./events.js";
-export { Market, type Offering, type Periods, type Shown, type Wish } from "./market.js";
+export {
+  type Advance,
+  type Award,
+  type Bounty,
+  Market,
+  type Offering,
+  type Periods,
+  type Share,
+  type Shown,
+  type Submission,
+  type Wish,
+} from "./market.js";
 export { toLine, type RecordToWrite, type Value } from "./record.js";

@@ -1,4 +1,4 @@
-/** The market's role of a node: offers, requests, rights and subscriptions of its account. */
+/** The market's role of a node: what its account offers, asks for, sells, buys and agrees to. */
 
 const PATH = "/api/v1/market";
 
@@ -17,6 +17,15 @@ export interface Offering {
   fixed?: string;
   start?: string;
   end?: string;
+  /**
+   * Sells answers instead of data: the content id of a question of the node's configuration, or the text of the file
+   * of another.
+   */
+  question?: string;
+  /** What is asked of sales of what is made of this data, in basis points of their price. */
+  royaltyBp?: number;
+  /** The offers that the data was made of. */
+  sources?: string[];
 }
 
 /** A range that is asked for. */
@@ -40,6 +49,59 @@ export interface Periods {
   patienceBlocks?: number;
 }
 
+/** Data that is asked for, with a reward set aside. */
+export interface Bounty {
+  /** The content id of what is wanted, and of all that is agreed. */
+  text: string;
+  /** Coin as a text. */
+  reward: string;
+  /** For how many blocks submissions are taken. */
+  submitBlocks: number;
+  /** For how many blocks after that awards may be made. */
+  awardBlocks: number;
+  /** Where goes what nobody was awarded. */
+  leftover?: "poster" | "submitters";
+  /** Whose the data is once it is awarded. */
+  ownership?: "submitter" | "poster" | "both";
+}
+
+/** What is submitted to a bounty; encrypted data by an offer and a range. */
+export interface Submission {
+  /** The content id of what is submitted. */
+  content: string;
+  offer?: string;
+  start?: string;
+  end?: string;
+}
+
+/** A share of a bounty's reward. */
+export interface Award {
+  /** The number of the submission. */
+  number: number;
+  /** Basis points. */
+  share: number;
+}
+
+/** A share of what a party of a deal set aside. */
+export interface Share {
+  /** The number of the party whose part it is of. */
+  of: number;
+  /** The number of the party that gets it. */
+  to: number;
+  /** Basis points. */
+  share: number;
+}
+
+/** What is said of the step that a deal is at. */
+export interface Advance {
+  /** The number of the step, so that nothing is said of a later one by mistake. */
+  step: number;
+  /** Objects, instead of saying that it is done. */
+  objects?: boolean;
+  /** The content id of what shows it. */
+  evidence?: string;
+}
+
 /** What a node deals in. What sets coin aside or gives keys away needs a token with the scope `admin`. */
 export class Market {
   readonly #ask: Ask;
@@ -59,9 +121,11 @@ export class Market {
   }
 
   /** Offers metrics of a device. */
-  async offer({ device, metrics = [], perHour = "0", fixed = "0", start, end }: Offering): Promise<Shown> {
+  async offer(offering: Offering): Promise<Shown> {
+    const { device, metrics = [], perHour = "0", fixed = "0", start, end, question, royaltyBp, sources } = offering;
     // What is undefined is not sent.
-    const asked = { device, metrics, per_hour: perHour, fixed, from: start, until: end };
+    const range = { from: start, until: end };
+    const asked = { device, metrics, per_hour: perHour, fixed, ...range, question, royalty_bp: royaltyBp, sources };
     return (await this.#ask("POST", `${PATH}/offers`, asked)) as Shown;
   }
 
@@ -91,6 +155,28 @@ export class Market {
     return (await this.#ask("POST", `${PATH}/requests/${request}/decline`)) as Shown;
   }
 
+  /**
+   * The owner's yes where answers are sold: his database is asked, and the answer sealed to the buyer. The question is
+   * needed where the offer's is none of the node's configuration.
+   */
+  async answer(request: string, question?: string): Promise<Shown> {
+    const asked = question === undefined ? undefined : { question };
+    return (await this.#ask("POST", `${PATH}/requests/${request}/answer`, asked)) as Shown;
+  }
+
+  /**
+   * An answer that was bought; `holds` says whether it is what its owner signed. An error with the code `not_answered`
+   * while there is none.
+   */
+  async read(request: string): Promise<Shown> {
+    return (await this.#ask("GET", `${PATH}/requests/${request}/answer`)) as Shown;
+  }
+
+  /** Shows the ledger an answer that is not what its owner signed: the payment comes back. */
+  async disputeAnswer(request: string): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/requests/${request}/answer/dispute`)) as Shown;
+  }
+
   /** What the node's account sold and bought. */
   async rights(side?: "sold" | "bought"): Promise<Shown[]> {
     const query = side === undefined ? "" : `?side=${side}`;
@@ -116,5 +202,66 @@ export class Market {
   /** Ends a subscription; what is not drawn comes back. */
   async end(subscription: string): Promise<Shown> {
     return (await this.#ask("DELETE", `${PATH}/subscriptions/${subscription}`)) as Shown;
+  }
+
+  /** The bounties of the chain that take awards; with `closed` all that there were. */
+  async bounties(closed = false): Promise<Shown[]> {
+    return (await this.#ask("GET", `${PATH}/bounties${closed ? "?closed=true" : ""}`)) as Shown[];
+  }
+
+  /** A bounty, and what was submitted to it. */
+  async bounty(bounty: string): Promise<Shown> {
+    return (await this.#ask("GET", `${PATH}/bounties/${bounty}`)) as Shown;
+  }
+
+  /** Asks for data that nobody offers, with a reward set aside. */
+  async postBounty({ text, reward, submitBlocks, awardBlocks, leftover, ownership }: Bounty): Promise<Shown> {
+    const blocks = { submit_blocks: submitBlocks, award_blocks: awardBlocks };
+    return (await this.#ask("POST", `${PATH}/bounties`, { text, reward, ...blocks, leftover, ownership })) as Shown;
+  }
+
+  /** Submits to a bounty, and agrees to its terms. */
+  async submit(bounty: string, { content, offer, start, end }: Submission): Promise<Shown> {
+    const asked = { content, offer, from: start, until: end };
+    return (await this.#ask("POST", `${PATH}/bounties/${bounty}/submissions`, asked)) as Shown;
+  }
+
+  /**
+   * Awards shares of the reward. Awards of encrypted data become requests; what is granted comes into the node's
+   * database.
+   */
+  async award(bounty: string, shares: Award[], grantBlocks?: number): Promise<Shown> {
+    const asked = { shares, grant_blocks: grantBlocks };
+    return (await this.#ask("POST", `${PATH}/bounties/${bounty}/awards`, asked)) as Shown;
+  }
+
+  /** The deals of several steps that the node's account has a part in. */
+  async deals(): Promise<Shown[]> {
+    return (await this.#ask("GET", `${PATH}/deals`)) as Shown[];
+  }
+
+  /** A deal: its plan, where it is, who said what. */
+  async deal(deal: string): Promise<Shown> {
+    return (await this.#ask("GET", `${PATH}/deals/${deal}`)) as Shown;
+  }
+
+  /** Opens a deal by its plan (docs/deals.md), and sets the account's part aside. */
+  async openDeal(plan: unknown): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/deals`, plan)) as Shown;
+  }
+
+  /** Joins a deal as it is, and sets the account's part aside. */
+  async joinDeal(deal: string): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/deals/${deal}/join`)) as Shown;
+  }
+
+  /** Says that the step that a deal is at is done, or objects to it. */
+  async advance(deal: string, { step, objects, evidence }: Advance): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/deals/${deal}/advance`, { step, objects, evidence })) as Shown;
+  }
+
+  /** Decides a disputed deal, as its arbiter. */
+  async arbitrate(deal: string, shares: Share[], reasons?: string): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/deals/${deal}/arbitrate`, { shares, reasons })) as Shown;
   }
 }
