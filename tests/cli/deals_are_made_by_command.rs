@@ -140,6 +140,19 @@ fn answers_are_sold_instead_of_data_within_a_budget() {
     assert!(text(&became(&requests[2])["why"]).contains("its question is none"), "{decided}");
     let read = deal(place, "buyer", &["read", &known]);
     assert_eq!((&read["holds"], &read["answer"]["rows"][0][0]), (&value!(true), &value!(600)));
+    // The owner signs one answer and seals another: the ledger is shown, and the payment comes back.
+    let before = balance(place);
+    let lied = buy(&plain, from, until);
+    let action = value!({"AnswerRequest": {
+        "request": lied, "answer": read["id"], "batches": read["batches"], "wrapped": "ab".repeat(200),
+    }});
+    fs::write(place.join("lie.json"), value!({"action": action}).to_string()).unwrap();
+    let signed = expect(place, 0, &[&["wallet", "sign", "lie.json"][..], &PARTIES].concat());
+    fs::write(place.join("signed.json"), signed).unwrap();
+    expect(place, 0, &["chain", "tx", "--dir", "c", "signed.json"]);
+    let told = refused(place, "buyer", &["read", &lied, "--dispute"]);
+    assert!(told.contains("is not the answer") && told.contains("was shown"), "{told}");
+    assert!((0.0..0.1).contains(&(before - balance(place))), "fees alone");
 }
 
 #[test]

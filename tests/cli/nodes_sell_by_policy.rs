@@ -1,6 +1,7 @@
 //! A network in which nodes deal by themselves: the producer's seals under keys, anchors, places, grants by
 //! its policy and gives the note to whoever asks; peers have the rest, and the buyer's node receives.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -36,7 +37,45 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The whole story by two nodes, told by the Python client, with two peers away in the middle.
+/// A question that the seller's node answers by itself.
+const QUESTION: &str = "format = 'chronolith question 1'\n\
+    sql = '''SELECT count(*) AS records, round(avg(value)) AS mean FROM speed\n\
+    WHERE time >= $from AND time < $until'''\n\
+    least = { column = 'records', count = 2 }\n";
+
+/// Gives the seller's node a question; first one that is none, with which it does not start.
+fn configure(directory: &Path) {
+    let seller = directory.join("net/nodes/9");
+    let settings = fs::read_to_string(seller.join("node.toml")).unwrap();
+    let asked = settings.replace("questions = []", "questions = ['question.toml']");
+    assert_ne!(settings, asked, "{settings}");
+    fs::write(seller.join("node.toml"), asked).unwrap();
+    fs::write(seller.join("question.toml"), QUESTION.replace("$until", "now()")).unwrap();
+    let output = chronolith(directory, &["serve", "--config", "net/nodes/9/node.toml"]);
+    let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{problem}");
+    let all = ["market.questions", "question.toml", "the SQL has no $until"];
+    assert!(all.iter().all(|one| problem.contains(one)), "{problem}");
+    fs::write(seller.join("question.toml"), QUESTION).unwrap();
+}
+
+/// Tells a story by the Python client; what it printed.
+fn told(python: &str, directory: &Path, story: &str, arguments: &[&str]) -> Value {
+    let told = Command::new(python)
+        .arg(source(&format!("tests/cli/{story}")))
+        .args(arguments)
+        .env("PYTHONPATH", source("clients/python"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.status.success(), "{story}: {problem}");
+    serde_json::from_slice(&told.stdout).unwrap()
+}
+
+/// The whole story by two nodes, told by the Python client, with two peers away in the middle; then what else they
+/// agree to.
 #[test]
 fn a_node_sells_to_another_that_receives_with_peers_away() {
     let Some(python) = python("import json") else { return };
@@ -50,19 +89,20 @@ fn a_node_sells_to_another_that_receives_with_peers_away() {
     let places = ["--first-port", &port, "--http-port", &http, "--audit-blocks", "10"];
     expect(directory, 0, &[&init[..], &pace, &places].concat());
     let _ended = Ended(directory);
+    configure(directory);
     expect(directory, 0, &["testnet", "start", "net"]);
-    let told = Command::new(python)
-        .arg(source("tests/cli/market_story.py"))
-        .args([http.as_str(), &(first + 12).to_string(), program()])
-        .env("PYTHONPATH", source("clients/python"))
-        .current_dir(directory)
-        .output()
-        .unwrap();
-    let problem = String::from_utf8_lossy(&told.stderr).into_owned();
-    assert!(told.status.success(), "{problem}");
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let buyer_http = (first + 12).to_string();
+    let told_of = |story, more: &[&str]| {
+        told(&python, directory, story, &[&[http.as_str(), &buyer_http], more].concat())
+    };
+    let told = told_of("market_story.py", &[program()]);
     assert_eq!(told["bought"], value!([10.0, 11.0, 12.0, 13.0, 14.0, 15.0]), "{told}");
     assert_eq!(told["price"], "3");
+    let (offer, file) = (told["offer"].as_str().unwrap(), "net/nodes/9/question.toml");
+    let agreed = told_of("agreements_story.py", &[program(), offer, file]);
+    let row = &agreed["answered"][0];
+    assert_eq!((row[0].as_u64(), row[1].as_f64()), (Some(6), Some(13.0)), "{agreed}");
+    assert_eq!(agreed["deal"], "closed with outcome 0");
     // The buyer by the command line, as a stranger with a wallet alone: the node has the database.
     let party = ["--config", "net/nodes/0/node.toml", "--wallet", "net/wallet", "--json"];
     let buy = ["market", "buy", told["offer"].as_str().unwrap(), "--account", "buyer"];
