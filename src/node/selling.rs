@@ -42,7 +42,6 @@ use crate::market::MarketError;
 use crate::market::answering::HAS_SQL;
 use crate::market::book::{Book, Now};
 use crate::market::bought::Bought;
-use crate::market::events::SaleId;
 use crate::market::note::{self, ToldChunk};
 use crate::market::notes::{Notes, key};
 use crate::market::offer;

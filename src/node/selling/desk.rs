@@ -92,18 +92,18 @@ impl Desk {
         &self,
         work: impl FnOnce(&mut Venue) -> Result<T, MarketError>,
     ) -> Result<T, MarketError> {
-        let Trade { node, deadline, .. } = &self.0.trade;
         let mut kept = self.0.venue.lock();
-        let mut venue = match kept.take() {
-            Some(venue) => venue,
-            None => {
-                let client = Client::new(node, None).map_err(VenueError::from)?;
-                Venue::Node { client: Box::new(client), deadline: *deadline }
-            }
-        };
+        let mut venue = kept.take().map_or_else(|| self.connect(), Ok)?;
         let done = work(&mut venue)?;
         *kept = Some(venue);
         Ok(done)
+    }
+
+    /// The chain by a connection of its own: for what only looks and takes long, so that it holds up no deals.
+    pub(super) fn connect(&self) -> Result<Venue, MarketError> {
+        let Trade { node, deadline, .. } = &self.0.trade;
+        let client = Client::new(node, None).map_err(VenueError::from)?;
+        Ok(Venue::Node { client: Box::new(client), deadline: *deadline })
     }
 
     /// Offers metrics of the node's database.

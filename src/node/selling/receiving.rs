@@ -119,13 +119,9 @@ impl Runner {
             let network = network.clone().ok_or("the node is beginning or ending")?;
             Ok(Way { network, holders: Vec::new(), kept: None })
         });
-        self.desk.with_venue(|venue| {
-            // Both errors are told, and neither is of the connection alone.
-            let keys = match keys(venue, bought, requested) {
-                Ok(keys) => keys,
-                Err(error) => return Ok(Err(error)),
-            };
-            Ok(receive(venue, requested, &keys, note, &mut peers, db))
-        })?
+        // Peers may take their time, and deals by hand need not wait for them.
+        let venue = self.desk.connect()?;
+        let keys = keys(&venue, bought, requested)?;
+        receive(&venue, requested, &keys, note, &mut peers, db)
     }
 }
