@@ -195,6 +195,15 @@ impl Shared {
         Ok(given)
     }
 
+    /// Whether more messages of some webhooks of a contract can be queued.
+    pub(super) fn has_room(&self, contract: Hash, webhooks: &BTreeSet<String>) -> bool {
+        let queues = self.queues.lock();
+        webhooks.iter().any(|webhook| {
+            let queue = queues.get(&(contract, webhook.clone()));
+            queue.is_some_and(|queue| queue.messages.len() < QUEUE)
+        })
+    }
+
     /// Queues the calls of a sale in their order.
     fn enqueue(&self, queues: &mut BTreeMap<Line, Queue>, record: &Record) {
         let Some(compiled) = self.book.contract(record.contract) else { return };

@@ -3,7 +3,7 @@
 //! What the ledger shows is compared with what the records have. Where the state does not show who ended a
 //! sale, the blocks do, as far back as the node keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -43,8 +43,8 @@ struct Brief {
     fingerprint: Option<u64>,
     /// Until when the present step goes, by the contract's clock.
     due: Option<u64>,
-    /// Whether calls wait.
-    waits: bool,
+    /// The webhooks that calls wait for.
+    waits: BTreeSet<String>,
 }
 
 /// A sale as the ledger shows it.
@@ -104,7 +104,7 @@ impl Watch {
         let mut waiting = Vec::new();
         let read = shared.folder.for_each(|record| {
             let brief = Brief::of(shared.book.contract(record.contract), &record, None);
-            if brief.waits {
+            if !brief.waits.is_empty() {
                 waiting.push((record.calls.first().map(|call| call.seen.height), record.sale));
             }
             self.sales.insert(record.sale, brief);
@@ -121,7 +121,8 @@ impl Watch {
 impl Brief {
     fn of(compiled: Option<&Compiled>, record: &Record, fingerprint: Option<u64>) -> Self {
         let due = compiled.and_then(|compiled| record.due(compiled));
-        Self { fingerprint, due, waits: !record.calls.is_empty() }
+        let waits = record.calls.iter().map(|call| call.webhook.clone()).collect();
+        Self { fingerprint, due, waits }
     }
 
     /// Whether nothing of it has changed.
@@ -184,7 +185,9 @@ impl Runner {
         let fingerprint = sale.fingerprint();
         let brief = self.watch.sales.get(&sale.id);
         let is_same = brief.is_some_and(|brief| brief.is_same(fingerprint, compiled, now));
-        if is_same && brief.is_some_and(|brief| !brief.waits) {
+        // What waits of it is queued when there is room.
+        let has_room = |brief: &Brief| shared.has_room(sale.contract, &brief.waits);
+        if is_same && !brief.is_some_and(has_room) {
             return Ok(());
         }
         let since = self.watch.looked.unwrap_or(Seen { height: 0, time_ms: 0 });
