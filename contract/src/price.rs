@@ -53,8 +53,8 @@ pub struct Asked {
     pub at_ms: u64,
     /// How old the data is: hours.
     pub age_hours: u64,
-    /// How many records an hour has.
-    pub records_per_hour: u64,
+    /// How much of it there is, counted as in the history: [`Sold::volume`].
+    pub volume: u64,
 }
 
 /// How a reference was found.

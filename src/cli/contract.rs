@@ -280,7 +280,7 @@ impl PriceCommand {
         }
         let now_ms = u64::try_from(SystemClock.now_ns() / 1_000_000).unwrap_or(0);
         let volume = self.chunks.unwrap_or_else(|| usual_volume(&history));
-        let asked = Asked { at_ms: now_ms, age_hours: self.age, records_per_hour: volume };
+        let asked = Asked { at_ms: now_ms, age_hours: self.age, volume };
         let (sales, offers) = (history.sales().len(), history.offers().len());
         let found = match reference(&history, &asked) {
             Ok(found) => found,

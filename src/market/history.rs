@@ -1,15 +1,16 @@
 //! What was sold on a chain, for reference prices.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use chronolith_chain::address::Address;
-use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::hash::{Hash, OfferId, RequestId};
 use chronolith_chain::ledger::{
-    Action, Anchor, Offer, OfferKey, OpenOffer, RequestKey, Right, RightStatus, Subject, SupplyKey,
+    Action, Anchor, DeviceCatalogue, Offer, OfferKey, OpenOffer, RequestKey, Right, RightStatus,
+    Subject, SupplyKey,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_contract::Amount;
-use chronolith_contract::price::{History, HistoryError, Offered, Sold};
+use chronolith_contract::price::{History, HistoryError, OFFERS_MAX, Offered, SALES_MAX, Sold};
 
 use super::MarketError;
 use crate::chain::{Chain, ChainError, Replay};
@@ -61,9 +62,10 @@ pub enum NoHistory {
 /// and was not shown to be faulty or given back.
 ///
 /// The ledger does not count records: the volume of a sale is how many chunks of its device were anchored in the
-/// [`VOLUME_MS`] before it, each batch's shared equally among its devices. The coin in circulation is what was
-/// minted and not burnt, and is found by executing the chain once more: it is unknown where the blocks do not
-/// reach back to the first.
+/// [`VOLUME_MS`] before it, as its owner says, each batch's shared equally among its devices. The coin in
+/// circulation is what was minted and not burnt, and is found by executing the chain once more: it is unknown
+/// where the blocks do not reach back to the first. Of more sales or offers than a model is learnt from, the
+/// latest are taken.
 ///
 /// # Errors
 /// Where the chain cannot be read, or its blocks do not follow from its genesis.
@@ -86,19 +88,21 @@ pub fn of_chain(chain: &Chain, market: &Market) -> Result<History, NoHistory> {
     let tip = blocks.tip().height;
     for height in blocks.oldest().max(1)..=tip {
         let decided = chain.block(height)?;
-        let receipts = replay.as_mut().map(|replay| replay.apply(&decided)).transpose()?;
-        let is_refused = |index: usize| {
-            let receipt = receipts.as_ref().and_then(|receipts| receipts.get(index));
-            receipt.is_some_and(|receipt| receipt.refusal.is_some())
-        };
+        if let Some(replay) = &mut replay {
+            replay.apply(&decided)?;
+        }
+        let receipts = blocks.receipts(height).map_err(ChainError::from)?.unwrap_or_default();
         let time_ms = decided.block.header.time_ns / 1_000_000;
         let known = sales.len();
-        for (index, transaction) in decided.block.transactions.iter().enumerate() {
-            match &transaction.body.action {
-                Action::Anchor(action) if !is_refused(index) => anchored.add(time_ms, action),
+        for (transaction, receipt) in decided.block.transactions.iter().zip(&receipts) {
+            if receipt.refusal.is_some() {
+                continue;
+            }
+            let body = &transaction.body;
+            match &body.action {
+                Action::Anchor(action) => anchored.add(time_ms, body.sender, action),
                 Action::Offer(action) if market.is_of(action) => {
-                    let id = OfferId::made_by(transaction.body.id());
-                    // One that was refused is not there.
+                    let id = OfferId::made_by(body.id());
                     if let Some(found) = offer(id)? {
                         let owner = found.owner.to_string();
                         let device = device_of(action);
@@ -131,8 +135,17 @@ pub fn of_chain(chain: &Chain, market: &Market) -> Result<History, NoHistory> {
             circulation.push((time_ms, in_circulation(replay)?));
         }
     }
-    let offers = offers.into_values().map(|(offered, _)| offered).collect();
+    let mut offers: Vec<Offered> = offers.into_values().map(|(offered, _)| offered).collect();
+    offers.sort_by_key(|offered| offered.from_ms);
+    latest(&mut offers, OFFERS_MAX);
+    latest(&mut sales, SALES_MAX);
+    latest(&mut circulation, OFFERS_MAX);
     Ok(History::new(&market.name(), sales, offers, circulation)?)
+}
+
+/// Keeps no more than the last of what is in the order of time.
+fn latest<T>(all: &mut Vec<T>, most: usize) {
+    all.drain(..all.len().saturating_sub(most));
 }
 
 fn device_of(offer: &Offer) -> Option<Address> {
@@ -148,35 +161,52 @@ fn in_circulation(replay: &Replay) -> Result<Amount, NoHistory> {
     Ok(Amount(supply.map_or(0, |supply| supply.minted.0.saturating_sub(supply.burnt.0))))
 }
 
-/// How many chunks devices had anchored, and when.
+/// The batches that were anchored: by whom, and their root. A batch of many devices comes in several anchors.
+type BatchKey = (Address, Hash);
+
+/// Which batches devices had anchored in the last [`VOLUME_MS`].
 #[derive(Default)]
-struct Anchored(HashMap<Address, VecDeque<(u64, u64)>>);
+struct Anchored {
+    batches: HashMap<BatchKey, (u32, HashSet<Address>)>,
+    of_device: HashMap<Address, VecDeque<(u64, BatchKey)>>,
+    in_order: VecDeque<(u64, BatchKey)>,
+}
 
 impl Anchored {
-    fn add(&mut self, at_ms: u64, anchor: &Anchor) {
-        let count = anchor.devices.len().max(1) as u64;
-        let share = u64::from(anchor.chunks).div_ceil(count);
-        for device in anchor.devices.iter() {
-            let of_device = self.0.entry(device.device).or_default();
-            while of_device
-                .front()
-                .is_some_and(|(then_ms, _)| at_ms.saturating_sub(*then_ms) > VOLUME_MS)
-            {
-                of_device.pop_front();
+    fn add(&mut self, at_ms: u64, sender: Address, anchor: &Anchor) {
+        let is_old = |(then_ms, _): &(u64, BatchKey)| at_ms.saturating_sub(*then_ms) > VOLUME_MS;
+        while let Some((_, old)) = self.in_order.pop_front_if(|batch| is_old(batch)) {
+            for device in self.batches.remove(&old).into_iter().flat_map(|(_, devices)| devices) {
+                if let Some(batches) = self.of_device.get_mut(&device) {
+                    batches.retain(|(_, batch)| *batch != old);
+                }
             }
-            of_device.push_back((at_ms, share));
+        }
+        let key = (sender, anchor.root);
+        let (_, devices) = self.batches.entry(key).or_insert_with(|| {
+            self.in_order.push_back((at_ms, key));
+            (anchor.chunks, HashSet::new())
+        });
+        for DeviceCatalogue { device, .. } in anchor.devices.iter() {
+            if devices.insert(*device) {
+                self.of_device.entry(*device).or_default().push_back((at_ms, key));
+            }
         }
     }
 
-    /// Those of a device in the time before a moment.
+    /// The chunks of a device in the time before a moment.
     fn before(&self, device: Address, at_ms: u64) -> u64 {
-        let of_device = self.0.get(&device).into_iter().flatten();
+        let of_device = self.of_device.get(&device).into_iter().flatten();
         let recent = of_device.filter(|(then_ms, _)| at_ms.saturating_sub(*then_ms) <= VOLUME_MS);
-        recent.map(|(_, chunks)| *chunks).fold(0, u64::saturating_add)
+        let shares = recent.filter_map(|(_, batch)| {
+            let (chunks, devices) = self.batches.get(batch)?;
+            Some(u64::from(*chunks).div_ceil(devices.len().max(1) as u64))
+        });
+        shares.fold(0, u64::saturating_add)
     }
 }
 
-fn sold(right: &Right, at_ms: u64, chunks: u64) -> Sold {
+fn sold(right: &Right, at_ms: u64, volume: u64) -> Sold {
     let hours = right.until_ms.saturating_sub(right.from_ms).div_ceil(3_600_000).max(1);
     Sold {
         at_ms,
@@ -185,16 +215,14 @@ fn sold(right: &Right, at_ms: u64, chunks: u64) -> Sold {
         paid: Amount(right.price.0),
         hours,
         age_hours: at_ms.saturating_sub(right.until_ms) / 3_600_000,
-        // The model divides by the hours.
-        records: chunks.saturating_mul(hours),
+        volume,
     }
 }
 
 /// The volume that half of a history's sales have no more than, where nothing else is known of what is priced.
 #[must_use]
 pub fn usual_volume(history: &History) -> u64 {
-    let of_sale = |sold: &Sold| sold.records.checked_div(sold.hours).unwrap_or_default();
-    let mut volumes: Vec<u64> = history.sales().iter().map(of_sale).collect();
+    let mut volumes: Vec<u64> = history.sales().iter().map(|sold| sold.volume).collect();
     volumes.sort_unstable();
     volumes.get(volumes.len() / 2).copied().unwrap_or_default()
 }

@@ -114,7 +114,7 @@ pub fn evaluation(data: &[u8]) {
 pub fn price_history(data: &[u8]) {
     let Ok(history) = History::from_bytes(data) else { return };
     assert!(history.to_bytes() == data, "two canonical forms");
-    let asked = Asked { at_ms: u64::MAX, age_hours: 3, records_per_hour: 3_600 };
+    let asked = Asked { at_ms: u64::MAX, age_hours: 3, volume: 3_600 };
     if let Ok(found) = reference(&history, &asked) {
         assert!(found.model.bounds.0 <= found.per_hour && found.per_hour <= found.model.bounds.1);
         assert_eq!(found.model.history, history.cid());

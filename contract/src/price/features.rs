@@ -42,11 +42,7 @@ pub(super) fn observations(history: &History, at_ms: u64) -> Vec<Observation> {
             sales.sort_unstable();
             let middle = sales.len().saturating_sub(1) / 2;
             let (per_hour, sold) = sales.into_iter().nth(middle)?;
-            let asked = Asked {
-                at_ms: sold.at_ms,
-                age_hours: sold.age_hours,
-                records_per_hour: sold.records.checked_div(sold.hours).unwrap_or_default(),
-            };
+            let asked = Asked { at_ms: sold.at_ms, age_hours: sold.age_hours, volume: sold.volume };
             Some(Observation {
                 owner: sold.owner.clone(),
                 buyer: sold.buyer.clone(),
@@ -102,7 +98,7 @@ pub(super) fn at(history: &History, asked: &Asked) -> [i64; FEATURES] {
         -count(owners.len()),
         // The older, the less fresh.
         -log2(1 + u128::from(asked.age_hours)),
-        log2(1 + u128::from(asked.records_per_hour)),
+        log2(1 + u128::from(asked.volume)),
         log2(history.circulation(at_ms).0.saturating_add(1)),
     ]
 }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::amount::Amount;
 use crate::canonical::depth_is_bounded;
 
+/// The version of the canonical form: with 1, sales had a number of records.
+const VERSION: u64 = 2;
 /// The most sales of a history: the latest ones are handed in.
 pub const SALES_MAX: usize = 1_024;
 /// The most offers of a history.
@@ -32,8 +34,9 @@ pub struct Sold {
     pub hours: u64,
     /// How old the data was: hours from its end to the sale.
     pub age_hours: u64,
-    /// How many records the hours had.
-    pub records: u64,
+    /// How much of it there is, counted alike for all sales of a history, and 0 where nobody knows: records an
+    /// hour, or what else the maker of the history can count.
+    pub volume: u64,
 }
 
 /// An offer, as long as it stood.
@@ -130,7 +133,7 @@ impl History {
         if let Some(position) = offers.iter().position(|offered| is_long(&offered.owner)) {
             return Err(HistoryError::Wrong { what: "offer", position, problem });
         }
-        Ok(Self { v: 1, market: market.to_owned(), sales, offers, circulation })
+        Ok(Self { v: VERSION, market: market.to_owned(), sales, offers, circulation })
     }
 
     /// What is traded.
@@ -186,8 +189,8 @@ impl History {
         }
         let read: Self = serde_ipld_dagcbor::from_slice(bytes)
             .map_err(|error| HistoryError::Bytes(error.to_string()))?;
-        if read.v != 1 {
-            let problem = format!("version {}, and this program reads 1", read.v);
+        if read.v != VERSION {
+            let problem = format!("version {}, and this program reads {VERSION}", read.v);
             return Err(HistoryError::Bytes(problem));
         }
         let history = Self::new(&read.market, read.sales, read.offers, read.circulation)?;

@@ -24,16 +24,15 @@ impl Random {
 }
 
 /// What an honest hour costs: old data is cheap, and dense data dear, give or take a tenth.
-fn honest(age_hours: u64, records_per_hour: u64, noise: u64) -> u128 {
-    let price =
-        100 * MILLI * u128::from(records_per_hour) / 3_600 / (1 + u128::from(age_hours) / 24);
+fn honest(age_hours: u64, volume: u64, noise: u64) -> u128 {
+    let price = 100 * MILLI * u128::from(volume) / 3_600 / (1 + u128::from(age_hours) / 24);
     price * u128::from(90 + noise) / 100
 }
 
 fn sold(at_ms: u64, owner: &str, buyer: &str, per_hour: u128, hours: u64) -> Sold {
     let paid = Amount(per_hour * u128::from(hours));
     let (owner, buyer) = (owner.to_owned(), buyer.to_owned());
-    Sold { at_ms, owner, buyer, paid, hours, age_hours: 0, records: 3_600 * hours }
+    Sold { at_ms, owner, buyer, paid, hours, age_hours: 0, volume: 3_600 }
 }
 
 fn market(count: u64, seed: u64) -> Vec<Sold> {
@@ -47,7 +46,7 @@ fn market(count: u64, seed: u64) -> Vec<Sold> {
             let at_ms = 20_000 * DAY + number * DAY / 3;
             let sold =
                 sold(at_ms, &format!("owner{owner}"), &format!("buyer{buyer}"), price, hours);
-            Sold { age_hours: age, records: rate * hours, ..sold }
+            Sold { age_hours: age, volume: rate, ..sold }
         })
         .collect()
 }
@@ -68,7 +67,7 @@ fn history(sales: Vec<Sold>) -> History {
 }
 
 fn asked() -> Asked {
-    Asked { at_ms: 21_000 * DAY, age_hours: 48, records_per_hour: 3_600 }
+    Asked { at_ms: 21_000 * DAY, age_hours: 48, volume: 3_600 }
 }
 
 fn price(sales: Vec<Sold>) -> Reference {
@@ -241,14 +240,14 @@ proptest! {
         sales in prop::collection::vec((any::<u64>(), 0..6_u8, 0..9_u8, any::<u128>(), 1_u64.., any::<u64>(), any::<u64>()), 0..60),
         at_ms: u64,
         age_hours: u64,
-        records_per_hour: u64,
+        volume: u64,
     ) {
-        let sales = sales.into_iter().map(|(at_ms, owner, buyer, paid, hours, age_hours, records)| {
+        let sales = sales.into_iter().map(|(at_ms, owner, buyer, paid, hours, age_hours, volume)| {
             let (owner, buyer) = (format!("o{owner}"), format!("b{buyer}"));
-            Sold { at_ms, owner, buyer, paid: Amount(paid), hours, age_hours, records }
+            Sold { at_ms, owner, buyer, paid: Amount(paid), hours, age_hours, volume }
         });
         let history = History::new("m", sales.collect(), offers(), Vec::new()).unwrap();
-        if let Ok(found) = reference(&history, &Asked { at_ms, age_hours, records_per_hour }) {
+        if let Ok(found) = reference(&history, &Asked { at_ms, age_hours, volume }) {
             prop_assert!(found.model.bounds.0 <= found.per_hour && found.per_hour <= found.model.bounds.1);
         }
     }

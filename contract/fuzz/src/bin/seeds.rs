@@ -68,7 +68,7 @@ fn history(count: u64) -> History {
         paid: Amount(u128::from(1_000 + number * 37 % 100)),
         hours: 1 + number % 3,
         age_hours: number % 11,
-        records: 3_600,
+        volume: 3_600,
     };
     let offered = Offered { from_ms: 5, until_ms: Some(9_000), owner: "o1".to_owned() };
     let circulation = vec![(0, Amount(1_000_000))];
