@@ -40,6 +40,11 @@ pub enum EventsError {
     },
 }
 
+/// Whether there is no such file.
+fn is_missing(error: &WalletError) -> bool {
+    matches!(error, WalletError::Disk { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
 /// A folder of records.
 #[derive(Debug)]
 pub struct Folder {
@@ -87,10 +92,11 @@ impl Folder {
     /// Where it cannot be read, or is something else.
     pub fn record(&self, sale: SaleId) -> Result<Option<Record>, EventsError> {
         let place = self.place.join(format!("{sale}.json"));
-        if !place.exists() {
-            return Ok(None);
-        }
-        let record = self.read(place.clone())?;
+        let record = match self.read(place.clone()) {
+            // Whatever else is wrong with it: it is there, and must not be made anew.
+            Err(EventsError::Wallet(error)) if is_missing(&error) => return Ok(None),
+            read => read?,
+        };
         if record.sale != sale {
             let reason = format!("it is of {}", record.sale);
             return Err(EventsError::Content { place, reason });
@@ -142,9 +148,7 @@ impl Folder {
         let place = self.place.join(format!("{contract}-{webhook}.ended"));
         match read_private_up_to(&place, REASON_MOST) {
             Ok(reason) => Ok(Some(reason)),
-            Err(WalletError::Disk { source, .. }) if source.kind() == ErrorKind::NotFound => {
-                Ok(None)
-            }
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -155,5 +159,29 @@ impl Folder {
     /// What the disk says.
     pub fn end(&self, contract: Hash, webhook: &str, reason: &str) -> Result<(), EventsError> {
         self.write(&format!("{contract}-{webhook}.ended"), reason.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_chain::hash::RequestId;
+
+    use super::*;
+
+    /// A record that could not be looked at was none: it was made anew, and all that had happened was told
+    /// again. Here its way leads in a circle, which is an error for every user.
+    #[cfg(unix)]
+    #[test]
+    fn a_record_that_cannot_be_read_is_not_one_that_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let folder = Folder::within(directory.path()).unwrap();
+        let sale = SaleId::Request(RequestId([7; 32]));
+        assert!(folder.record(sale).unwrap().is_none());
+        let place = directory.path().join(format!("{sale}.json"));
+        std::os::unix::fs::symlink(&place, &place).unwrap();
+        let refused = folder.record(sale).unwrap_err();
+        assert!(refused.to_string().contains(&sale.to_string()), "{refused}");
     }
 }
