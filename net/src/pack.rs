@@ -14,6 +14,9 @@ use chronolith_fragment::{
     BODY_BYTES_MAX, CodeError, Cut, Encoded, Encoder, MaskSecret, Shape, ShapeError,
 };
 
+use crate::exchange::FRAGMENT_BYTES_MAX;
+use crate::stored::{can_be_handed, stored_bytes};
+
 pub(crate) use body::item_of;
 pub use body::{PackBody, Packer};
 pub use header::{HEADER_BYTES_MAX, PackHeader};
@@ -68,9 +71,34 @@ pub enum PackError {
     /// The body cannot be cut like this.
     #[error(transparent)]
     Shape(#[from] ShapeError),
+    /// Its fragments would be larger than what peers can be handed.
+    #[error(
+        "a body of {body_bytes} bytes cannot be cut into any {needed} of {fragments} fragments: each would have \
+         {bytes} bytes as it is sent, and {FRAGMENT_BYTES_MAX} can be sent; let more fragments restore it"
+    )]
+    Fragment {
+        /// The bytes of the body.
+        body_bytes: usize,
+        /// How many fragments would restore it.
+        needed: u8,
+        /// How many there would be.
+        fragments: u8,
+        /// The bytes of each, as it is sent.
+        bytes: usize,
+    },
     /// The body cannot be coded.
     #[error(transparent)]
     Code(#[from] CodeError),
+}
+
+/// How a body of so many bytes is cut, if peers can be handed its fragments.
+fn shape_of(cut: Cut, body_bytes: usize) -> Result<Shape, PackError> {
+    let shape = Shape::of(cut, body_bytes)?;
+    if can_be_handed(shape) {
+        return Ok(shape);
+    }
+    let (needed, fragments, bytes) = (cut.needed(), cut.fragments(), stored_bytes(shape));
+    Err(PackError::Fragment { body_bytes, needed, fragments, bytes })
 }
 
 /// A pack: header and body, which belong together.
@@ -85,14 +113,15 @@ impl Pack {
     /// the same body, cut and secret give the same pack.
     ///
     /// # Errors
-    /// [`PackError::Code`] where the code refuses the shape, which no profile's does.
+    /// [`PackError::Fragment`] where few fragments restore a long body, so that each is too large for the
+    /// network; [`PackError::Code`] where the code refuses the shape. No profile's is refused.
     pub fn make(
         body: PackBody,
         cut: impl Into<Cut>,
         secret: &MaskSecret,
     ) -> Result<(Self, Encoded), PackError> {
         let bytes = body.bytes();
-        let shape = Shape::of(cut, bytes.len())?;
+        let shape = shape_of(cut.into(), bytes.len())?;
         let encoded = Encoder::new(shape)?.encode(bytes, secret)?;
         let header = PackHeader {
             shape,

@@ -12,6 +12,7 @@ use chronolith_chain::content::ContentId;
 use chronolith_fragment::{Fragment, FragmentFault, Shape, ShapeError};
 use chronolith_merkle::{Proof, proof_len};
 
+use crate::exchange::FRAGMENT_BYTES_MAX;
 use crate::pack::PackHeader;
 
 /// What it begins with; the seventh byte is the version.
@@ -51,6 +52,20 @@ pub enum StoredError {
     /// Index or length do not fit the shape.
     #[error("no fragment: {0}")]
     Fragment(#[from] FragmentFault),
+}
+
+/// How many bytes a fragment of a shape has as it is kept and sent, at most.
+#[must_use]
+pub fn stored_bytes(shape: Shape) -> usize {
+    let fragments = usize::from(shape.fragments());
+    let longest = (0..fragments).map(|index| proof_len(&[index], fragments)).max();
+    HEAD_BYTES + longest.unwrap_or_default() * 32 + shape.fragment_bytes()
+}
+
+/// Whether a peer can be handed fragments of a shape: they go over the network as a whole.
+#[must_use]
+pub fn can_be_handed(shape: Shape) -> bool {
+    stored_bytes(shape) <= FRAGMENT_BYTES_MAX
 }
 
 impl StoredFragment {

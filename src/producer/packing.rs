@@ -8,7 +8,7 @@ use chronolith_engine::{ChunkBlocks, Db, SegmentInfo};
 use chronolith_fragment::MaskSecret;
 use chronolith_net::pack::{Item, Pack, PackBody, Packer};
 
-use super::placements::Keeping;
+use super::placements::{Keeping, PlacementError};
 use super::{Packed, Producer, ProducerError};
 use crate::packs::{store_pack, store_regions};
 use crate::wallet::random;
@@ -33,8 +33,14 @@ impl Producer {
         let mut groups = BTreeMap::<Keeping, Group>::new();
         for (key, cid, keeping) in new {
             let Some(ChunkBlocks { header, body }) = db.chunk_blocks(key)? else { continue };
+            let item = Item::chunk(cid, header, body)?;
+            if let Err(source) = item.ensure_cut(keeping.cut) {
+                packed.waiting += 1;
+                packed.refused.get_or_insert(PlacementError::Large { chunk: cid, source });
+                continue;
+            }
             let group = groups.entry(keeping.clone()).or_default();
-            let full = group.packer.add(Item::chunk(cid, header, body)?);
+            let full = group.packer.add(item);
             group.waiting += 1;
             if let Some(body) = full {
                 // The chunk that found no room begins the next pack.

@@ -7,9 +7,11 @@
 
 use std::cmp::Ordering;
 
+use chronolith_chain::content::ContentId;
 use chronolith_contract::{Compiled, Metric as Named, Placement};
 use chronolith_engine::Metric;
 use chronolith_fragment::{Cut, Profile, ShapeError};
+use chronolith_net::pack::PackError;
 
 /// How many peers keep a fragment: the ledger knows one lease of each.
 const REPLICAS: u8 = 1;
@@ -48,6 +50,14 @@ pub enum PlacementError {
         metric: String,
         /// The names of the contracts.
         contracts: Vec<String>,
+    },
+    /// Fragments would be larger than what peers can be handed.
+    #[error("the chunk {chunk} waits: {source}")]
+    Large {
+        /// The chunk.
+        chunk: ContentId,
+        /// What is wrong.
+        source: PackError,
     },
 }
 

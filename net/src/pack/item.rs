@@ -1,13 +1,13 @@
 //! Items: what packs are made of.
 
 use chronolith_chain::content::ContentId;
-use chronolith_fragment::BODY_BYTES_MAX;
+use chronolith_fragment::{BODY_BYTES_MAX, Cut};
 use chronolith_merkle::DAG_CBOR;
 use cid::Cid;
 use serde::Deserialize;
 
-use super::PackError;
 use super::index::ENTRY_BYTES;
+use super::{PackError, shape_of};
 
 /// Something that a pack keeps whole: a chunk (its header, which is the lead, and its body), or one
 /// block of a blob. It is checked when it is made: the content id names the lead, and the lead's link
@@ -87,6 +87,15 @@ impl Item {
     #[must_use]
     pub fn body_cid(&self) -> Option<ContentId> {
         if self.body.is_empty() { None } else { linked_body(&self.lead) }
+    }
+
+    /// Whether a pack of it can be cut so: where few fragments restore it, those of a large item would be larger
+    /// than what peers can be handed.
+    ///
+    /// # Errors
+    /// [`PackError::Fragment`] where it cannot.
+    pub fn ensure_cut(&self, cut: Cut) -> Result<(), PackError> {
+        shape_of(cut, self.size_bytes()).map(drop)
     }
 
     /// What it takes of a pack: bytes, with its entry.

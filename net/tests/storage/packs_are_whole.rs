@@ -2,11 +2,13 @@
 
 use chronolith_chain::content::ContentId;
 use chronolith_chain::simulate::Random;
-use chronolith_fragment::{BODY_BYTES_MAX, Profile};
+use chronolith_fragment::{BODY_BYTES_MAX, Cut, Profile, Shape};
 use chronolith_merkle::HashFunction;
+use chronolith_net::exchange::FRAGMENT_BYTES_MAX;
 use chronolith_net::pack::{
     FragmentsError, Item, PACK_BYTES, Pack, PackBody, PackError, PackHeader, Packer,
 };
+use chronolith_net::stored::{StoredFragment, can_be_handed, stored_bytes};
 
 use crate::fixture::{body, bytes, chunk, make, secret, small_body};
 
@@ -124,6 +126,35 @@ fn every_flipped_byte_of_a_pack_is_seen() {
     for items in [0, 1, 4, 6, u32::MAX] {
         assert!(PackBody::from_bytes(good.clone(), items).is_err(), "{items} items");
     }
+}
+
+/// A contract may say that one fragment restores a pack. That of a large chunk was larger than what goes over the
+/// network: coin was set aside for it, and no peer could ever be handed it.
+#[test]
+fn no_pack_has_fragments_that_cannot_be_handed_over() {
+    let mut random = Random::new(11);
+    let (one, two) = (Cut::new(1, 2).unwrap(), Cut::new(2, 3).unwrap());
+    let large = chunk(&mut random, PACK_BYTES + 4_096);
+    assert!(matches!(large.ensure_cut(one), Err(PackError::Fragment { needed: 1, .. })));
+    assert_eq!(large.ensure_cut(two), Ok(()));
+    let mut packer = Packer::default();
+    packer.add(large);
+    let (body, secret) = (packer.finish().unwrap(), secret(&mut random));
+    let refused = Pack::make(body.clone(), one, &secret).unwrap_err();
+    assert!(refused.to_string().contains("any 1 of 2 fragments"), "{refused}");
+    // What is not refused goes over: as large a body as there is, cut so, and a full pack of small chunks.
+    let (pack, encoded) = Pack::make(body, two, &secret).unwrap();
+    let largest = Shape::of(two, BODY_BYTES_MAX).unwrap();
+    assert!(can_be_handed(largest) && stored_bytes(largest) <= FRAGMENT_BYTES_MAX);
+    let shape = pack.header().shape;
+    for fragment in encoded.into_fragments() {
+        let stored = StoredFragment { pack: pack.content_id(), shape, fragment };
+        assert!(stored.to_bytes().len() <= stored_bytes(shape));
+    }
+    let full = crate::fixture::body(&mut random, 4_000);
+    assert!(Pack::make(full, one, &secret).is_ok());
+    let most = Shape::of(one, PACK_BYTES).unwrap();
+    assert!(can_be_handed(most), "whatever is gathered from several items");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use chronolith_chain::coin::CoinError;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::state::StateError;
+use chronolith_net::exchange::FRAGMENT_BYTES_MAX;
 use chronolith_net::placement::NotEnough;
 
 use crate::node::NodeError;
@@ -49,6 +50,17 @@ pub enum PlacingError {
         pack: ContentId,
         /// Why not.
         reason: String,
+    },
+    /// Its fragments are larger than what peers can be handed.
+    #[error(
+        "pack {pack}: each of its fragments has {bytes} bytes as it is sent, and {FRAGMENT_BYTES_MAX} can be \
+         sent; make it anew so that more fragments restore it"
+    )]
+    TooLarge {
+        /// Which.
+        pack: ContentId,
+        /// The bytes of a fragment.
+        bytes: usize,
     },
     /// The pack was placed with another secret, or is not what was placed.
     #[error("pack {0} is placed already, with other fragments")]

@@ -10,6 +10,7 @@ use chronolith_chain::ledger::{
 };
 use chronolith_chain::state::Overlay;
 use chronolith_net::placement::{Candidate, Request, place};
+use chronolith_net::stored::{can_be_handed, stored_bytes};
 
 use super::{Placer, PlacingError, Progress, Terms, ToPlace, peers};
 use crate::node::NodeState;
@@ -52,6 +53,10 @@ impl Placer<'_> {
                 actions.push(Discard { pack }.into());
             }
             let shape = header.shape;
+            // Packs that were made elsewhere may be cut otherwise.
+            if !can_be_handed(shape) {
+                return Err(PlacingError::TooLarge { pack, bytes: stored_bytes(shape) });
+            }
             let bytes = u64::from(shape.blocks()) * BLOCK_BYTES;
             let price = match terms.price {
                 Some(price) => price,
