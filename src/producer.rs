@@ -136,7 +136,10 @@ pub struct HandedOver {
     pub unplaced: Option<usize>,
     /// How many leases that their peers lost are others' now.
     pub moved: usize,
-    /// The first thing that did not work; all else is done.
+    /// What placements refuse: a pack that too few peers of its regions would take, the first of those to be
+    /// placed and the first of those to be moved. They wait, and no round has failed for them.
+    pub refused: Vec<ProducerError>,
+    /// The first thing else that did not work; all other is done.
     pub failure: Option<ProducerError>,
 }
 
@@ -221,7 +224,9 @@ impl Producer {
         // What fails keeps nothing else from being done.
         let anchored = self.anchor(client, db).map(|anchored| done.anchored = anchored);
         let placed = self.place(client, tell, &mut done);
+        let placed = placed.and_then(|failed| done.note(failed));
         let moved = self.move_lost(client, tell, &mut done);
+        let moved = moved.and_then(|failed| done.note(failed));
         let read = std::mem::replace(&mut self.unread, Ok(())).map_err(ProducerError::from);
         done.failure = anchored.and(placed).and(moved).and(read).err();
         done
@@ -246,13 +251,13 @@ impl Producer {
     }
 
     /// Places the packs that are not kept in all their fragments: new ones, and those whose time is over. It is
-    /// asked for each once an epoch, since leases end and are lost between two of them.
+    /// asked for each once an epoch, since leases end and are lost between two of them. What failed.
     fn place(
         &mut self,
         client: &Client,
         tell: &mut dyn FnMut(Progress),
         done: &mut HandedOver,
-    ) -> Result<(), ProducerError> {
+    ) -> Result<Vec<ProducerError>, ProducerError> {
         let state = NodeState::new(client);
         let overlay = Overlay::new(&state);
         let parameters: Parameters = overlay.get(&ParametersKey {})?.unwrap_or_default();
@@ -275,7 +280,7 @@ impl Producer {
             in_groups(&open, |some| self.place_some(some, client, tell), is_of_packs);
         done.placed.extend(placed.into_iter().map(|(pack, _)| *pack));
         done.unplaced = Some(open.len() - done.placed.len());
-        failed
+        Ok(failed)
     }
 
     /// Places some packs, and writes down who leases which of their fragments.
@@ -304,15 +309,15 @@ impl Producer {
         Ok(placed?)
     }
 
-    /// Gives what peers lost, or leave behind, to others.
+    /// Gives what peers lost, or leave behind, to others. What failed.
     fn move_lost(
         &mut self,
         client: &Client,
         tell: &mut dyn FnMut(Progress),
         done: &mut HandedOver,
-    ) -> Result<(), ProducerError> {
+    ) -> Result<Vec<ProducerError>, ProducerError> {
         let lost = self.leases.lost(&NodeState::new(client), self.account.address)?;
-        let mut first = Ok(());
+        let mut failed = Vec::new();
         for one in lost {
             let ids: BTreeSet<_> = one.fragments.iter().map(|fragment| fragment.pack).collect();
             let all = list_packs(&self.settings.packs)?;
@@ -321,7 +326,7 @@ impl Producer {
             let packs = match packs.collect::<Result<Vec<_>, _>>() {
                 Ok(packs) => packs,
                 Err(error) => {
-                    first = first.and(Err(error.into()));
+                    failed.push(error.into());
                     continue;
                 }
             };
@@ -331,10 +336,36 @@ impl Producer {
             }
             match Placer::new(self.submitter(client)?, tell).replace(&one, &packs) {
                 Ok(()) => done.moved += 1,
-                Err(error) => first = first.and(Err(error.into())),
+                Err(error) => failed.push(error.into()),
             }
         }
-        first
+        Ok(failed)
+    }
+}
+
+impl HandedOver {
+    /// Notes the first of what placements refuse; the first of what failed otherwise.
+    fn note(&mut self, failed: Vec<ProducerError>) -> Result<(), ProducerError> {
+        let (refused, failed): (Vec<_>, Vec<_>) =
+            failed.into_iter().partition(ProducerError::is_refusal);
+        self.refused.extend(refused.into_iter().next());
+        failed.into_iter().next().map_or(Ok(()), Err)
+    }
+}
+
+impl ProducerError {
+    /// Whether a placement cannot be had, and nothing is wrong with the producer or the network.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Placement(_) => true,
+            Self::Placing(error) => match &**error {
+                // Where peers failed, the network may be what is wrong.
+                PlacingError::NotEnough { source, failed: 0, .. } => !source.regions.is_empty(),
+                PlacingError::Repaired { .. } | PlacingError::TooLarge { .. } => true,
+                _ => false,
+            },
+            _ => false,
+        }
     }
 }
 
@@ -353,6 +384,7 @@ fn is_of_packs(error: &ProducerError) -> bool {
             **error,
             PlacingError::NotEnough { .. }
                 | PlacingError::Pack { .. }
+                | PlacingError::TooLarge { .. }
                 | PlacingError::Other(_)
                 | PlacingError::Repaired { .. }
                 | PlacingError::NoBeacon { .. }
@@ -362,13 +394,13 @@ fn is_of_packs(error: &ProducerError) -> bool {
 }
 
 /// Hands items over in groups; where a group fails for one of them, each by itself, so that one holds up no
-/// other. What was done, and the first failure.
+/// other. What was done, and what failed.
 fn in_groups<'a, T, E>(
     items: &'a [T],
     mut take: impl FnMut(&'a [T]) -> Result<(), E>,
     is_of_one: impl Fn(&E) -> bool,
-) -> (Vec<&'a T>, Result<(), E>) {
-    let (mut done, mut first) = (Vec::new(), Ok(()));
+) -> (Vec<&'a T>, Vec<E>) {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
     for some in items.chunks(PACKS_AT_ONCE) {
         let each = match take(some) {
             Ok(()) => {
@@ -377,18 +409,18 @@ fn in_groups<'a, T, E>(
             }
             Err(error) if some.len() > 1 && is_of_one(&error) => some,
             Err(error) => {
-                first = first.and(Err(error));
+                failed.push(error);
                 continue;
             }
         };
         for one in each.chunks(1) {
             match take(one) {
                 Ok(()) => done.extend(one),
-                Err(error) => first = first.and(Err(error)),
+                Err(error) => failed.push(error),
             }
         }
     }
-    (done, first)
+    (done, failed)
 }
 
 #[cfg(test)]
@@ -396,6 +428,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use chronolith_chain::coin::Amount;
+    use chronolith_net::placement::NotEnough;
 
     use super::*;
     use crate::wallet::Wallet;
@@ -411,7 +444,7 @@ mod tests {
             if some.contains(&20) { Err("it is 20") } else { Ok(()) }
         };
         let (done, failed) = in_groups(&items, take, |_| true);
-        assert_eq!(failed, Err("it is 20"));
+        assert_eq!(failed, ["it is 20"]);
         assert_eq!(done.len(), 39);
         assert!(!done.contains(&&20));
         assert_eq!(groups.len(), 3 + 16);
@@ -422,7 +455,28 @@ mod tests {
             Err("away")
         };
         let (done, failed) = in_groups(&items, take, |_| false);
-        assert_eq!((done.len(), failed, groups), (0, Err("away"), 3));
+        assert_eq!((done.len(), failed, groups), (0, vec!["away"; 3], 3));
+    }
+
+    /// One contract whose regions had no peers hid that the disk failed, and no round was whole any more.
+    #[test]
+    fn what_placements_refuse_hides_no_failure_and_is_none() {
+        let pack = ContentId::of_raw(b"a pack");
+        let too_few = |region: &str, failed| {
+            let regions = [region].into_iter().filter(|name| !name.is_empty());
+            let regions = regions.map(ToOwned::to_owned).collect();
+            let source = NotEnough { needed: 6, found: 0, regions };
+            ProducerError::from(PlacingError::NotEnough { pack, failed, source })
+        };
+        let mut done = HandedOver::default();
+        done.note(vec![too_few("nowhere", 0), too_few("elsewhere", 0)]).unwrap();
+        assert_eq!(done.refused.len(), 1, "the first of a kind");
+        let others = vec![too_few("nowhere", 0), too_few("", 0)];
+        let failed = done.note(others).unwrap_err();
+        assert!(!failed.is_refusal() && failed.to_string().contains("0 peers"), "{failed}");
+        assert_eq!(done.refused.len(), 2);
+        assert!(!too_few("nowhere", 2).is_refusal(), "peers were there, and failed");
+        assert!(!ProducerError::from(PlacingError::Other(pack)).is_refusal());
     }
 
     /// A pack that was damaged on disk kept the whole node from starting: no record was taken any more.

@@ -93,6 +93,7 @@ impl ProduceCommand {
                 eprintln!("{progress}");
             }
         };
+        let mut told = Vec::new();
         let mut round = |all| -> Result<()> {
             let db = self.open()?;
             let packed = producer.pack(&db, all);
@@ -100,8 +101,15 @@ impl ProduceCommand {
             let failure = done.failure.take();
             let mut packed = packed?;
             let refused = packed.refused.take().map(ProducerError::from);
-            self.show(&packed, &done)?;
-            refused.or(failure).map_or(Ok(()), |error| Err(error.into()))
+            let refused: Vec<String> =
+                refused.iter().chain(&done.refused).map(ToString::to_string).collect();
+            self.show(&packed, &done, &refused)?;
+            // What placements refuse is told once, since it may be so for long.
+            if refused != told {
+                refused.iter().for_each(|reason| eprintln!("chronolith: {reason}"));
+                told = refused;
+            }
+            failure.map_or(Ok(()), |error| Err(error.into()))
         };
         if self.once {
             return round(true).map(|()| Outcome::Done);
@@ -124,8 +132,8 @@ impl ProduceCommand {
         Ok(Db::open(&self.db, with_files(&self.db, Options::read_only())?)?)
     }
 
-    fn show(&self, packed: &Packed, done: &HandedOver) -> Result<()> {
-        let HandedOver { anchored, placed, unplaced, moved, failure: _ } = done;
+    fn show(&self, packed: &Packed, done: &HandedOver, refused: &[String]) -> Result<()> {
+        let HandedOver { anchored, placed, unplaced, moved, refused: _, failure: _ } = done;
         let (made, waiting) = (&packed.made, packed.waiting);
         let unplaced = unplaced.unwrap_or(packed.unplaced);
         let (batches, known) = (anchored.anchored.len(), anchored.known);
@@ -141,6 +149,7 @@ impl ProduceCommand {
                 "waiting_chunks": waiting,
                 "unplaced_packs": unplaced,
                 "moved_leases": moved,
+                "refused": refused,
             });
             return Ok(put_line(format_args!("{shown}"))?);
         }

@@ -207,6 +207,13 @@ fn of_producing(event: ProducingEvent) -> (Value, String) {
             json!({"failed": {"what": "producing", "reason": reason}}),
             format!("producing failed, and is tried again: {reason}"),
         ),
+        ProducingEvent::Refused { reasons } => (
+            json!({"refused": {"what": "placement", "reasons": reasons}}),
+            match reasons.is_empty() {
+                true => "no contract's placement keeps anything waiting any more".to_owned(),
+                false => format!("contracts' placements cannot be had: {}", reasons.join("; ")),
+            },
+        ),
         ProducingEvent::Packed { packs } => {
             (json!({"packed": packs}), format!("made {} packs", packs.len()))
         }

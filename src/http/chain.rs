@@ -271,6 +271,7 @@ async fn producer(State(state): State<HttpState>) -> Result<Response, Problem> {
         "waiting": status.waiting,
         "unplaced": status.unplaced,
         "seconds_since_whole": status.whole_at.map(|at| at.elapsed().as_secs()),
+        "refused": status.refused,
         "failure": status.failure,
     });
     Ok(answer(StatusCode::OK, &shown))

@@ -193,8 +193,10 @@ fn producer(text: &mut String, status: &ProducingStatus) -> std::fmt::Result {
     gauge("waiting_chunks", "Sealed chunks that wait for a pack to be full", status.waiting);
     gauge("unplaced_packs", "Packs that are not kept in all their fragments", status.unplaced);
     gauge("failing", "Whether the last round did not do all", u64::from(status.failure.is_some()));
+    let help = "Whether something waits because a contract's placement cannot be had";
+    gauge("refused", help, u64::from(!status.refused.is_empty()));
     if let Some(at) = status.whole_at {
-        let help = "Seconds since a round did all it should";
+        let help = "Seconds since a round did all that can be done";
         gauge("whole_age_seconds", help, at.elapsed().as_secs());
     }
     let mut counter = |name: &str, help: &str, value: u64| {

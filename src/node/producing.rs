@@ -119,6 +119,11 @@ pub enum ProducingEvent {
         /// How many leases that peers lost or left are others' now.
         moved: usize,
     },
+    /// What contracts' placements refuse: it waits. Told whenever that changes.
+    Refused {
+        /// Why, for the first of each kind; empty where nothing is refused any more.
+        reasons: Vec<String>,
+    },
     /// A round did not do all; the next goes on.
     Failed {
         /// Why.
@@ -141,9 +146,12 @@ pub struct ProducingStatus {
     pub waiting: u64,
     /// Packs that are not kept in all their fragments.
     pub unplaced: u64,
-    /// When the last round ended that did all it should; none before the first.
+    /// When the last round ended that did all that can be done; none before the first.
     pub whole_at: Option<Instant>,
-    /// Why the last round did not do all.
+    /// What waits because contracts' placements cannot be had, for the first of each kind: no round has failed
+    /// for it.
+    pub refused: Vec<String>,
+    /// Why the last round did not do all else.
     pub failure: Option<String>,
 }
 
@@ -227,11 +235,13 @@ impl Runner {
 
     /// What is packed is noted at once: the chain may be away for long.
     fn round(&mut self) {
+        let mut refused = Vec::new();
         let packed = self.producer.pack(&self.db, false);
-        let packing = packed.map_or_else(Some, |packed| self.note_packed(packed));
+        let packing = packed.map(|packed| refused.extend(self.note_packed(packed))).err();
         let handing = match self.client() {
             Ok(client) => {
-                let done = self.producer.hand_over(&client, &self.db, &mut |_| ());
+                let mut done = self.producer.hand_over(&client, &self.db, &mut |_| ());
+                refused.append(&mut done.refused);
                 // After a failure another connection is made: the old one may be what failed.
                 if done.failure.is_none() {
                     self.client = Some(client);
@@ -242,7 +252,7 @@ impl Runner {
         };
         // What was broken off to stop has not failed.
         if !self.shared.stop.is_told() {
-            self.note_end(packing.or(handing));
+            self.note_end(&refused, packing.or(handing));
         }
     }
 
@@ -250,7 +260,7 @@ impl Runner {
         self.client.take().map_or_else(|| Client::new(&self.node, None), Ok)
     }
 
-    /// Notes what was packed; why some of it was not.
+    /// Notes what was packed; what placements refuse.
     fn note_packed(&self, packed: Packed) -> Option<ProducerError> {
         let Packed { made, waiting, refused, unplaced } = packed;
         let mut status = self.shared.status.lock();
@@ -265,7 +275,7 @@ impl Runner {
 
     /// Notes what was handed over; what failed.
     fn note_handed_over(&self, done: HandedOver) -> Option<ProducerError> {
-        let HandedOver { anchored, placed, unplaced, moved, failure } = done;
+        let HandedOver { anchored, placed, unplaced, moved, refused: _, failure } = done;
         let anchored = anchored.anchored.len();
         let mut status = self.shared.status.lock();
         status.anchored += anchored as u64;
@@ -281,15 +291,21 @@ impl Runner {
         failure
     }
 
-    fn note_end(&self, failure: Option<ProducerError>) {
+    fn note_end(&self, refused: &[ProducerError], failure: Option<ProducerError>) {
         let failure = failure.map(|error| error.to_string());
+        let reasons: Vec<String> = refused.iter().map(ToString::to_string).collect();
         let mut status = self.shared.status.lock();
         if failure.is_none() {
             status.whole_at = Some(Instant::now());
         }
         let is_new = failure != status.failure;
         status.failure.clone_from(&failure);
+        let are_new = reasons != status.refused;
+        status.refused.clone_from(&reasons);
         drop(status);
+        if are_new {
+            (self.tell)(ProducingEvent::Refused { reasons });
+        }
         if let Some(reason) = failure.filter(|_| is_new) {
             (self.tell)(ProducingEvent::Failed { reason });
         }
