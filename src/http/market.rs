@@ -151,9 +151,12 @@ async fn status(State(state): State<HttpState>) -> Result<Response, Problem> {
     let status = desk.status();
     let waiting = status.waiting.iter();
     let waiting = waiting.map(|(request, why)| json!({"request": request.to_string(), "why": why}));
-    let webhooks = status.webhooks.iter().map(|(name, one)| {
+    let mut webhooks: Vec<_> = status.webhooks.values().collect();
+    webhooks.sort_by_key(|one| (&one.name, &one.contract));
+    let webhooks = webhooks.into_iter().map(|one| {
         json!({
-            "webhook": name,
+            "webhook": one.name,
+            "contract_cid": one.contract,
             "told": one.told,
             "waiting": one.waiting,
             "failures": one.failures,

@@ -13,7 +13,8 @@
 //! | `desk.rs`, `desk/` | where deals are made by hand, by whoever else is in the process |
 //! | `answering.rs` | answers to questions that nobody has to look at |
 //! | `receiving.rs` | what the account bought, into the database |
-//! | `watching.rs`, `calls.rs` | what happens to sales under contracts, and the webhooks that hear of it |
+//! | `watching.rs` | what happens to sales under contracts |
+//! | `calls.rs`, `shared.rs` | the webhooks that hear of it, and what waits for them |
 //! | `look.rs` | when to look again |
 
 mod answering;
@@ -22,6 +23,7 @@ mod desk;
 mod look;
 mod receiving;
 mod settings;
+mod shared;
 mod told;
 mod watching;
 

@@ -1,34 +1,38 @@
 //! Calling the webhooks of contracts: each of them by itself, one message after the other, until it is
 //! answered.
 //!
-//! What waits is in the records of the sales; here are only the next messages of each webhook. One that was
-//! answered goes from its record before the next is sent, so that after a kill at most the one that was on its
-//! way is sent again, under the id that it had.
+//! What waits is in the records of the sales; only the next messages of each webhook are in memory. One that
+//! was answered goes from its record before the next is sent, so that after a kill at most the one that was on
+//! its way is sent again, under the id that it had. Files are read and written on threads of their own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chronolith_chain::hash::Hash;
-use parking_lot::Mutex;
 use reqwest::Url;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 use super::desk::Desk;
+use super::shared::{Line, Shared};
 use super::{SellingEvent, SellingSettings, Tell};
 use crate::market::book::Book;
-use crate::market::events::{EventsError, Folder, Message, Record, message};
+use crate::market::events::{EventsError, Folder, Message};
 use crate::node::{NodeError, NodeSettings};
 use crate::wallet::read_private;
 use crate::webhook::{Secret, Sender, Undelivered, Waits, address};
 
-/// The most messages of a webhook that are in memory; more wait in their records.
-const QUEUE: usize = 256;
+/// How long a record that is being written is waited for at the end.
+const WRITING: Duration = Duration::from_secs(2);
 
 /// How a webhook of a contract is doing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookStatus {
+    /// What it is called: `CONTRACT/WEBHOOK`.
+    pub name: String,
+    /// The content id of its contract: there may be several of one name.
+    pub contract: String,
     /// Messages that were answered since the node was started.
     pub told: u64,
     /// Messages that wait, as many as are in memory.
@@ -39,28 +43,6 @@ pub struct WebhookStatus {
     pub failure: Option<String>,
     /// Whether nothing is sent any more.
     pub has_ended: bool,
-}
-
-/// A contract's hash, and the name of one of its webhooks.
-type Line = (Hash, String);
-
-/// The next messages of a webhook.
-#[derive(Default)]
-struct Queue {
-    messages: VecDeque<Message>,
-    /// The ids of these, and of the one that is on its way.
-    ids: BTreeSet<String>,
-}
-
-/// What the market's thread and the calls share.
-pub(super) struct Shared {
-    pub(super) folder: Folder,
-    pub(super) book: Book,
-    /// Also held while a record is changed, so that no call that was answered comes back.
-    queues: Mutex<BTreeMap<Line, Queue>>,
-    woken: BTreeMap<Line, Notify>,
-    desk: Desk,
-    tell: Tell,
 }
 
 /// The calls of a node that runs; they stop when this is dropped.
@@ -74,6 +56,8 @@ struct Target {
     line: Line,
     /// What it is called in what is told: `CONTRACT/WEBHOOK`.
     name: String,
+    /// The content id of the contract.
+    contract: String,
     url: Url,
     secret: Secret,
 }
@@ -99,17 +83,18 @@ impl Calls {
             let contract = compiled.contract();
             for hook in &contract.webhooks {
                 let name = format!("{}/{}", contract.name, hook.name);
+                let (line, cid) = ((hash, hook.name.clone()), compiled.cid().to_string());
                 let known = [&name, &hook.name]
                     .into_iter()
                     .find_map(|key| settings.webhooks.get_key_value(key));
                 let Some((key, file)) = known else {
-                    unsigned.push(name);
+                    unsigned.push((line, name, cid));
                     continue;
                 };
                 used.insert(key.clone());
                 let secret = secret(&node.path(file)).map_err(|error| wrong(&error))?;
                 let url = address(&hook.url).map_err(|error| wrong(&format!("{name}: {error}")))?;
-                targets.push(Target { line: (hash, hook.name.clone()), name, url, secret });
+                targets.push(Target { line, name, contract: cid, url, secret });
             }
         }
         if let Some(unknown) = settings.webhooks.keys().find(|key| !used.contains(*key)) {
@@ -123,39 +108,33 @@ impl Calls {
         }
         let place = desk.trade().purse.events();
         let folder = Folder::within(&place).map_err(|error| wrong(&error))?;
-        for name in unsigned {
+        for (line, name, contract) in unsigned {
             let reason = "[market.webhooks] names no secret for it, so that it is not called";
-            let failure = Some(reason.to_owned());
-            let status = WebhookStatus { failure, ..WebhookStatus::default() };
-            desk.status_mut().webhooks.insert(name.clone(), status);
-            tell(SellingEvent::Untold { webhook: name, reason: reason.to_owned() });
+            let (webhook, failure) = (name.clone(), Some(reason.to_owned()));
+            let status = WebhookStatus { name, contract, failure, ..WebhookStatus::default() };
+            desk.status_mut().webhooks.insert(line, status);
+            tell(SellingEvent::Untold { webhook, reason: reason.to_owned() });
         }
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(NodeError::disk("start threads for", &node.place))?;
         let sender = Sender::new().map_err(|error| wrong(&error))?;
-        let lines = targets.iter().map(|target| &target.line);
-        let shared = Arc::new(Shared {
-            folder,
-            book: book.clone(),
-            queues: Mutex::new(
-                lines.clone().map(|line| (line.clone(), Queue::default())).collect(),
-            ),
-            woken: lines.map(|line| (line.clone(), Notify::new())).collect(),
-            desk: desk.clone(),
-            tell: Arc::clone(tell),
-        });
+        let lines = targets.iter().map(|target| target.line.clone());
+        let (book, desk, tell) = (book.clone(), desk.clone(), Arc::clone(tell));
+        let shared = Arc::new(Shared::new(folder, book, desk, tell, lines));
         for target in targets {
             let (hash, webhook) = &target.line;
             let ended = shared.folder.ended(*hash, webhook).map_err(|error| wrong(&error))?;
             let status = WebhookStatus {
+                name: target.name.clone(),
+                contract: target.contract.clone(),
                 has_ended: ended.is_some(),
                 failure: ended,
                 ..WebhookStatus::default()
             };
             let has_ended = status.has_ended;
-            shared.desk.status_mut().webhooks.insert(target.name.clone(), status);
+            shared.desk.status_mut().webhooks.insert(target.line.clone(), status);
             if has_ended {
-                shared.queues.lock().remove(&target.line);
+                shared.end(&target.line);
                 continue;
             }
             let calling = Calling { shared: Arc::clone(&shared), sender: sender.clone(), target };
@@ -167,9 +146,9 @@ impl Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        // What is on its way is sent again, under the same id.
+        // What is on its way is sent again, under the same id. No record is written behind whoever comes next.
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(WRITING);
         }
     }
 }
@@ -178,75 +157,6 @@ impl Drop for Calls {
 fn secret(place: &Path) -> Result<Secret, String> {
     let text = read_private(place).map_err(|error| error.to_string())?;
     Secret::parse(text.trim()).map_err(|reason| format!("{}: {reason}", place.display()))
-}
-
-impl Shared {
-    /// Looks at the record of a sale and may change it, while no call of it is answered. What waits of it is
-    /// queued, as far as there is room. Gives what `work` gives.
-    pub(super) fn with_record<T>(
-        &self,
-        work: impl FnOnce(&Folder) -> Result<(Option<Record>, T), EventsError>,
-    ) -> Result<T, EventsError> {
-        let mut queues = self.queues.lock();
-        let (record, given) = work(&self.folder)?;
-        if let Some(record) = record {
-            self.enqueue(&mut queues, &record);
-        }
-        Ok(given)
-    }
-
-    /// Whether more messages of some webhooks of a contract can be queued.
-    pub(super) fn has_room(&self, contract: Hash, webhooks: &BTreeSet<String>) -> bool {
-        let queues = self.queues.lock();
-        webhooks.iter().any(|webhook| {
-            let queue = queues.get(&(contract, webhook.clone()));
-            queue.is_some_and(|queue| queue.messages.len() < QUEUE)
-        })
-    }
-
-    /// Queues the calls of a sale in their order.
-    fn enqueue(&self, queues: &mut BTreeMap<Line, Queue>, record: &Record) {
-        let Some(compiled) = self.book.contract(record.contract) else { return };
-        for call in &record.calls {
-            let line = (record.contract, call.webhook.clone());
-            let Some(queue) = queues.get_mut(&line) else { continue };
-            // Where one finds no room, none behind it does.
-            if queue.messages.len() >= QUEUE {
-                continue;
-            }
-            let message = message(compiled, record, call);
-            if queue.ids.insert(message.id.clone()) {
-                queue.messages.push_back(message);
-                if let Some(woken) = self.woken.get(&line) {
-                    woken.notify_one();
-                }
-            }
-        }
-    }
-
-    /// The next message of a webhook.
-    fn next(&self, line: &Line) -> Option<Message> {
-        self.queues.lock().get_mut(line)?.messages.pop_front()
-    }
-
-    /// How many messages of a webhook are in memory.
-    fn waiting(&self, line: &Line) -> usize {
-        self.queues.lock().get(line).map_or(0, |queue| queue.ids.len())
-    }
-
-    /// Takes a call that was answered from its record.
-    fn answered(&self, line: &Line, message: &Message) -> Result<(), EventsError> {
-        let mut queues = self.queues.lock();
-        if let Some(mut record) = self.folder.record(message.sale)?
-            && record.answered(&message.call)
-        {
-            self.folder.keep(&record)?;
-        }
-        if let Some(queue) = queues.get_mut(line) {
-            queue.ids.remove(&message.id);
-        }
-        Ok(())
-    }
 }
 
 /// The task of one webhook.
@@ -262,7 +172,7 @@ impl Calling {
         loop {
             let Some(message) = self.shared.next(line) else {
                 self.note(|_| {});
-                let Some(woken) = self.shared.woken.get(line) else { return };
+                let Some(woken) = self.shared.woken(line) else { return };
                 woken.notified().await;
                 continue;
             };
@@ -271,8 +181,8 @@ impl Calling {
             }
             let mut waits = Waits::new();
             // A full disk ends no webhook; the next message waits for it.
-            while let Err(error) = self.shared.answered(line, &message) {
-                self.failed(error.to_string());
+            while let Err(reason) = self.answered(&message).await {
+                self.failed(reason);
                 tokio::time::sleep(waits.next(None)).await;
             }
             self.note(|status| {
@@ -286,7 +196,7 @@ impl Calling {
 
     /// Sends a message until it is taken; whether the receiver wants more.
     async fn deliver(&self, message: &Message) -> bool {
-        let Target { line, url, secret, .. } = &self.target;
+        let Target { url, secret, .. } = &self.target;
         let mut waits = Waits::new();
         loop {
             match self.sender.send(url, secret, &message.id, &message.body).await {
@@ -296,24 +206,64 @@ impl Calling {
                     tokio::time::sleep(waits.next(wanted)).await;
                 }
                 Err(Undelivered::Never(reason)) => {
-                    let kept = self.shared.folder.end(line.0, &line.1, &reason);
-                    // Where that is not kept, it is asked again after a restart.
-                    let reason = kept.err().map_or(reason, |error| error.to_string());
-                    self.shared.queues.lock().remove(line);
-                    self.failed(reason);
-                    self.note(|status| status.has_ended = true);
+                    self.end(reason).await;
                     return false;
                 }
             }
         }
     }
 
+    /// Does something with files on a thread for that; why it failed.
+    async fn with_files(
+        &self,
+        work: impl FnOnce(&Shared, &Line) -> Result<(), EventsError> + Send + 'static,
+    ) -> Result<(), String> {
+        let (shared, line) = (Arc::clone(&self.shared), self.target.line.clone());
+        let done = spawn_blocking(move || work(&shared, &line)).await;
+        done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    }
+
+    /// Takes a call that was answered from its record.
+    async fn answered(&self, message: &Message) -> Result<(), String> {
+        let message = message.clone();
+        self.with_files(move |shared, line| shared.answered(line, &message)).await
+    }
+
+    /// Notes and tells that the receiver wants no more, whatever failed before.
+    async fn end(&self, reason: String) {
+        let said = reason.clone();
+        let kept = self.with_files(move |shared, (contract, webhook)| {
+            shared.folder.end(*contract, webhook, &said)
+        });
+        let reason = match kept.await {
+            Ok(()) => reason,
+            Err(error) => {
+                format!(
+                    "{reason}; it is called again after a restart, as that cannot be kept: {error}"
+                )
+            }
+        };
+        self.shared.end(&self.target.line);
+        self.note(|status| {
+            status.failures = status.failures.saturating_add(1);
+            status.failure = Some(reason.clone());
+            status.has_ended = true;
+        });
+        self.tell_failure(reason);
+    }
+
     fn note(&self, change: impl FnOnce(&mut WebhookStatus)) {
-        let waiting = self.shared.waiting(&self.target.line);
-        let mut status = self.shared.desk.status_mut();
-        let status = status.webhooks.entry(self.target.name.clone()).or_default();
-        status.waiting = waiting;
-        change(status);
+        let line = &self.target.line;
+        let waiting = self.shared.waiting(line);
+        if let Some(status) = self.shared.desk.status_mut().webhooks.get_mut(line) {
+            status.waiting = waiting;
+            change(status);
+        }
+    }
+
+    fn tell_failure(&self, reason: String) {
+        let webhook = self.target.name.clone();
+        (self.shared.tell)(SellingEvent::Untold { webhook, reason });
     }
 
     /// Notes a failure; the first one in a row is told.
@@ -325,8 +275,7 @@ impl Calling {
             status.failure = Some(reason.clone());
         });
         if is_first {
-            let webhook = self.target.name.clone();
-            (self.shared.tell)(SellingEvent::Untold { webhook, reason });
+            self.tell_failure(reason);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use chronolith_chain::hash::{RequestId, SubscriptionId};
+use chronolith_chain::hash::{Hash, RequestId, SubscriptionId};
 
 use super::calls::WebhookStatus;
 use crate::market::events::SaleId;
@@ -95,8 +95,8 @@ pub struct SellingStatus {
     pub waiting: BTreeMap<RequestId, String>,
     /// Rights that were bought and received since then.
     pub received: u64,
-    /// How the webhooks of the contracts are doing, by `CONTRACT/WEBHOOK`.
-    pub webhooks: BTreeMap<String, WebhookStatus>,
+    /// How the webhooks of the contracts are doing, by the contract's hash and the webhook's name.
+    pub webhooks: BTreeMap<(Hash, String), WebhookStatus>,
     /// When the last round ended that did all it should; none before the first.
     pub whole_at: Option<Instant>,
     /// Why the last round did not do all.

@@ -16,7 +16,7 @@ use chronolith_chain::ledger::{
 use chronolith_contract::{Clock, Compiled};
 
 use super::Runner;
-use super::calls::Shared;
+use super::shared::Shared;
 use crate::market::events::{
     EventsError, Fact, Folder, Offered, Party, Record, SaleId, Seen, of_right, of_subscription,
 };
@@ -112,7 +112,7 @@ impl Watch {
         // What was seen first is told first.
         waiting.sort_unstable();
         for (_, sale) in waiting {
-            shared.with_record(|folder| Ok((folder.record(sale)?, ())))?;
+            shared.with_record(sale, |folder| Ok((folder.record(sale)?, ())))?;
         }
         read
     }
@@ -198,7 +198,7 @@ impl Runner {
             true => self.ended_by(sale, before(&shared.folder)?.as_ref(), now)?,
             false => None,
         };
-        let brief = shared.with_record(|folder| {
+        let brief = shared.with_record(sale.id, |folder| {
             let new = || Record::new(sale.id, compiled, sale.offered.clone(), now);
             let mut record = before(folder)?.unwrap_or_else(new);
             if !is_same {
