@@ -13,7 +13,7 @@
 //! | `desk.rs`, `desk/` | where deals are made by hand, by whoever else is in the process |
 //! | `answering.rs` | answers to questions that nobody has to look at |
 //! | `receiving.rs` | what the account bought, into the database |
-//! | `watching.rs` | what happens to sales under contracts |
+//! | `watching.rs`, `searching.rs` | what happens to sales under contracts, from the ledger's state and from blocks |
 //! | `calls.rs`, `shared.rs` | the webhooks that hear of it, and what waits for them |
 //! | `look.rs` | when to look again |
 
@@ -22,6 +22,7 @@ mod calls;
 mod desk;
 mod look;
 mod receiving;
+mod searching;
 mod settings;
 mod shared;
 mod told;

@@ -43,27 +43,41 @@ pub struct Fact {
     pub price: Amount,
 }
 
-/// What happened to a request, in its order. `cancelled`: that its buyer cancelled it is known, although the
-/// ledger shows no more of it than that the payment went back.
+/// What is known to have happened to a request although its status does not show it: a later one covers it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// Its buyer cancelled it; then it was granted or declined all the same, or the payment went back.
+    pub cancelled: bool,
+    /// The owner was paid; then he took it back.
+    pub settled: bool,
+}
+
+/// What happened to a request, in its order.
 #[must_use]
-pub fn of_right(right: &Right, delivery: Delivery, cancelled: bool) -> Vec<Fact> {
+pub fn of_right(right: &Right, delivery: Delivery, covered: Covered) -> Vec<Fact> {
     let fact = |event, by| Fact { event, by, period: None, price: right.price };
     let given = match delivery {
         Delivery::Keys => fact(EventKind::Granted, Party::Owner),
         Delivery::Answers { .. } => fact(EventKind::Delivered, Party::Owner),
     };
     let mut facts = vec![fact(EventKind::Paid, Party::Buyer)];
-    let cancel = fact(EventKind::Cancelled, Party::Buyer);
+    let is_cancelled = match right.status {
+        RightStatus::Open => false,
+        RightStatus::Cancelling { .. } => true,
+        _ => covered.cancelled,
+    };
+    facts.extend(is_cancelled.then(|| fact(EventKind::Cancelled, Party::Buyer)));
+    let settled = fact(EventKind::Settled, Party::Owner);
     match right.status {
-        RightStatus::Open => {}
-        RightStatus::Cancelling { .. } => facts.push(cancel),
+        RightStatus::Open | RightStatus::Cancelling { .. } | RightStatus::Refunded => {}
         RightStatus::Granted { .. } => facts.push(given),
-        RightStatus::Settled { .. } => {
-            facts.extend([given, fact(EventKind::Settled, Party::Owner)])
-        }
+        RightStatus::Settled { .. } => facts.extend([given, settled]),
         RightStatus::Declined => facts.push(fact(EventKind::Declined, Party::Owner)),
-        RightStatus::Refunded => facts.extend(cancelled.then_some(cancel)),
-        RightStatus::Revoked => facts.extend([given, fact(EventKind::Revoked, Party::Owner)]),
+        RightStatus::Revoked => {
+            facts.push(given);
+            facts.extend(covered.settled.then_some(settled));
+            facts.push(fact(EventKind::Revoked, Party::Owner));
+        }
         RightStatus::Faulty => facts.extend([given, fact(EventKind::Objected, Party::Buyer)]),
     }
     facts

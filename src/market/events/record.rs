@@ -169,9 +169,21 @@ impl Record {
     /// Whether it has ended, and who ended it needs no more looking for.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        let ends = [EventKind::Cancelled, EventKind::Revoked];
-        let is_end = |one: &Happened| one.fact.period.is_none() && ends.contains(&one.fact.event);
-        self.closed || self.facts.iter().any(is_end)
+        self.closed || self.has(&[EventKind::Cancelled, EventKind::Revoked])
+    }
+
+    /// Whether one of some things happened to it, and not to one of its periods.
+    #[must_use]
+    pub fn has(&self, events: &[EventKind]) -> bool {
+        self.at(events).is_some()
+    }
+
+    /// A moment before which none of some things had happened to it, where one of them did.
+    #[must_use]
+    pub fn at(&self, events: &[EventKind]) -> Option<Seen> {
+        let is_one =
+            |one: &&Happened| one.fact.period.is_none() && events.contains(&one.fact.event);
+        self.facts.iter().find(is_one).map(|happened| happened.at)
     }
 
     /// Notes that it has ended, and that it was looked for by whom; whether that is new.

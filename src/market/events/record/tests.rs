@@ -7,7 +7,7 @@ use chronolith_chain::ledger::{
 };
 
 use super::*;
-use crate::market::events::{message, of_right, of_subscription};
+use crate::market::events::{Covered, message, of_right, of_subscription};
 
 const ALL: &str = "\"paid\", \"requested\", \"granted\", \"declined\", \"cancelled\", \
                    \"checking\", \"settled\", \"objected\", \"revoked\", \"refunded\", \"delivered\"";
@@ -57,6 +57,7 @@ fn names(record: &Record) -> Vec<&str> {
     record.calls.iter().map(|call| call.on.as_str()).collect()
 }
 
+const CANCELLED: Covered = Covered { cancelled: true, settled: false };
 const GRANTED: RightStatus = RightStatus::Granted { wrapped: Hash([3; 32]), settles: 70 };
 
 #[test]
@@ -64,7 +65,7 @@ fn what_happens_is_called_for_once_with_the_steps_that_it_leads_to() {
     let compiled = sale();
     let mut record = new(&compiled, 10);
     let take = |record: &mut Record, status, since: u64, now: u64| {
-        let facts = of_right(&right(status), Delivery::Keys, false);
+        let facts = of_right(&right(status), Delivery::Keys, Covered::default());
         record.take(&compiled, &facts, at(since), at(now))
     };
     assert!(take(&mut record, RightStatus::Open, 0, 10));
@@ -103,10 +104,10 @@ fn what_happens_is_called_for_once_with_the_steps_that_it_leads_to() {
 fn what_happened_while_the_node_was_away_is_told_whole_and_no_deadline_comes_before_it() {
     let compiled = sale();
     let mut record = new(&compiled, 10);
-    let facts = of_right(&right(GRANTED), Delivery::Keys, false);
+    let facts = of_right(&right(GRANTED), Delivery::Keys, Covered::default());
     record.take(&compiled, &facts, at(0), at(10));
     record.calls.clear();
-    let facts = of_right(&right(RightStatus::Faulty), Delivery::Keys, false);
+    let facts = of_right(&right(RightStatus::Faulty), Delivery::Keys, Covered::default());
     assert!(record.take(&compiled, &facts, at(0), at(5_000)));
     assert_eq!(names(&record), ["objected", "refunded"]);
     assert_eq!(record.calls[1].told, Told::End);
@@ -118,11 +119,34 @@ fn what_happened_while_the_node_was_away_is_told_whole_and_no_deadline_comes_bef
     assert_eq!(names(&whole), expected);
 }
 
+/// A node that was away while the owner was paid and took the right back never told of the payment; the same
+/// where a request was granted although its buyer had cancelled it.
+#[test]
+fn what_a_later_status_covers_is_told_where_the_blocks_say_so() {
+    let compiled = sale();
+    let mut record = new(&compiled, 10);
+    record.take(&compiled, &of_right(&right(GRANTED), Delivery::Keys, CANCELLED), at(0), at(10));
+    let told = names(&record);
+    let place = |on: &str| told.iter().position(|name| *name == on);
+    assert!(place("cancelled").is_some() && place("cancelled") < place("granted"), "{told:?}");
+    assert_eq!(record.at(&[EventKind::Granted]), Some(at(10)));
+    record.calls.clear();
+    let revoked = right(RightStatus::Revoked);
+    let settled = Covered { settled: true, ..Covered::default() };
+    let facts = of_right(&revoked, Delivery::Keys, settled);
+    assert!(record.take(&compiled, &facts, at(10), at(900)));
+    let told: Vec<&str> = names(&record).into_iter().filter(|on| *on != "refunded").collect();
+    assert_eq!(told, ["settled", "revoked"]);
+    // Where it was taken back in time, nobody was paid.
+    let facts = of_right(&revoked, Delivery::Keys, Covered::default());
+    assert!(facts.iter().all(|fact| fact.event != EventKind::Settled));
+}
+
 #[test]
 fn a_deadline_of_the_contract_that_passes_is_told() {
     let compiled = sale();
     let mut record = new(&compiled, 10);
-    let facts = of_right(&right(RightStatus::Open), Delivery::Keys, false);
+    let facts = of_right(&right(RightStatus::Open), Delivery::Keys, Covered::default());
     record.take(&compiled, &facts, at(0), at(10));
     let due = record.due(&compiled).unwrap();
     assert_eq!(due, 130, "the owner has 120 blocks");
@@ -130,7 +154,7 @@ fn a_deadline_of_the_contract_that_passes_is_told() {
     assert!(record.take(&compiled, &facts, at(130), at(131)));
     assert_eq!(names(&record), ["paid", "requested", "refunded"]);
     // The ledger has its own word: what it says later is told all the same, and no end twice.
-    let facts = of_right(&right(RightStatus::Refunded), Delivery::Keys, true);
+    let facts = of_right(&right(RightStatus::Refunded), Delivery::Keys, CANCELLED);
     assert!(record.take(&compiled, &facts, at(131), at(140)));
     assert_eq!(names(&record), ["paid", "requested", "refunded", "cancelled"]);
     assert!(record.is_closed());
@@ -140,7 +164,7 @@ fn a_deadline_of_the_contract_that_passes_is_told() {
 fn messages_say_what_happened_and_amounts_as_text() {
     let compiled = sale();
     let mut record = new(&compiled, 10);
-    let facts = of_right(&right(GRANTED), Delivery::Keys, false);
+    let facts = of_right(&right(GRANTED), Delivery::Keys, Covered::default());
     record.take(&compiled, &facts, at(0), at(10));
     let said = |on: &str| -> serde_json::Value {
         let call = record.calls.iter().find(|call| call.on == on).unwrap();
