@@ -141,6 +141,7 @@ fixed = "2.5"
 
 [terms]
 check_blocks = 100
+revocable = true
 
 [[grant]]
 name = "known"
@@ -190,8 +191,15 @@ on = [{}]
 
 /// Names the contract, the secret of its webhook and its list in the configuration of the node that sells.
 fn configure(directory: &Path, contract: &str) {
+    configure_all(directory, &[("watched.toml", contract)], &["office"]);
+}
+
+/// Names contracts, webhooks that all have the same secret, and the list.
+fn configure_all(directory: &Path, contracts: &[(&str, &str)], hooks: &[&str]) {
     let folder = directory.join("net/nodes/1");
-    std::fs::write(folder.join("watched.toml"), contract).unwrap();
+    for (name, text) in contracts {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
     let file = folder.join("office.secret");
     std::fs::write(&file, format!("{}\n", secret().reveal().as_str())).unwrap();
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
@@ -201,8 +209,9 @@ fn configure(directory: &Path, contract: &str) {
     let place = folder.join("node.toml");
     let mut settings: toml::Table = std::fs::read_to_string(&place).unwrap().parse().unwrap();
     let market = settings.get_mut("market").and_then(toml::Value::as_table_mut).unwrap();
-    market.insert("contracts".to_owned(), toml::Value::try_from(["watched.toml"]).unwrap());
-    let webhooks = BTreeMap::from([("office", "office.secret")]);
+    let names: Vec<&str> = contracts.iter().map(|(name, _)| *name).collect();
+    market.insert("contracts".to_owned(), toml::Value::try_from(names).unwrap());
+    let webhooks: BTreeMap<_, _> = hooks.iter().map(|name| (*name, "office.secret")).collect();
     market.insert("webhooks".to_owned(), toml::Value::try_from(webhooks).unwrap());
     let lists = BTreeMap::from([("known", vec![buyer.as_str().unwrap()])]);
     market.insert("lists".to_owned(), toml::Value::try_from(lists).unwrap());
@@ -214,6 +223,45 @@ fn seller(directory: &Path) -> Node {
     let mut command = Command::new(program());
     command.env("SSL_CERT_FILE", directory.join("ca.pem"));
     Node::start_by(command, directory, 1)
+}
+
+/// A chain that runs, and the database of the node that sells; the port of that node.
+fn network(directory: &Path) -> (Node, u16) {
+    let (port, http) = (ports(3), ports(1));
+    let init = ["testnet", "init", "net", "--validators", "1", "--producers", "1"];
+    let pace = ["--interval", "100", "--heartbeat", "100", "--epoch-blocks", "20"];
+    let places = ["--first-port", &port.to_string(), "--http-port", &http.to_string()];
+    let audits = ["--audit-blocks", "10"];
+    expect(directory, 0, &[&init[..], &pace, &places, &audits].concat());
+    let line = "van,device=car speed=7 1767225600000000000\n";
+    std::fs::write(directory.join("car.lp"), line).unwrap();
+    expect(directory, 0, &["ingest", "--db", "net/nodes/1/fleet.db", "car.lp"]);
+    let validator = Node::start(directory, 0);
+    validator.reach(1);
+    (validator, http)
+}
+
+/// Offers under the contract; it is taken once the device is on the ledger.
+fn offer(directory: &Path) -> String {
+    let offer = ["market", "offer", "--db", "net/nodes/1/fleet.db", "--device", "car"];
+    let of = ["--metric", "speed", "--account", "producer-0"];
+    let under = ["--contract", "net/nodes/1/watched.toml"];
+    until("the offer is taken", || {
+        let output = chronolith(directory, &[&offer[..], &of, &under, &PARTY].concat());
+        let line = String::from_utf8(output.stdout).unwrap();
+        let shown: Value = serde_json::from_str(line.lines().last()?).ok()?;
+        Some(shown["offer"].as_str()?.to_owned())
+    })
+}
+
+/// Waits until the ledger shows a status of what was bought.
+fn until_it_is(directory: &Path, request: &str, status: &str) {
+    let list = ["rights", "list", "--side", "bought", "--account", "buyer"];
+    until(&format!("the request is {status}"), || {
+        let shown = json(directory, 0, &[&list[..], &PARTY].concat());
+        let is_it = |row: &Value| row["request"] == request && row["status"] == status;
+        shown.as_array().unwrap().iter().any(is_it).then_some(())
+    });
 }
 
 const PARTY: [&str; 5] = ["--config", "net/nodes/0/node.toml", "--wallet", "net/wallet", "--json"];
@@ -281,35 +329,17 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
     let directory = directory.path();
     // The second try is answered; the fourth message gets no answer, and meanwhile the node is killed.
     let (url, got) = receiver(directory, &[500, 204, 204, 0]);
-    let (port, http) = (ports(3), ports(1));
-    let init = ["testnet", "init", "net", "--validators", "1", "--producers", "1"];
-    let pace = ["--interval", "100", "--heartbeat", "100", "--epoch-blocks", "20"];
-    let places = ["--first-port", &port.to_string(), "--http-port", &http.to_string()];
-    let audits = ["--audit-blocks", "10"];
-    expect(directory, 0, &[&init[..], &pace, &places, &audits].concat());
+    let (_validator, http) = network(directory);
     configure(directory, &contract(&url));
-    let line = "van,device=car speed=7 1767225600000000000\n";
-    std::fs::write(directory.join("car.lp"), line).unwrap();
-    expect(directory, 0, &["ingest", "--db", "net/nodes/1/fleet.db", "car.lp"]);
-    let validator = Node::start(directory, 0);
-    validator.reach(1);
     let node = seller(directory);
-    // It is taken once the device is on the ledger.
-    let offer = ["market", "offer", "--db", "net/nodes/1/fleet.db", "--device", "car"];
-    let of = ["--metric", "speed", "--account", "producer-0"];
-    let under = ["--contract", "net/nodes/1/watched.toml"];
-    let offer = until("the offer is taken", || {
-        let output = chronolith(directory, &[&offer[..], &of, &under, &PARTY].concat());
-        let line = String::from_utf8(output.stdout).unwrap();
-        let shown: Value = serde_json::from_str(line.lines().last()?).ok()?;
-        Some(shown["offer"].as_str()?.to_owned())
-    });
-    // A pack of the contract's metric waits, and why is shown.
+    let offer = offer(directory);
+    // A pack of the contract's metric waits, and why is shown; no round has failed for it.
     let door = Door { address: format!("127.0.0.1:{http}") };
     until("the producer says why the pack waits", || {
         let shown = door.get("/api/v1/producer").expect(200).json();
-        let is_told = shown["failure"].as_str()?.contains("0 peers of the region nowhere");
-        is_told.then_some(())
+        let is_told = shown["refused"][0].as_str()?.contains("0 peers of the region nowhere");
+        let is_whole = shown["failure"].is_null() && shown["seconds_since_whole"].is_u64();
+        (is_told && is_whole).then_some(())
     });
 
     let mut office = Office::new(got);
@@ -331,19 +361,25 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
     let third = buy(directory, &offer);
     let cancel = ["market", "cancel", &third, "--account", "buyer"];
     json(directory, 0, &[&cancel[..], &PARTY].concat());
+    // The ledger shows no more of it than that the payment went back: only the blocks say why.
+    until_it_is(directory, &third, "refunded");
 
     let node = seller(directory);
     let next = office.next();
     assert_eq!((&next.id, &next.body), (&unanswered.id, &unanswered.body));
     office.until(&second, "checking");
     node.kill();
+    // While it is away again, its owner is paid for a right and takes it back: the second covers the first.
+    until_it_is(directory, &second, "settled");
+    let revoke = ["rights", "revoke", &second, "--account", "producer-0"];
+    json(directory, 0, &[&revoke[..], &PARTY].concat());
     let _node = seller(directory);
     office.until(&first, "settled");
-    office.until(&second, "settled");
+    office.until(&second, "revoked");
     office.until(&third, "cancelled");
     assert_eq!(office.of(&first), SALE);
-    assert_eq!(office.of(&second), SALE);
-    assert_eq!(office.of(&third)[..2], ["paid", "requested"]);
+    assert_eq!(office.of(&second), [&SALE[..], &["revoked"]].concat());
+    assert_eq!(office.of(&third), ["paid", "requested", "cancelled"]);
     // No two ids tell the same.
     let told: BTreeSet<_> = office.messages.values().map(Message::about).collect();
     assert_eq!(told.len(), office.messages.len());
@@ -360,6 +396,67 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
         let record = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(!record.contains(secret.as_str()), "{record}");
     }
+}
+
+/// That a receiver wants no more was not told where it had failed before; and of two contracts of one name, the
+/// webhooks of one alone were shown.
+#[test]
+fn a_receiver_that_is_gone_is_called_no_more_and_one_without_a_secret_hears_all_later() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let (url, got) = receiver(directory, &[500, 410]);
+    let (_validator, http) = network(directory);
+    let archive = format!(
+        "{}\n[[webhook]]\nname = \"archive\"\nurl = \"{url}\"\non = [\"paid\", \"granted\"]\n",
+        contract(&url)
+    );
+    let older = archive.replace("check_blocks = 100", "check_blocks = 90");
+    assert_ne!(archive, older);
+    let contracts = [("watched.toml", archive.as_str()), ("older.toml", &older)];
+    configure_all(directory, &contracts, &["office"]);
+    let node = seller(directory);
+    let offer = offer(directory);
+    let mut office = Office::new(got);
+    let request = buy(directory, &offer);
+    let (first, again) = (office.next(), office.next());
+    assert_eq!((&first.id, &first.body), (&again.id, &again.body));
+    let said = first.json()["data"].clone();
+    assert_eq!(said["webhook"], "office");
+    let untold = |code: &str| {
+        node.until(|told| {
+            let told = &told["untold"];
+            let is_it = told["reason"].as_str()?.contains(code);
+            is_it.then(|| told["webhook"].as_str().map(ToOwned::to_owned)).flatten()
+        })
+    };
+    assert_eq!(untold("500"), "watched/office");
+    assert_eq!(untold("410"), "watched/office");
+    let door = Door { address: format!("127.0.0.1:{http}") };
+    let office_of = |version: &Value| {
+        let shown = door.get("/api/v1/market").expect(200).json();
+        let all = shown["webhooks"].as_array().unwrap();
+        assert_eq!(all.len(), 4, "two of each version: {shown}");
+        let is_it = |one: &&Value| one["webhook"] == "watched/office";
+        let mut offices = all.iter().filter(is_it);
+        let of = |one: &&Value| &one["contract_cid"] == version;
+        let found = offices.clone().find(of).unwrap().clone();
+        let other = offices.find(|one| !of(one)).unwrap().clone();
+        (found, other)
+    };
+    let (gone, other) = office_of(&said["contract_cid"]);
+    assert_eq!((&gone["ended"], &other["ended"]), (&true.into(), &false.into()));
+    node.kill();
+
+    // The other one has a secret now, and hears all that it missed.
+    configure_all(directory, &contracts, &["office", "archive"]);
+    let _node = seller(directory);
+    for on in ["paid", "granted"] {
+        let data = office.next().json()["data"].clone();
+        assert_eq!((&data["webhook"], &data["event"]), (&"archive".into(), &on.into()));
+        assert_eq!(data["request"], request.as_str());
+    }
+    let (gone, _) = office_of(&said["contract_cid"]);
+    assert!(gone["failure"].as_str().unwrap().contains("410") && gone["ended"] == true, "{gone}");
 }
 
 /// Whom the owner names in vain is told before the node runs.

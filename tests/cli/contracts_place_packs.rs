@@ -21,7 +21,7 @@ fn contract(directory: &Path, name: &str, metric: &str, placement: &str) {
     std::fs::write(directory.join(format!("{name}.toml")), text).unwrap();
 }
 
-/// The regions of the peers that lease something, by the numbers of their nodes.
+/// The peers that lease something, by the numbers of their nodes.
 fn holders(directory: &Path) -> Vec<usize> {
     let holds = |number: &usize| {
         let leases = ["storage", "leases", "--config", &config(*number), "--json"];
@@ -30,12 +30,14 @@ fn holders(directory: &Path) -> Vec<usize> {
     (VALIDATORS..VALIDATORS + PEERS).filter(holds).collect()
 }
 
-/// One round; what it says and why it fails.
+/// One round; what it shows, and what it says beside that.
 fn produce(directory: &Path, contracts: &[&str]) -> (Value, String) {
     let produce = ["produce", "--db", "fleet.db", "--packs", "packs", "--profile", "lab"];
     let terms = ["--epochs", "500", "--price", "0.01", "--deadline", "100", "--once", "--json"];
     let named = contracts.iter().flat_map(|file| ["--contract", *file]).collect::<Vec<_>>();
     let output = chronolith(directory, &[&produce[..], &terms, &NODE, &named].concat());
+    // What cannot be had is told, and is no failure.
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     let shown = String::from_utf8(output.stdout).unwrap();
     let shown = serde_json::from_str(shown.lines().last().unwrap()).unwrap();
     (shown, String::from_utf8(output.stderr).unwrap())
@@ -53,8 +55,9 @@ fn packs_of_a_contracts_metrics_go_to_its_regions_and_are_cut_as_it_says() {
     let directory = directory.path();
     let _nodes = network(directory);
     open_storage(directory);
-    let placement = "regions = [\"region-0\", \"region-1\", \"region-2\"]\ndata = 3\nparity = 3";
-    contract(directory, "near", "speed", placement);
+    let regions = "regions = [\"region-0\", \"region-1\", \"region-2\"]";
+    contract(directory, "near", "speed", &format!("{regions}\ndata = 3\nparity = 2"));
+    contract(directory, "hand", "speed", &format!("{regions}\ndata = 2\nparity = 2"));
     contract(directory, "nowhere", "rpm", "regions = [\"region-9\"]\ndata = 4\nparity = 2");
     contract(directory, "twice", "door", "data = 4\nparity = 2\nreplicas = 2");
     let lines = "van,device=car speed=7 1893456000000000000\nvan,device=car rpm=8 1893456000000000000\n\
@@ -71,10 +74,33 @@ fn packs_of_a_contracts_metrics_go_to_its_regions_and_are_cut_as_it_says() {
     let placed = shown["placed"].as_array().unwrap();
     assert_eq!((placed.len(), shown["packed"].as_array().unwrap().len()), (1, 2), "{shown}");
     let near = inspect(directory, &placed[0]);
-    assert_eq!((&near["needed"], &near["fragments"]), (&json!(3), &json!(6)));
-    let expected: Vec<usize> =
+    assert_eq!((&near["needed"], &near["fragments"]), (&json!(3), &json!(5)));
+    let inside: Vec<usize> =
         (VALIDATORS..VALIDATORS + PEERS).filter(|number| number % 4 != 3).collect();
-    assert_eq!(holders(directory), expected, "six peers of three regions, and no other");
+    let first = holders(directory);
+    assert_eq!(first.len(), 5);
+    assert!(first.iter().all(|number| inside.contains(number)), "{first:?}");
+
+    // A peer leaves: its fragment goes to the only one of the regions that keeps none of the pack. When another
+    // leaves, there is nobody, although two peers elsewhere keep nothing at all.
+    let leave = |number: usize| {
+        run(directory, 0, &["storage", "leave", "--config", &config(number), "--json"]);
+    };
+    leave(first[0]);
+    let (shown, problem) = produce(directory, &all);
+    assert_eq!(shown["moved_leases"], 1, "{shown}: {problem}");
+    let spare = inside.iter().find(|number| !first.contains(number)).unwrap();
+    let second = holders(directory);
+    assert!(second.contains(spare), "{second:?}");
+    leave(first[1]);
+    let (shown, problem) = produce(directory, &all);
+    assert_eq!(shown["moved_leases"], 0, "{shown}: {problem}");
+    let told =
+        "0 peers of the regions region-0, region-1, region-2 have room at this price where 1 are";
+    let refused = shown["refused"].as_array().unwrap();
+    assert!(refused.iter().any(|reason| reason.as_str().unwrap().contains(told)), "{shown}");
+    assert!(problem.contains(told), "{problem}");
+    assert!(holders(directory).iter().all(|number| inside.contains(number)));
 
     // The contract is gone; where its packs may be is written beside them.
     let (shown, problem) = produce(directory, &["twice.toml"]);
@@ -90,7 +116,7 @@ fn packs_of_a_contracts_metrics_go_to_its_regions_and_are_cut_as_it_says() {
 
     // By hand: packs are made by the contract, and refused where a repairer would draw from anywhere.
     let drive = source("testdata/drives/us06.csv");
-    let make = ["pack", "make", drive.to_str().unwrap(), "--contract", "near.toml"];
+    let make = ["pack", "make", drive.to_str().unwrap(), "--contract", "hand.toml"];
     let made = run(directory, 0, &[&make[..], &["--into", "hand", "--json"]].concat());
     let car = format!("hand/{}.car", made["packs"][0].as_str().unwrap());
     let place = ["pack", "place", &car, "--epochs", "60", "--price", "0.1", "--json"];
@@ -102,5 +128,5 @@ fn packs_of_a_contracts_metrics_go_to_its_regions_and_are_cut_as_it_says() {
     assert_eq!(refused.status.code(), Some(1), "{problem}");
     assert!(problem.contains("is to stay in region-0, region-1, region-2"), "{problem}");
     let placed = run(directory, 0, &[&place[..], &NODE].concat());
-    assert_eq!(placed["leased_fragments"], 6, "{placed}");
+    assert_eq!(placed["leased_fragments"], 4, "{placed}");
 }
