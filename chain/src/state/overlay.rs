@@ -49,6 +49,11 @@ fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
+/// The first key behind another.
+fn first_behind(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 /// The entries that have keys of a kind, decoded.
 fn typed<K: Key>(entries: Entries) -> impl Iterator<Item = Result<(K, K::Value), StateError>> {
     let keys = entries.into_iter().filter_map(|(key, value)| Some((K::from_bytes(&key)?, value)));
@@ -120,6 +125,17 @@ impl<'a> Overlay<'a> {
         self.typed(&from.to_bytes(), end_of(&[K::KIND]), limit)
     }
 
+    /// The first `limit` entries of a kind behind a key, or of all where there is none, in order: a list is read
+    /// part by part, each behind the last key of the one before.
+    pub fn scan_behind<K: Key>(
+        &self,
+        after: Option<&K>,
+        limit: usize,
+    ) -> Result<Vec<(K, K::Value)>, StateError> {
+        let from = after.map_or_else(|| vec![K::KIND], |after| first_behind(&after.to_bytes()));
+        self.typed(&from, end_of(&[K::KIND]), limit)
+    }
+
     /// The first `limit` entries of a kind below a key, in order.
     pub fn scan_below<K: Key>(
         &self,
@@ -149,8 +165,7 @@ impl<'a> Overlay<'a> {
                 each(key, value)?;
             }
             match last {
-                // The first key behind it.
-                Some(last) => from = [&last[..], &[0]].concat(),
+                Some(last) => from = first_behind(&last),
                 None => return Ok(()),
             }
         }
@@ -280,6 +295,24 @@ mod tests {
         assert_eq!(read(&[]), of(1).chain(of(2)).collect::<Vec<_>>());
         assert_eq!(read(&address(2).0), of(2).collect::<Vec<_>>());
         assert_eq!(read(&address(3).0), []);
+    }
+
+    #[test]
+    fn a_list_is_read_part_by_part_without_losing_or_repeating_any() {
+        let mut overlay = Overlay::new(&Empty);
+        for number in 0..5_u8 {
+            let key = DelegationKey { owner: Address([7; 32]), validator: Address([number; 32]) };
+            overlay.put(&key, &number.into());
+        }
+        let (mut parts, mut after) = (Vec::new(), None);
+        loop {
+            let part = overlay.scan_behind::<DelegationKey>(after.as_ref(), 2).unwrap();
+            let Some((last, _)) = part.last() else { break };
+            after = Some(*last);
+            parts.push(part.iter().map(|(_, shares)| *shares).collect::<Vec<u128>>());
+        }
+        assert_eq!(parts, [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(overlay.scan_behind::<DelegationKey>(None, 0).unwrap(), []);
     }
 
     #[test]
