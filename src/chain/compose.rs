@@ -44,6 +44,11 @@ impl Composer {
         Ok(Self { chain, sender, nonce: account.nonce, valid_until, parameters, times: 1 })
     }
 
+    /// Lets no transaction be in a block above a height, from now on.
+    pub fn expire_at(&mut self, height: u64) {
+        self.valid_until = self.valid_until.min(height);
+    }
+
     /// Pays so many times the least fee from now on: more than others, or than what is to be replaced.
     pub fn pay_times(&mut self, times: u32) {
         self.times = times.max(1);

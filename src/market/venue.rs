@@ -27,12 +27,44 @@ pub enum VenueError {
     /// What was handed in.
     #[error(transparent)]
     Submit(Box<SubmitError>),
+    /// What was handed in, and may be in a block.
+    #[error(transparent)]
+    Unsettled(Box<Unsettled>),
     /// The state.
     #[error(transparent)]
     State(Box<StateError>),
 }
 
-boxed_errors! { VenueError: Chain(ChainError), Node(NodeError), Submit(SubmitError), State(StateError) }
+boxed_errors! {
+    VenueError: Chain(ChainError), Node(NodeError), Submit(SubmitError), Unsettled(Unsettled),
+    State(StateError)
+}
+
+/// A transaction that was handed in, and of which it is not known what became of it. Whoever does the same again
+/// may do it twice.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the transaction {transaction} was handed in, and may be in a block up to height {valid_until}: look whether it \
+     is there before doing this again ({})", why(.reason)
+)]
+pub struct Unsettled {
+    /// The transaction.
+    pub transaction: TransactionId,
+    /// The height before it was handed in.
+    pub since: u64,
+    /// The last height at which it can be in a block.
+    pub valid_until: u64,
+    /// Why nothing was heard of it.
+    pub reason: SubmitError,
+}
+
+/// What waits for a block says that it be run again, which is no advice here.
+fn why(reason: &SubmitError) -> String {
+    match reason {
+        SubmitError::Late { what, seconds } => format!("{what} did not come within {seconds} s"),
+        other => other.to_string(),
+    }
+}
 
 /// A chain in a directory, whose validators are in this process; or that of a running node.
 pub enum Venue {
@@ -103,11 +135,12 @@ impl Venue {
         })
     }
 
-    /// Signs an action as the next transaction of an account.
-    fn sign(&self, key: &SecretKey, action: Action) -> Result<Transaction, VenueError> {
+    /// Signs an action as the next transaction of an account, which is in no block above a height.
+    fn sign(&self, key: &SecretKey, action: Action, until: u64) -> Result<Transaction, VenueError> {
         let chain = self.id()?;
         self.look(|state, height| {
             let mut composer = Composer::new(chain, state, height, key.public().into())?;
+            composer.expire_at(until);
             Ok(composer.sign(action, key))
         })
     }
@@ -115,12 +148,13 @@ impl Venue {
     /// Hands in a transaction that was signed by [`Venue::sign`], and waits for its block.
     ///
     /// # Errors
-    /// Where it is not taken, or refused.
+    /// Where it is not taken, or refused; [`Unsettled`] where it is not known what became of it.
     fn hand_in(
         &mut self,
         what: &'static str,
         transaction: Transaction,
     ) -> Result<Done, VenueError> {
+        let (id, valid_until) = (transaction.body.id(), transaction.body.valid_until);
         let transactions = vec![transaction];
         let done: Vec<Done> = match self {
             Self::Chain(chain) => {
@@ -132,12 +166,18 @@ impl Venue {
                 // Nothing is signed by it: the transactions are.
                 let nobody = SecretKey::from_seed(&[0; 32]);
                 let submitter = Submitter::new(client, nobody, *deadline)?;
-                submitter.hand_in(transactions, height)?
+                submitter.hand_in(transactions, height).map_err(|reason| {
+                    if !reason.may_be_done() {
+                        return VenueError::from(reason);
+                    }
+                    Unsettled { transaction: id, since: height, valid_until, reason }.into()
+                })?
             }
         };
         // One was handed in.
         let done = done.into_iter().next();
-        let done = done.ok_or_else(|| SubmitError::NotTaken("it is gone".to_owned()))?;
+        let reason = SubmitError::NotTaken("it is gone".to_owned());
+        let done = done.ok_or(Unsettled { transaction: id, since: 0, valid_until, reason })?;
         match done.receipt.refusal.clone() {
             Some(refusal) => Err(SubmitError::Refused { what, refusal }.into()),
             None => Ok(done),
@@ -156,7 +196,7 @@ impl Venue {
         action: impl Into<Action>,
         keep: impl FnOnce(TransactionId) -> Result<T, E>,
     ) -> Result<(T, Done), E> {
-        let transaction = self.sign(key, action.into())?;
+        let transaction = self.sign(key, action.into(), u64::MAX)?;
         let kept = keep(transaction.body.id())?;
         let done = self.hand_in(what, transaction)?;
         Ok((kept, done))
@@ -172,7 +212,21 @@ impl Venue {
         key: &SecretKey,
         action: impl Into<Action>,
     ) -> Result<Done, VenueError> {
-        let transaction = self.sign(key, action.into())?;
+        self.commit_until(what, key, action, u64::MAX)
+    }
+
+    /// The same by a transaction that is in no block above a height: one that comes late is not there to be read.
+    ///
+    /// # Errors
+    /// As [`Venue::hand_in`].
+    pub fn commit_until(
+        &mut self,
+        what: &'static str,
+        key: &SecretKey,
+        action: impl Into<Action>,
+        until: u64,
+    ) -> Result<Done, VenueError> {
+        let transaction = self.sign(key, action.into(), until)?;
         self.hand_in(what, transaction)
     }
 

@@ -46,6 +46,14 @@ pub enum SubmitError {
         /// Why.
         refusal: Refusal,
     },
+    /// A transaction was in no block while it could be.
+    #[error(
+        "the transaction was in no block up to height {valid_until}, and can be in none any more: nothing was done"
+    )]
+    Expired {
+        /// The last height at which it could be.
+        valid_until: u64,
+    },
     /// Something did not happen in time.
     #[error("{what} did not come within {seconds} s; run it again to go on")]
     Late {
@@ -60,6 +68,14 @@ pub enum SubmitError {
         /// What was waited for.
         what: &'static str,
     },
+}
+
+impl SubmitError {
+    /// Whether something that was handed in may be in a block all the same, or come into one.
+    #[must_use]
+    pub const fn may_be_done(&self) -> bool {
+        !matches!(self, Self::NotTaken(_) | Self::Refused { .. } | Self::Expired { .. })
+    }
 }
 
 /// A transaction that is in a block.
@@ -173,13 +189,19 @@ impl<'a> Submitter<'a> {
                 bytes += encode(transactions.peek()?).len();
                 transactions.next_if(|_| bytes <= BYTES_AT_ONCE)
             });
-            for id in self.client.submit(some.collect())? {
+            let some: Vec<Transaction> = some.collect();
+            let ends: Vec<u64> = some.iter().map(|one| one.body.valid_until).collect();
+            for (id, valid_until) in self.client.submit(some)?.into_iter().zip(ends) {
                 let id = id.map_err(SubmitError::NotTaken)?;
                 let mut since = height;
                 let (height, receipt) = self.until("a block with the transaction", || {
                     let (found, next) = self.client.receipt(id, since)?;
                     since = next;
-                    Ok::<_, SubmitError>(found)
+                    match found {
+                        // All blocks were looked at that it could be in.
+                        None if next > valid_until => Err(SubmitError::Expired { valid_until }),
+                        found => Ok(found),
+                    }
                 })?;
                 done.push(Done { height, receipt });
             }
