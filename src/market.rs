@@ -134,6 +134,34 @@ pub enum MarketError {
         /// What can be done.
         what: &'static str,
     },
+    /// What is given would come too late to be paid, and could be read all the same.
+    #[error(
+        "the {what} {id} is paid for what is in a block up to height {until}, and this is height {height}: it is too late"
+    )]
+    TooLate {
+        /// A request or a subscription.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// The last height at which something can be given.
+        until: u64,
+        /// Where the chain is.
+        height: u64,
+    },
+    /// Somebody else of this process does the same.
+    #[error("the request {id} is being answered already")]
+    UnderWay {
+        /// The request.
+        id: String,
+    },
+    /// What a contract says cannot be offered.
+    #[error("the contract {name}: {reason}")]
+    Contract {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// It is another's.
     #[error("the {what} {id} is another account's")]
     Other {

@@ -4,7 +4,8 @@ use chronolith_chain::block::Block;
 use chronolith_chain::encoding::{Bytes, TooLong};
 use chronolith_chain::hash::{ChainId, Domain, Hash, RequestId};
 use chronolith_chain::ledger::{
-    Action, Decline, Delivery, Grant as GrantAction, HiddenScope, OpenOffer, Right, RightStatus,
+    Action, Decline, Delivery, Grant as GrantAction, HiddenScope, OpenOffer, Revoke, Right,
+    RightStatus,
 };
 use chronolith_engine::{ChunkKeys, Db, KeyRandom};
 use chronolith_keys::{Grant, GrantContext};
@@ -13,6 +14,10 @@ use super::scope::{Metrics, windows};
 use super::{MarketError, Venue, offer};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
+
+/// So many blocks before its end nothing is given for a request any more: what is handed in then may find its way
+/// into none of them, and those who passed it on could have read it.
+const MARGIN_BLOCKS: u64 = 3;
 
 /// What an owner has to grant from.
 #[derive(Clone, Copy)]
@@ -84,7 +89,9 @@ pub fn grant(
     // A grant that can be made fits.
     let too_long = |_: TooLong| chronolith_keys::GrantError::TooLong { found };
     let wrapped = Bytes::new(sealed).map_err(too_long)?;
-    Ok(venue.commit("grant a request", &owner.signer(), GrantAction { request, wrapped })?)
+    let until = in_time(venue, owner, request)?;
+    let action = GrantAction { request, wrapped };
+    Ok(venue.commit_until("grant a request", &owner.signer(), action, until)?)
 }
 
 /// Declines a request; the payment goes back.
@@ -101,6 +108,56 @@ pub fn decline(
     Ok(venue.commit("decline a request", &owner.signer(), Decline { request })?)
 }
 
+/// Takes a granted right back, with the refund that its terms say.
+///
+/// # Errors
+/// Where it is another's, or the ledger refuses.
+pub fn revoke(
+    venue: &mut Venue,
+    owner: &AccountKey,
+    request: RequestId,
+) -> Result<Done, MarketError> {
+    let (right, _, _) = super::queue::right(venue, request)?;
+    if right.owner != owner.address {
+        return Err(MarketError::Other { what: "request", id: request.to_string() });
+    }
+    Ok(venue.commit("revoke a right", &owner.signer(), Revoke { request })?)
+}
+
+/// Looks at a request anew: the last height at which what is given for it is paid.
+///
+/// # Errors
+/// Where it cannot be answered by the owner, or not in time.
+pub(super) fn in_time(
+    venue: &Venue,
+    owner: &AccountKey,
+    request: RequestId,
+) -> Result<u64, MarketError> {
+    let (right, _, height) = super::queue::right(venue, request)?;
+    ensure_waits(owner, request, &right)?;
+    ensure_in_time(("request", &request), last_height(&right), height)
+}
+
+/// The last height at which the ledger takes what is given for a request that waits.
+fn last_height(right: &Right) -> u64 {
+    match right.status {
+        RightStatus::Cancelling { from } => right.deadline.min(from.saturating_sub(1)),
+        _ => right.deadline,
+    }
+}
+
+/// Refuses what may come too late; the last height otherwise.
+pub(super) fn ensure_in_time(
+    (what, id): (&'static str, &dyn std::fmt::Display),
+    until: u64,
+    height: u64,
+) -> Result<u64, MarketError> {
+    match height.saturating_add(MARGIN_BLOCKS) > until {
+        true => Err(MarketError::TooLate { what, id: id.to_string(), until, height }),
+        false => Ok(until),
+    }
+}
+
 /// Refuses what cannot be answered by an owner.
 pub(super) fn ensure_waits(
     owner: &AccountKey,
@@ -111,17 +168,69 @@ pub(super) fn ensure_waits(
     if right.owner != owner.address {
         return Err(MarketError::Other { what: "request", id });
     }
-    match right.status {
-        RightStatus::Open | RightStatus::Cancelling { .. } => Ok(()),
-        _ => {
+    match waits(right) {
+        true => Ok(()),
+        false => {
             let what = "only an open one can be granted or declined";
             Err(MarketError::Status { id, status: super::queue::status(right), what })
         }
     }
 }
 
+/// Whether a request waits for its owner.
+#[must_use]
+pub const fn waits(right: &Right) -> bool {
+    matches!(right.status, RightStatus::Open | RightStatus::Cancelling { .. })
+}
+
 /// What the messages of a request are bound to.
 #[must_use]
 pub const fn context(chain: ChainId, request: RequestId) -> GrantContext {
     GrantContext { chain: chain.0, request: request.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use chronolith_chain::address::Address;
+    use chronolith_chain::coin::{Amount, Coin};
+    use chronolith_chain::hash::OfferId;
+
+    use super::*;
+
+    fn right(deadline: u64, status: RightStatus) -> Right {
+        Right {
+            offer: OfferId([1; 32]),
+            owner: Address([2; 32]),
+            buyer: Address([3; 32]),
+            from_ms: 0,
+            until_ms: 1,
+            key: [4; 32],
+            coin: Coin::Native,
+            price: Amount(1),
+            escrow: Amount(1),
+            deadline,
+            status,
+        }
+    }
+
+    /// A grant was made by the right's status alone. Past the deadline the ledger refuses it, gives the payment
+    /// back, and the keys stand in the block for the buyer to open. So nothing is given that could come too late.
+    #[test]
+    fn nothing_is_given_that_may_be_refused_as_late() {
+        let given = |deadline, status, height| {
+            let until = last_height(&right(deadline, status));
+            ensure_in_time(("request", &"r"), until, height).ok()
+        };
+        let open = |height| given(100, RightStatus::Open, height);
+        assert_eq!((open(1), open(97)), (Some(100), Some(100)));
+        assert_eq!((open(98), open(100), open(101)), (None, None, None));
+        // Of one that is cancelled the payment goes back at `from`, or by the deadline where that is sooner.
+        let cancelled = |from, height| given(100, RightStatus::Cancelling { from }, height);
+        assert_eq!((cancelled(50, 46), cancelled(50, 47)), (Some(49), None));
+        assert_eq!((cancelled(101, 97), cancelled(101, 98)), (Some(100), None));
+        assert_eq!(
+            (cancelled(0, 0), given(u64::MAX, RightStatus::Open, u64::MAX)),
+            (None, Some(u64::MAX))
+        );
+    }
 }

@@ -7,11 +7,13 @@
 //! market/requests/ID.json    the secret of a request's one-time key, which its grant is sealed to
 //! market/subscriptions/ID.json    the same of a subscription
 //! market/budgets/DEVICE.budget   what noisy answers about a device told so far
+//! market/answers/ID.answer   an answer that is made, sealed and not yet on the ledger
 //! ```
 //!
 //! A file is there before the transaction that needs it is handed in.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
@@ -33,6 +35,10 @@ const REQUESTS: (&str, &str) = ("requests", "chronolith request 1");
 /// The same of subscriptions.
 const SUBSCRIPTIONS: (&str, &str) = ("subscriptions", "chronolith subscription 1");
 const FOLDER: &str = "market";
+/// The folder of answers, and how the names of its files end.
+const ANSWERS: (&str, &str) = ("answers", ".answer");
+/// The longest answer that is read: bytes. What is sealed has at most 16 KiB, its batches some more.
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// The largest file that is read: bytes. A hidden offer names at most 32 key trees.
 const BYTES_MAX: u64 = 16 << 10;
 
@@ -265,6 +271,68 @@ impl Purse {
         Ok(budget)
     }
 
+    /// Keeps an answer that was made and paid for, until it is on the ledger.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn keep_answer(&self, request: RequestId, made: &[u8]) -> Result<PathBuf, PurseError> {
+        put(&self.folder.join(ANSWERS.0), &format!("{request}{}", ANSWERS.1), made)
+    }
+
+    /// An answer that was made and is not known to be on the ledger; none where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn answer(&self, request: RequestId) -> Result<Option<Vec<u8>>, PurseError> {
+        let place = self.answer_place(request);
+        let mut bytes = Vec::new();
+        let read = fs::File::open(&place)
+            .and_then(|file| file.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(length) if length as u64 > ANSWER_BYTES_MAX => {
+                Err(wrong(&place, "it is longer than an answer is".to_owned()))
+            }
+            Ok(_) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(WalletError::Disk { what: "read", place, source }.into()),
+        }
+    }
+
+    /// The requests of which there are such answers, in order.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn answers(&self) -> Result<Vec<RequestId>, PurseError> {
+        self.listed(ANSWERS)
+    }
+
+    /// Forgets an answer, where there is one.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn forget_answer(&self, request: RequestId) -> Result<(), PurseError> {
+        let place = self.answer_place(request);
+        match fs::remove_file(&place) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => {
+                removed.map_err(|source| WalletError::Disk { what: "remove", place, source }.into())
+            }
+        }
+    }
+
+    fn answer_place(&self, request: RequestId) -> PathBuf {
+        self.folder.join(ANSWERS.0).join(format!("{request}{}", ANSWERS.1))
+    }
+
+    /// What is wrong with a kept answer.
+    pub(super) fn no_answer(
+        &self,
+        request: RequestId,
+        reason: &dyn std::fmt::Display,
+    ) -> PurseError {
+        wrong(&self.answer_place(request), format!("it is no answer: {reason}"))
+    }
+
     /// Keeps a subscription, in the place of a request.
     ///
     /// # Errors
@@ -286,7 +354,12 @@ impl Purse {
     /// # Errors
     /// Where the folder cannot be read.
     pub fn requests(&self) -> Result<Vec<RequestId>, PurseError> {
-        let folder = self.folder.join(REQUESTS.0);
+        self.listed((REQUESTS.0, ".json"))
+    }
+
+    /// The ids that the names of a folder's files are of, in order.
+    fn listed(&self, (folder, ending): (&str, &str)) -> Result<Vec<RequestId>, PurseError> {
+        let folder = self.folder.join(folder);
         let failed = |source| {
             let place = folder.clone();
             PurseError::from(WalletError::Disk { what: "list", place, source })
@@ -298,7 +371,7 @@ impl Purse {
         let mut found = Vec::new();
         for entry in entries {
             let name = entry.map_err(failed)?.file_name();
-            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            let name = name.to_str().and_then(|name| name.strip_suffix(ending));
             found.extend(name.and_then(|name| secret_of(name).ok()).map(RequestId));
         }
         found.sort_unstable();
@@ -362,4 +435,36 @@ fn put(folder: &Path, path: &str, bytes: &[u8]) -> Result<PathBuf, PurseError> {
     let written = write_private(&disk, &format!(".{path}.new"), path, bytes);
     written.map_err(failed("write to"))?;
     Ok(folder.join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// Answers were kept in memory alone: a node that was killed before its answer was in a block made another one,
+    /// which cost of the budget again and told more by its other noise.
+    #[test]
+    fn an_answer_is_kept_until_it_is_forgotten_and_none_is_too_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let purse = || Purse::of(&Wallet::at(directory.path().to_owned()));
+        let (first, second) = (RequestId([1; 32]), RequestId([2; 32]));
+        assert_eq!((purse().answer(first).unwrap(), purse().answers().unwrap()), (None, vec![]));
+        purse().forget_answer(first).unwrap();
+        purse().keep_answer(second, b"two").unwrap();
+        purse().keep_answer(first, b"one").unwrap();
+        // A file that a crash left behind is no answer.
+        fs::write(directory.path().join("market/answers/.x.answer.new"), "x").unwrap();
+        assert_eq!(purse().answers().unwrap(), [first, second]);
+        assert_eq!(purse().answer(first).unwrap().unwrap(), b"one");
+        purse().forget_answer(first).unwrap();
+        assert_eq!(
+            (purse().answer(first).unwrap(), purse().answers().unwrap()),
+            (None, vec![second])
+        );
+        let long = vec![0; usize::try_from(ANSWER_BYTES_MAX).unwrap() + 1];
+        purse().keep_answer(second, &long).unwrap();
+        assert!(purse().answer(second).unwrap_err().to_string().contains("longer than an answer"));
+    }
 }

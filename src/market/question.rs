@@ -159,7 +159,7 @@ pub struct AnswerText {
     pub id: ContentId,
 }
 
-fn cid(bytes: &[u8]) -> Result<ContentId, MarketError> {
+pub(super) fn cid(bytes: &[u8]) -> Result<ContentId, MarketError> {
     let found = content_id(RAW, HashFunction::Sha256, bytes);
     let found = ContentId::try_from(&found);
     found.map_err(|error| QuestionError::Sql(error.to_string()).into())

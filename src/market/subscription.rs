@@ -12,17 +12,17 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{Bytes, TooLong};
 use chronolith_chain::hash::{OfferId, RequestId, SubscriptionId};
 use chronolith_chain::ledger::{
-    DrawSubscription, EndSubscription, EraKey, OfferKey, OpenOffer, Period as PeriodState,
-    PeriodKey, PeriodStatus, Right, RightStatus, Subject, Subscribe, Subscription, SubscriptionKey,
-    SubscriptionStatus, TopUpSubscription,
+    AgendaKey, DrawSubscription, EndSubscription, EraKey, OfferKey, OpenOffer,
+    Period as PeriodState, PeriodKey, PeriodStatus, Right, RightStatus, Subject, Subscribe,
+    Subscription, SubscriptionKey, SubscriptionStatus, Task, TopUpSubscription,
 };
 use chronolith_chain::list::ListProof;
-use chronolith_chain::state::Overlay;
+use chronolith_chain::state::{Overlay, StateError};
 use chronolith_engine::KeyRandom;
 use chronolith_engine::chunk::ChunkHeader;
 use chronolith_keys::{GrantError, OneTimeSecret};
 
-use super::grant::{Stock, context, keys_for};
+use super::grant::{Stock, context, ensure_in_time, keys_for};
 use super::offer::missing;
 use super::purse::{Purse, Requested};
 use super::{MarketError, Venue, VenueError, note, offer};
@@ -31,6 +31,10 @@ use crate::chain::prove::ChunkPath;
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
 
+/// For how many blocks a draw may wait: so far it is looked whether the subscription ends before.
+const DRAW_BLOCKS: u64 = 50;
+/// How many entries of the ledger's agenda are read at a time.
+const TASKS_AT_ONCE: usize = 256;
 /// How many periods are looked at in one go.
 const PERIODS_AT_ONCE: u32 = 64;
 /// So much behind its end a period is drawn at the earliest.
@@ -254,7 +258,8 @@ pub struct Drawn {
 /// before it; after a day it is left out, and never paid.
 ///
 /// Keys that the ledger refuses to take stand in their block all the same, for the subscriber to read: what it
-/// would refuse is looked at first. Those that were drawn are told also where a later one fails.
+/// would refuse is looked at first, also whether the subscription ends before they can be there; nothing is given
+/// then. Those that were drawn are told also where a later one fails.
 ///
 /// # Errors
 /// Where it is another's, its keys are not here, or the ledger refuses.
@@ -280,10 +285,71 @@ pub fn draw(
         let right = period.right(&found, None);
         let action = drawing(venue, stock, period, (&right, &open), shown)?;
         let price = found.next_price()?;
-        let done = venue.commit("draw a period", &owner.signer(), action)?;
+        let until = match in_time(venue, subscription) {
+            Err(MarketError::TooLate { .. }) => break,
+            until => until?,
+        };
+        let done = venue.commit_until("draw a period", &owner.signer(), action, until)?;
         tell(Drawn { number: period.number, price, done });
     }
     Ok(())
+}
+
+/// Looks at a subscription anew: the last height at which a draw may be in a block, where it still counts.
+///
+/// # Errors
+/// Where it may end before.
+fn in_time(venue: &Venue, subscription: SubscriptionId) -> Result<u64, MarketError> {
+    venue.look(|state, height| {
+        let state = Overlay::new(state);
+        let found = state.get(&SubscriptionKey { subscription }).map_err(VenueError::from)?;
+        let found = found.ok_or_else(|| missing("subscription", &subscription))?;
+        let of = (subscription, found.drawn);
+        let planned = planned_end(&state, of, height).map_err(VenueError::from)?;
+        let until = last_height(found.status, planned, height);
+        ensure_in_time(("subscription", &subscription), until, height)
+    })
+}
+
+/// The last height at which a draw still counts, of the next ones.
+fn last_height(status: SubscriptionStatus, planned: Option<u64>, height: u64) -> u64 {
+    let end = match status {
+        SubscriptionStatus::Active => None,
+        SubscriptionStatus::Ending { from } => Some(from),
+        SubscriptionStatus::Ended => Some(0),
+    };
+    let until = height.saturating_add(DRAW_BLOCKS);
+    [end, planned].into_iter().flatten().fold(until, |until, end| until.min(end.saturating_sub(1)))
+}
+
+/// The height at which a subscription ends where no more is drawn of it, if it is one of the next.
+fn planned_end(
+    state: &Overlay<'_>,
+    (wanted, so_far): (SubscriptionId, u32),
+    height: u64,
+) -> Result<Option<u64>, StateError> {
+    let last = height.saturating_add(DRAW_BLOCKS);
+    let mut from = AgendaKey { height: height.saturating_add(1), number: 0 };
+    loop {
+        let tasks = state.scan_from(&from, TASKS_AT_ONCE)?;
+        for (key, task) in &tasks {
+            if key.height > last {
+                return Ok(None);
+            }
+            // What was planned before the last draw does nothing.
+            if let Task::EndSubscription { subscription, drawn } = task
+                && (*subscription, *drawn) == (wanted, so_far)
+            {
+                return Ok(Some(key.height));
+            }
+        }
+        match tasks.last() {
+            Some((key, _)) if tasks.len() == TASKS_AT_ONCE => {
+                from = AgendaKey { height: key.height, number: key.number.saturating_add(1) };
+            }
+            _ => return Ok(None),
+        }
+    }
 }
 
 /// The period that is to be drawn next, with a chunk of it that is anchored; none while there is none.
@@ -374,4 +440,76 @@ fn drawing(
         // The ledger refuses what is of no tree of the scope's.
         rotation: rotation.unwrap_or_default(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_chain::state::View;
+
+    use super::*;
+
+    /// Nothing below.
+    struct Empty;
+
+    impl View for Empty {
+        fn get_bytes(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+            Ok(None)
+        }
+
+        fn scan_bytes(
+            &self,
+            _: &[u8],
+            _: Option<&[u8]>,
+            _: &mut dyn FnMut(&[u8], &[u8]) -> bool,
+        ) -> Result<(), StateError> {
+            Ok(())
+        }
+    }
+
+    /// A draw that came when the subscription had ended was refused, and its keys stood in the block for nothing.
+    #[test]
+    fn nothing_is_drawn_that_a_subscription_may_end_before() {
+        let in_time = |status, planned, height| {
+            let until = last_height(status, planned, height);
+            ensure_in_time(("subscription", &"s"), until, height).ok()
+        };
+        let active = SubscriptionStatus::Active;
+        assert_eq!(in_time(active, None, 1_000), Some(1_000 + DRAW_BLOCKS));
+        assert_eq!(
+            (in_time(active, Some(1_010), 1_000), in_time(active, Some(1_003), 1_000)),
+            (Some(1_009), None)
+        );
+        let ending =
+            |from, height| in_time(SubscriptionStatus::Ending { from }, Some(2_000), height);
+        assert_eq!((ending(1_020, 1_000), ending(1_020, 1_016)), (Some(1_019), Some(1_019)));
+        assert_eq!(
+            (ending(1_020, 1_017), in_time(SubscriptionStatus::Ended, None, 1_000)),
+            (None, None)
+        );
+    }
+
+    #[test]
+    fn the_agenda_says_when_a_subscription_ends_of_which_no_more_is_drawn() {
+        let (wanted, other) = (SubscriptionId([1; 32]), SubscriptionId([2; 32]));
+        let mut state = Overlay::new(&Empty);
+        let mut plan = |height, number, subscription, drawn| {
+            let task = Task::EndSubscription { subscription, drawn };
+            state.put(&AgendaKey { height, number }, &task);
+        };
+        // More than are read at a time, of another; one that was planned before the last draw; and the one.
+        for number in 0..TASKS_AT_ONCE as u64 + 1 {
+            plan(110, number, other, 3);
+        }
+        plan(112, 0, wanted, 2);
+        plan(115, 7, wanted, 3);
+        let end = |drawn, height| planned_end(&state, (wanted, drawn), height).unwrap();
+        assert_eq!((end(3, 100), end(2, 100), end(4, 100)), (Some(115), Some(112), None));
+        // What is at this height was done, and what is far away is none of the next.
+        assert_eq!(
+            (end(3, 115), end(3, 115 - DRAW_BLOCKS), end(3, 114 - DRAW_BLOCKS)),
+            (None, Some(115), None)
+        );
+    }
 }

@@ -45,6 +45,7 @@ use crate::market::MarketError;
 use crate::market::answering::HAS_SQL;
 use crate::market::book::{Book, Now};
 use crate::market::bought::Bought;
+use crate::market::grant::waits;
 use crate::market::note::{self, ToldChunk};
 use crate::market::notes::{Notes, key};
 use crate::market::offer;
@@ -110,12 +111,17 @@ impl Selling {
         let notes = Notes::within(&place).map_err(NodeError::disk("open", &place))?;
         link.serve_notes(notes.clone());
         let packs = settings.packs.as_ref().or(node.producer.as_ref().map(|one| &one.packs));
+        let contracts = book.contracts().filter_map(|(_, compiled)| {
+            Some((ContentId::try_from(&compiled.cid()).ok()?, compiled.clone()))
+        });
+        let contracts = contracts.collect();
         let desk = Desk::new(Trade {
             purse: Purse::of(&wallet),
             account,
             db,
             keys,
             questions,
+            contracts,
             node: node.clone(),
             deadline: Duration::from_secs(settings.deadline_s),
         });
@@ -218,15 +224,11 @@ impl Runner {
         let wanted = |right: &Right| !is_over(right);
         let entries =
             self.desk.with_venue(|venue| Ok(rights(venue, account, Side::Sold, wanted)?))?;
-        let waits = |entry: &&Entry| {
-            matches!(entry.right.status, RightStatus::Open | RightStatus::Cancelling { .. })
-        };
-        let open: BTreeSet<RequestId> =
-            entries.iter().filter(waits).map(|entry| entry.request).collect();
+        let open = entries.iter().filter(|entry| waits(&entry.right));
+        let open: BTreeSet<RequestId> = open.map(|entry| entry.request).collect();
         self.desk.status_mut().waiting.retain(|request, _| open.contains(request));
-        self.desk.forget_answers(&open);
+        let mut first = self.desk.forget_answers(&open);
         self.answers.retain(|request, _| open.contains(request));
-        let mut first = Ok(());
         for Entry { request, right } in entries {
             if self.stop.is_told() {
                 break;
@@ -314,11 +316,15 @@ impl Runner {
                 desk.decline(request)?;
                 (self.tell)(SellingEvent::Declined { request });
             }
-            Some(Verdict::Grant) => {
-                desk.grant(request)?;
-                (self.tell)(SellingEvent::Granted { request });
-                self.write_note(Bought::Request(request))?;
-            }
+            Some(Verdict::Grant) => match desk.grant(request) {
+                // It will be given back by itself, and nothing is wrong with the node.
+                Err(error @ MarketError::TooLate { .. }) => self.waits(request, error.to_string()),
+                granted => {
+                    granted?;
+                    (self.tell)(SellingEvent::Granted { request });
+                    self.write_note(Bought::Request(request))?;
+                }
+            },
         }
         Ok(())
     }

@@ -126,6 +126,36 @@ fn answers_are_sold_instead_of_data_within_a_budget() {
     run(&requests[1], "noisy.toml");
     let told = fails(&requests[2], "noisy.toml");
     assert!(told.contains("200000 are left"), "{told}");
+    // What is on the ledger is not kept to be handed in again.
+    let kept = fs::read_dir(place.join("w/market/answers")).unwrap();
+    assert_eq!(
+        kept.filter(|one| one
+            .as_ref()
+            .unwrap()
+            .path()
+            .extension()
+            .is_some_and(|end| end == "answer"))
+            .count(),
+        0
+    );
+    // One that would come too late costs nothing.
+    let budgets = || {
+        let all = fs::read_dir(place.join("w/market/budgets")).unwrap();
+        let all = all.map(|one| one.unwrap().path()).filter(|one| one.extension().is_some());
+        all.map(|one| fs::read(one).unwrap()).collect::<Vec<_>>()
+    };
+    let before = budgets();
+    fs::write(place.join("once.toml"), format!("{QUESTION}{NOISE}").replace("'5/1'", "'20/1'"))
+        .unwrap();
+    let once = offered("once.toml");
+    let range = ["--from", from, "--until", until];
+    let buy_late = ["buy", text(&once["offer"]), "--deadline", "2"];
+    let late = deal(place, "buyer", &[&buy_late[..], &range].concat());
+    let told = fails(text(&late["request"]), "once.toml");
+    assert!(told.contains("it is too late"), "{told}");
+    assert_eq!(budgets(), before);
+    run(&buy(&once, from, until), "once.toml");
+    assert_ne!(budgets(), before, "one in time costs");
     // A policy grants what is asked of a question that is given along; all else waits.
     fs::write(place.join("policy.toml"), "levels = [3]\n").unwrap();
     let known = buy(&plain, from, until);

@@ -45,12 +45,12 @@ impl AnswerCommand {
         let (purse, of) = (party.purse()?, (&right, &open));
         let hidden = hidden.as_ref();
         let made = make(&venue, (stock, &purse), &owner, request, of, hidden, &question)?;
-        let made = hand_in(&mut venue, &owner, &made)?;
+        let made = hand_in(&mut venue, &purse, &owner, &made)?;
         db.close()?;
         let shown = json!({
             "request": shown,
-            "answer": made.answer.id,
-            "bytes": made.answer.bytes.len(),
+            "answer": made.answer,
+            "bytes": made.size_bytes,
             "batches": made.batches,
             "price": coins(right.price),
         });

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::RequestId;
-use chronolith_chain::ledger::{HiddenScope, OpenOffer, Right, RightStatus};
+use chronolith_chain::ledger::{HiddenScope, OpenOffer, Right};
 use chronolith_engine::{ChunkBlocks, ChunkKeys, Db, KeyRandom, Selector};
 use chronolith_net::car::CarWriter;
 use clap::Args;
@@ -24,7 +24,7 @@ use crate::cli::usage::Usage;
 use crate::cli::{output::say, whole};
 use crate::market::answering::{self, hand_in, make};
 use crate::market::book::{self, Book, Now};
-use crate::market::grant::{Stock, decline, grant};
+use crate::market::grant::{Stock, decline, grant, waits};
 use crate::market::policy::Verdict;
 use crate::market::question::Questions;
 use crate::market::queue::{Entry, Side, right, rights};
@@ -39,10 +39,6 @@ pub(in crate::cli) struct QueueCommand {
     party: PartyArgs,
     #[command(flatten)]
     listing: ListingArgs,
-}
-
-const fn waits(right: &Right) -> bool {
-    matches!(right.status, RightStatus::Open | RightStatus::Cancelling { .. })
 }
 
 impl QueueCommand {
@@ -208,7 +204,7 @@ impl DecideCommand {
                             let from = (stock, &purse);
                             make(&venue, from, &owner, request, parts, hidden, question)
                         });
-                    made.and_then(|made| hand_in(&mut venue, &owner, &made))
+                    made.and_then(|made| hand_in(&mut venue, &purse, &owner, &made))
                         .map(|_| ("answered", decided.by.unwrap_or_default()))
                 }
             };

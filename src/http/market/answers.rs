@@ -50,8 +50,8 @@ async fn give(
     let made = made.await?;
     let shown = json!({
         "request": request,
-        "answer": made.answer.id,
-        "bytes": made.answer.bytes.len(),
+        "answer": made.answer,
+        "bytes": made.size_bytes,
         "batches": made.batches,
     });
     Ok(answer(StatusCode::OK, &done(shown, &made.done)))

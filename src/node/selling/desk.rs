@@ -6,20 +6,20 @@
 mod agreeing;
 mod answering;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::Amount;
+use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{OfferId, RequestId, SubscriptionId};
-use chronolith_chain::ledger::Subscription;
+use chronolith_contract::Compiled;
 use chronolith_engine::{ChunkKeys, Db};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::SellingStatus;
 use crate::buyer;
-use crate::market::answering::Made;
 use crate::market::grant::{self, Stock};
 use crate::market::offer::{self, Offered};
 use crate::market::purse::Purse;
@@ -38,6 +38,8 @@ pub(super) struct Trade {
     pub(super) db: Db,
     pub(super) keys: ChunkKeys,
     pub(super) questions: Questions,
+    /// By their content ids.
+    pub(super) contracts: BTreeMap<ContentId, Compiled>,
     pub(super) node: NodeSettings,
     pub(super) deadline: Duration,
 }
@@ -52,8 +54,8 @@ struct Shared {
     trade: Trade,
     venue: Mutex<Option<Venue>>,
     status: Mutex<SellingStatus>,
-    /// Answers that were made and are not on the ledger yet.
-    answers: Mutex<BTreeMap<RequestId, Made>>,
+    /// The requests that are being answered.
+    answering: Mutex<BTreeSet<RequestId>>,
 }
 
 /// Deals of the node's account; cloning is cheap.
@@ -62,8 +64,8 @@ pub struct Desk(Arc<Shared>);
 
 impl Desk {
     pub(super) fn new(trade: Trade) -> Self {
-        let (venue, status, answers) = (Mutex::new(None), Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { trade, venue, status, answers }))
+        let (venue, status, answering) = (Mutex::new(None), Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { trade, venue, status, answering }))
     }
 
     pub(super) fn trade(&self) -> &Trade {
@@ -174,6 +176,20 @@ impl Desk {
         Ok(done)
     }
 
+    /// Takes a granted right back, with the refund that its terms say.
+    ///
+    /// # Errors
+    /// Where it is another's, or the ledger refuses.
+    pub fn revoke(&self, request: RequestId) -> Result<Done, MarketError> {
+        self.with_venue(|venue| grant::revoke(venue, &self.0.trade.account, request))
+    }
+
+    /// The contracts of the configuration, by their content ids.
+    #[must_use]
+    pub fn contracts(&self) -> &BTreeMap<ContentId, Compiled> {
+        &self.0.trade.contracts
+    }
+
     /// Subscribes to an offer; the keys of each period are received into the node's database.
     ///
     /// # Errors
@@ -202,15 +218,6 @@ impl Desk {
     /// Where the ledger refuses.
     pub fn end(&self, wanted: SubscriptionId) -> Result<Done, MarketError> {
         self.with_venue(|venue| subscription::end(venue, &self.0.trade.account, wanted))
-    }
-
-    /// The subscriptions that the account has a part in.
-    ///
-    /// # Errors
-    /// Where the state cannot be read.
-    pub fn subscriptions(&self) -> Result<Vec<(SubscriptionId, Subscription)>, MarketError> {
-        let account = self.account();
-        self.with_venue(|venue| Ok(subscription::all_of(venue, account)?))
     }
 
     /// The rights of the account on one side.

@@ -21,8 +21,30 @@ impl Look {
         Instant::now() >= self.at
     }
 
+    /// For what will be the same whenever it is looked at.
+    pub(super) fn put_off_longest(&mut self) {
+        self.wait = LOOK_LONGEST;
+        self.put_off();
+    }
+
     pub(super) fn put_off(&mut self) {
         self.at = Instant::now() + self.wait;
         self.wait = (self.wait * 2).min(LOOK_LONGEST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_will_be_the_same_is_put_off_at_once_as_long_as_anything_ever_is() {
+        let mut look = Look::first();
+        assert!(look.is_time());
+        look.put_off_longest();
+        assert!(look.at > Instant::now() + LOOK_LONGEST / 2);
+        let mut look = Look::first();
+        look.put_off();
+        assert!(look.at < Instant::now() + LOOK_LONGEST / 2);
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use chronolith_chain::hash::RequestId;
+use parking_lot::Mutex;
 
-use super::Desk;
+use super::{Desk, Trade};
 use crate::buyer::BuyerError;
 use crate::buyer::answer::{self, Opened};
+use crate::market::MarketError;
 use crate::market::answering::{Answered, Made, asked, hand_in, make};
+use crate::market::grant::waits;
 use crate::market::purse::Requested;
 use crate::market::question::{Question, Questions};
 use crate::market::queue::right;
-use crate::market::{MarketError, Venue};
 use crate::node::submit::Done;
 
 impl Desk {
@@ -24,48 +26,57 @@ impl Desk {
     /// Answers a request: by the question that is given, or by the one of the configuration that its offer names.
     /// An answer that was made, and did not get onto the ledger, is handed in again as it is.
     ///
+    /// The database is asked without holding up deals, which wait for the last step alone.
+    ///
     /// # Errors
-    /// Where the request is another's or not open, its question is not known, its budget is spent, or the ledger
-    /// refuses.
+    /// Where the request is another's or not open, somebody is answering it, it is too late, its question is not
+    /// known, its budget is spent, or the ledger refuses.
     pub fn answer(
         &self,
         request: RequestId,
         question: Option<&Question>,
     ) -> Result<Answered, MarketError> {
-        let (trade, answers) = (self.trade(), &self.0.answers);
-        let anew = |venue: &Venue| -> Result<Made, MarketError> {
-            let (right, open, _) = right(venue, request)?;
-            let question = match question {
-                Some(question) => question,
-                None => trade.questions.get(asked(venue, request, &right)?)?,
-            };
-            let hidden = trade.purse.offer(right.offer)?;
-            let (from, of) = ((trade.stock(), &trade.purse), (&right, &open));
-            make(venue, from, &trade.account, request, of, hidden.as_ref(), question)
-        };
-        let answered = self.with_venue(|venue| {
-            let known = answers.lock().get(&request).cloned();
-            let made = match known {
-                Some(made) => made,
-                None => {
-                    let made = anew(&*venue)?;
-                    answers.lock().insert(request, made.clone());
-                    made
-                }
-            };
-            let answered = hand_in(venue, &trade.account, &made)?;
-            answers.lock().remove(&request);
-            Ok(answered)
-        })?;
+        // Two answers would cost twice, and tell more by their noise.
+        let _claim = Claim::of(&self.0.answering, request)?;
+        let made = self.make(request, question)?;
+        let Trade { purse, account, .. } = self.trade();
+        let answered = self.with_venue(|venue| hand_in(venue, purse, account, &made))?;
         let mut status = self.0.status.lock();
         status.answered += 1;
         status.waiting.remove(&request);
         Ok(answered)
     }
 
-    /// Forgets answers that were made to requests that wait no more.
-    pub(in crate::node::selling) fn forget_answers(&self, waiting: &BTreeSet<RequestId>) {
-        self.0.answers.lock().retain(|request, _| waiting.contains(request));
+    fn make(&self, request: RequestId, question: Option<&Question>) -> Result<Made, MarketError> {
+        let (trade, venue) = (self.trade(), self.connect()?);
+        let (right, open, _) = right(&venue, request)?;
+        let question = match question {
+            Some(question) => question,
+            None => trade.questions.get(asked(&venue, request, &right)?)?,
+        };
+        let hidden = trade.purse.offer(right.offer)?;
+        let (from, of) = ((trade.stock(), &trade.purse), (&right, &open));
+        make(&venue, from, &trade.account, request, of, hidden.as_ref(), question)
+    }
+
+    /// Forgets answers that were made to requests that wait no more. `waiting` may be of before an answer was made,
+    /// so that what is not in it is looked at by itself.
+    pub(in crate::node::selling) fn forget_answers(
+        &self,
+        waiting: &BTreeSet<RequestId>,
+    ) -> Result<(), MarketError> {
+        let (purse, account) = (&self.trade().purse, self.account());
+        for request in purse.answers()?.into_iter().filter(|request| !waiting.contains(request)) {
+            let looked = self.with_venue(|venue| match right(venue, request) {
+                // One of another chain, or of another account of the wallet.
+                Err(MarketError::Missing { .. }) => Ok(false),
+                looked => looked.map(|(right, _, _)| right.owner == account && !waits(&right)),
+            });
+            if looked? {
+                purse.forget_answer(request)?;
+            }
+        }
+        Ok(())
     }
 
     /// Opens the answer to a request of the account.
@@ -74,11 +85,8 @@ impl Desk {
     /// Where the request was made elsewhere, is not answered, or its block is not here.
     pub fn opened(&self, request: RequestId) -> Result<Opened, BuyerError> {
         let requested = self.requested(request)?;
-        // What fails by the connection makes a new one.
-        self.with_venue(|venue| match answer::open(venue, &requested) {
-            Err(BuyerError::Market(error)) => Err(error),
-            opened => Ok(opened),
-        })?
+        // Many blocks may be looked at, and deals need not wait for that.
+        answer::open(&self.connect()?, &requested)
     }
 
     /// Shows the ledger an answer that is not what its owner signed: the payment comes back.
@@ -96,5 +104,42 @@ impl Desk {
         let known = self.trade().purse.known(request)?;
         let (what, id) = ("request of the node's wallet", request.to_string());
         known.ok_or(MarketError::NotHere { what, id })
+    }
+}
+
+/// One of those who do something with a request, as long as it lives.
+struct Claim<'a> {
+    all: &'a Mutex<BTreeSet<RequestId>>,
+    request: RequestId,
+}
+
+impl<'a> Claim<'a> {
+    fn of(all: &'a Mutex<BTreeSet<RequestId>>, request: RequestId) -> Result<Self, MarketError> {
+        match all.lock().insert(request) {
+            true => Ok(Self { all, request }),
+            false => Err(MarketError::UnderWay { id: request.to_string() }),
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_answered_by_one_at_a_time() {
+        let (all, request) = (Mutex::default(), RequestId([1; 32]));
+        let first = Claim::of(&all, request);
+        assert!(first.is_ok());
+        assert!(matches!(Claim::of(&all, request), Err(MarketError::UnderWay { .. })));
+        assert!(Claim::of(&all, RequestId([2; 32])).is_ok(), "others are not held up");
+        drop(first);
+        assert!(Claim::of(&all, request).is_ok(), "who failed has let go of it");
     }
 }
