@@ -23,6 +23,9 @@ const CERTIFICATES_MOST: usize = 64;
 const UNKNOWN: &str =
     "its question is none that is answered without asking: chronolith market answer";
 
+/// Why the owner is asked where an offer names something that decides, and it is not here.
+const ELSEWHERE: &str = "the contract or policy that its offer names is not here";
+
 /// Why a contract cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -140,7 +143,7 @@ impl Book {
         self.contracts.iter().map(|(hash, compiled)| (*hash, compiled))
     }
 
-    /// Decides a request: by the contract that its offer names, or else by the policy.
+    /// Decides a request: by the contract that its offer names, or by the policy where it names that or nothing.
     ///
     /// # Errors
     /// Where the ledger cannot be read.
@@ -163,6 +166,19 @@ impl Book {
         Ok(Decided { verdict, ..decided })
     }
 
+    /// The contract that decides; none where the policy does. Why the owner is asked, where the offer names what is
+    /// not here: it may be stricter than the policy is.
+    fn named(&self, named: Option<Hash>) -> Result<Option<&Compiled>, &'static str> {
+        match named {
+            None => Ok(None),
+            Some(hash) => match self.contract(hash) {
+                None if hash == self.policy.hash() => Ok(None),
+                None => Err(ELSEWHERE),
+                found => Ok(found),
+            },
+        }
+    }
+
     /// What a contract or the policy says, whatever the offer sells.
     fn judge(
         &self,
@@ -172,10 +188,13 @@ impl Book {
     ) -> Result<Decided, MarketError> {
         let ask =
             |reason| Decided { verdict: Verdict::Ask(reason), by: None, evaluations: Vec::new() };
-        let named = open.offer.terms.auto_grant.and_then(|hash| self.contract(hash));
-        let Some(compiled) = named else {
-            let verdict = self.policy.decide(right, open);
-            return Ok(Decided { verdict, by: None, evaluations: Vec::new() });
+        let compiled = match self.named(open.offer.terms.auto_grant) {
+            Ok(Some(compiled)) => compiled,
+            Ok(None) => {
+                let verdict = self.policy.decide(right, open);
+                return Ok(Decided { verdict, by: None, evaluations: Vec::new() });
+            }
+            Err(reason) => return Ok(ask(reason)),
         };
         if open.offer.terms.level == Level::Secret.number() {
             return Ok(ask("level 1 needs the owner's word"));
@@ -282,4 +301,21 @@ fn certificates(venue: &Venue, subject: Address, now: Now) -> Result<Vec<Value>,
         })?;
         Ok(found)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An offer under a contract that the node did not have (any more) was decided by its policy, which may grant
+    /// what the contract would not.
+    #[test]
+    fn the_policy_decides_for_no_contract_that_is_not_here() {
+        let policy = Policy { levels: vec![3, 4], ..Policy::default() };
+        let book = Book::of_policy(policy.clone());
+        assert!(matches!(book.named(None), Ok(None)));
+        assert!(matches!(book.named(Some(policy.hash())), Ok(None)), "the offer names the policy");
+        assert!(matches!(book.named(Some(Hash([7; 32]))), Err(ELSEWHERE)));
+        assert!(matches!(book.named(Some(Policy::default().hash())), Err(ELSEWHERE)));
+    }
 }

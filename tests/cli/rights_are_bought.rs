@@ -186,6 +186,23 @@ fn a_wrong_key_is_shown_to_the_ledger_and_the_payment_comes_back() {
     assert!((0.0..0.1).contains(&lost), "fees alone: {lost}");
 }
 
+/// A grant was made by the request's status alone. One that came late was refused, the payment went back, and its keys
+/// stood in the block for the buyer to open.
+#[test]
+fn keys_that_would_come_too_late_are_not_given() {
+    let directory = market();
+    let place = directory.path();
+    let offer = offer(place, "cycMps", &["--fixed", "1"]);
+    let request = buy(place, &offer, &["--deadline", "2"]);
+    let height = || json(place, 0, &["chain", "status", "--dir", "c", "--json"])["height"].clone();
+    let before = height();
+    let grant = ["market", "grant", &request, "--db", "car"];
+    let output = chronolith(place, &[&grant[..], &PARTIES].concat());
+    let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && problem.contains("it is too late"), "{problem}");
+    assert_eq!((height(), status(place, &request).as_str()), (before, "open"), "nothing was sent");
+}
+
 #[test]
 fn an_honest_grant_cannot_be_disputed_and_a_foreign_note_gives_nothing() {
     let directory = market();
@@ -255,6 +272,13 @@ fn a_contracts_rule_grants_those_whom_it_names_and_keeps_what_it_decided_from() 
     let buyer = ["chain", "account", "--dir", "c", "--wallet", "w", "buyer", "--json"];
     let address = json(place, 0, &buyer)["account"].as_str().unwrap().to_owned();
     fs::write(place.join("known"), format!("{address}\n")).unwrap();
+    // Where the contract is not here its owner is asked, and the policy does not grant instead.
+    fs::write(place.join("policy.toml"), "levels = [3, 4]\n").unwrap();
+    let policy = ["market", "decide", "--db", "car", "--policy", "policy.toml", "--json"];
+    for one in json(place, 0, &[&policy[..], &PARTIES].concat()).as_array().unwrap() {
+        assert_eq!(one["became"], "waits", "{one}");
+        assert!(one["why"].as_str().unwrap().contains("is not here"), "{one}");
+    }
     let decide = ["market", "decide", "--db", "car", "--contract", "sale.toml", "--json"];
     let missing = chronolith(place, &[&decide[..], &PARTIES].concat());
     let problem = String::from_utf8_lossy(&missing.stderr).into_owned();
