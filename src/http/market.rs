@@ -8,6 +8,7 @@
 //! GET    /api/v1/market/rights                 what the account sold and bought, by ?side=
 //! POST   /api/v1/market/requests               asks for a right; what is granted comes into the database
 //! DELETE /api/v1/market/requests/{request}     takes a request back
+//! POST   /api/v1/market/requests/{request}/revoke   takes a granted right back, with the refund that its terms say
 //! POST   /api/v1/market/requests/{request}/grant    the owner's yes
 //! POST   /api/v1/market/requests/{request}/decline  the owner's no
 //! POST   /api/v1/market/requests/{request}/answer   the owner's database is asked, and the answer sealed
@@ -30,19 +31,23 @@
 //! POST   /api/v1/market/deals/{deal}/arbitrate decides a disputed one
 //! ```
 //!
-//! What sets coin aside or gives keys away needs the scope `admin`.
+//! What sets coin aside or gives keys away needs the scope `admin`. Where a transaction was handed in, and it is not
+//! known what became of it, nothing says that it be done again: that could be paid twice.
 
 mod answers;
 mod bounties;
 mod deals;
 mod input;
+mod lists;
 mod offers;
 mod requests;
 mod subscriptions;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get};
 use chronolith_chain::state::{Overlay, StateError};
@@ -104,9 +109,34 @@ async fn dealt<T: Send + 'static, E: Into<BuyerError> + Send + 'static>(
     dealt.map_err(|error| refused(&error.into()))
 }
 
+/// What is not known to be done, or not. There is no `Retry-After`: whoever does the same again may do it twice.
+fn unsettled(message: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::GATEWAY_TIMEOUT, "unsettled", message)
+}
+
+/// Whether a request that is not answered in time may be done all the same, and is not to be sent again unseen.
+pub(super) fn is_deal(method: &Method, path: &str) -> bool {
+    !method.is_safe() && path.trim_start_matches('/').starts_with("api/v1/market")
+}
+
+/// The answer to a request that [`is_deal`] where there is none in time.
+pub(super) fn not_in_time(most: Duration) -> Problem {
+    unsettled(format!(
+        "there was no answer within {most:?}, and it goes on: look at the list whether it is there before doing this \
+         again"
+    ))
+}
+
 fn refused(error: &BuyerError) -> Problem {
     let message = error.to_string();
     match error {
+        BuyerError::Market(MarketError::Venue(VenueError::Unsettled(one))) => unsettled(message)
+            .with("transaction", one.transaction.to_string())
+            .with("since", one.since)
+            .with("valid_until", one.valid_until),
+        BuyerError::Market(MarketError::UnderWay { .. }) => {
+            Problem::new(StatusCode::CONFLICT, "under_way", message)
+        }
         BuyerError::NoKeys { .. }
         | BuyerError::Market(MarketError::Missing { .. } | MarketError::NotHere { .. }) => {
             Problem::not_found(message)
@@ -173,8 +203,65 @@ async fn status(State(state): State<HttpState>) -> Result<Response, Problem> {
         "waiting": waiting.collect::<Vec<_>>(),
         "webhooks": webhooks.collect::<Vec<_>>(),
         "questions": desk.questions().ids().collect::<Vec<_>>(),
+        "contracts": desk.contracts().keys().collect::<Vec<_>>(),
         "seconds_since_whole": status.whole_at.map(|at| at.elapsed().as_secs()),
         "failure": status.failure,
     });
     Ok(answer(StatusCode::OK, &shown))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse as _;
+    use chronolith_chain::hash::TransactionId;
+
+    use super::*;
+    use crate::market::venue::Unsettled;
+
+    fn of(error: VenueError) -> Problem {
+        refused(&BuyerError::from(MarketError::from(error)))
+    }
+
+    /// A node answered 503 with `Retry-After` while its transaction waited for a block. A client that came again, as
+    /// it was told, set its coin aside twice.
+    #[test]
+    fn what_was_handed_in_is_never_asked_for_again() {
+        let late = || SubmitError::Late { what: "a block with the transaction", seconds: 7 };
+        let transaction = TransactionId([5; 32]);
+        let reason = late();
+        let waits = of(Unsettled { transaction, since: 10, valid_until: 90, reason }.into());
+        let shown = waits.to_json();
+        assert_eq!((&shown["error"], &shown["since"]), (&json!("unsettled"), &json!(10)));
+        assert_eq!(shown["transaction"], json!(transaction.to_string()));
+        assert_eq!(shown["valid_until"], json!(90));
+        assert!(!shown["message"].as_str().unwrap().contains("run it again"), "{shown}");
+        for problem in [waits, not_in_time(Duration::from_secs(60))] {
+            let response = problem.into_response();
+            assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+            assert_eq!(response.headers().get(RETRY_AFTER), None);
+        }
+        // What was never handed in, or can be in no block any more, is.
+        for error in [
+            SubmitError::NotTaken("it is full".to_owned()),
+            SubmitError::Expired { valid_until: 9 },
+        ] {
+            assert!(!error.may_be_done());
+            let response = of(error.into()).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(response.headers().contains_key(RETRY_AFTER));
+        }
+        assert!(late().may_be_done());
+    }
+
+    #[test]
+    fn what_changes_something_is_told_from_what_looks() {
+        let is_deal = |method, path: &str| is_deal(&method, path);
+        assert!(is_deal(Method::POST, "/api/v1/market/requests"));
+        assert!(is_deal(Method::DELETE, "/api/v1/market/offers/1"));
+        assert!(!is_deal(Method::GET, "/api/v1/market/offers"));
+        assert!(!is_deal(Method::POST, "/api/v1/sql"));
+    }
 }

@@ -49,6 +49,7 @@ async fn each(State(state): State<HttpState>, request: Request, next: Next) -> R
     // The program's own names of routes, whatever the client calls them.
     let route = request.extensions().get::<MatchedPath>().cloned();
     let most = state.request_time();
+    let is_deal = market::is_deal(request.method(), request.uri().path());
     let mut response = match check_address(request.uri()) {
         Err(problem) => {
             // Nothing that follows on the connection is believed.
@@ -58,6 +59,7 @@ async fn each(State(state): State<HttpState>, request: Request, next: Next) -> R
         }
         Ok(()) => match tokio::time::timeout(most, next.run(request)).await {
             Ok(response) => response,
+            Err(_) if is_deal => market::not_in_time(most).into_response(),
             Err(_) => Problem::unavailable(
                 "too_slow",
                 format!("there was no answer within {most:?}; ask for less, or come again"),

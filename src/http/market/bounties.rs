@@ -9,15 +9,14 @@ use chronolith_chain::coin::BasisPoints;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, OfferId};
 use chronolith_chain::ledger::{BountyKey, Leftover, Ownership, SubmittedRight};
-use chronolith_chain::state::Overlay;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::input::{Coins, Time, body, id};
+use super::lists::Part;
 use super::{admin, dealt, done, found, read};
 use crate::chain::shown;
 use crate::http::answer::json as answer;
-use crate::http::chain::look;
 use crate::http::parameters::last;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
@@ -36,18 +35,18 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
 }
 
 async fn bounties(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
-    let closed = match last(request.uri().query().unwrap_or_default(), "closed").as_deref() {
+    let query = request.uri().query().unwrap_or_default();
+    let closed = match last(query, "closed").as_deref() {
         None | Some("false") => false,
         Some("true") => true,
         Some(other) => {
             return Err(Problem::invalid(format!("closed is true or false, not {other:?}")));
         }
     };
-    look(&state, move |chain, _| {
-        let all = bounty::all(&Overlay::new(chain), closed)?;
-        Ok(Value::Array(all.iter().map(|(id, one)| shown::bounty(*id, one)).collect()))
-    })
-    .await
+    let key = |id| BountyKey { bounty: BountyId(id) };
+    let found = Part::of(query)?.read(&state, key, |_, one| one.is_open || closed).await?;
+    let shown = found.iter().map(|(key, one)| shown::bounty(key.bounty, one));
+    Ok(answer(StatusCode::OK, &shown.collect()))
 }
 
 async fn show(

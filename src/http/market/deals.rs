@@ -8,16 +8,15 @@ use axum::routing::{get, post};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::DealId;
-use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SHARES_MOST, Share};
-use chronolith_chain::state::Overlay;
+use chronolith_chain::ledger::{Advance, Arbitrate, Deal, DealKey, Plan, SHARES_MOST, Share};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::input::{body, id};
+use super::lists::Part;
 use super::{admin, dealt, desk, done, found, read};
 use crate::chain::shown;
 use crate::http::answer::json as answer;
-use crate::http::chain::look;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 use crate::market::deal;
@@ -32,14 +31,14 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .route("/api/v1/market/deals/{deal}/arbitrate", admin(state, post(arbitrate)))
 }
 
-async fn deals(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let account = desk(&state)?.account();
-    look(&state, move |chain, _| {
-        let all = deal::all_of(&Overlay::new(chain), account)?;
-        let all = all.iter().map(|(id, one)| shown::deal_line(*id, one, account));
-        Ok(Value::Array(all.collect()))
-    })
-    .await
+async fn deals(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
+    let (part, account) =
+        (Part::of(request.uri().query().unwrap_or_default())?, desk(&state)?.account());
+    let key = |id| DealKey { deal: DealId(id) };
+    let is_its = move |_: &DealKey, one: &Deal| deal::part(one, account).is_some();
+    let found = part.read(&state, key, is_its).await?;
+    let shown = found.iter().map(|(key, one)| shown::deal_line(key.deal, one, account));
+    Ok(answer(StatusCode::OK, &shown.collect()))
 }
 
 async fn show(

@@ -6,16 +6,18 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use chronolith_chain::hash::{OfferId, SubscriptionId};
+use chronolith_chain::ledger::{Subscription, SubscriptionKey};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::input::{Time, body, id};
+use super::lists::Part;
 use super::{admin, dealt, desk, done, read};
 use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
-use crate::market::{MarketError, subscription};
+use crate::market::subscription;
 
 /// After how many blocks without a draw a subscription ends, where it is not said.
 const PATIENCE_BLOCKS: u32 = 10_000;
@@ -31,14 +33,19 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .route("/api/v1/market/subscriptions/{subscription}/top_up", admin(state, post(top_up)))
 }
 
-async fn subscriptions(State(state): State<HttpState>) -> Result<Response, Problem> {
-    let account = desk(&state)?.account();
-    let shown = dealt(&state, move |desk| {
-        let all = desk.subscriptions()?.into_iter();
-        let shown = all.map(|(id, one)| shown::subscription(id, &one, account));
-        Ok::<_, MarketError>(shown.collect())
-    });
-    Ok(answer(StatusCode::OK, &Value::Array(shown.await?)))
+async fn subscriptions(
+    State(state): State<HttpState>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (part, account) =
+        (Part::of(request.uri().query().unwrap_or_default())?, desk(&state)?.account());
+    let key = |id| SubscriptionKey { subscription: SubscriptionId(id) };
+    let is_its = move |_: &SubscriptionKey, one: &Subscription| {
+        [one.owner, one.subscriber].contains(&account)
+    };
+    let found = part.read(&state, key, is_its).await?;
+    let shown = found.iter().map(|(key, one)| shown::subscription(key.subscription, one, account));
+    Ok(answer(StatusCode::OK, &shown.collect()))
 }
 
 /// What is subscribed to.
