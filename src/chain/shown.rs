@@ -369,6 +369,8 @@ pub(crate) fn offer(id: OfferId, open: &OpenOffer) -> Value {
         "per_hour": coins(*per_hour),
         "check_blocks": terms.check_blocks,
         "revocable": terms.is_revocable,
+        "revocation_fee_bp": terms.revocation_fee,
+        "auto_grant": terms.auto_grant,
     })
 }
 

@@ -1,7 +1,7 @@
 //! `chronolith rights`: what was bought and sold, and taking it back.
 
 use anyhow::Result;
-use chronolith_chain::ledger::{Revoke, Right};
+use chronolith_chain::ledger::Right;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Outcome;
@@ -9,6 +9,7 @@ use super::chain::coins;
 use super::listing::ListingArgs;
 use super::market::{PartyArgs, RequestArgs, VenueArgs};
 use crate::chain::shown::milliseconds;
+use crate::market::grant::revoke;
 use crate::market::queue::{Side, rights, status};
 
 /// What was bought and sold: every request, grant and use of one's data.
@@ -99,9 +100,8 @@ pub(super) struct RevokeCommand {
 impl RevokeCommand {
     fn run(&self) -> Result<Outcome> {
         let RequestArgs { venue, party, .. } = &self.request;
-        let revoke = Revoke { request: self.request.id()? };
-        let (mut venue, owner) = (venue.open()?, party.key()?);
-        let done = venue.commit("revoke a right", &owner.signer(), revoke)?;
+        let request = self.request.id()?;
+        let done = revoke(&mut venue.open()?, &party.key()?, request)?;
         self.request.print_done(&done)
     }
 }

@@ -3,19 +3,21 @@
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Rising;
-use chronolith_chain::hash::{Hash, OfferId};
+use chronolith_chain::hash::{CoinId, Hash, OfferId};
 use chronolith_chain::ledger::{
     Action, CloseOffer, Delivery, ExtensionKey, HiddenScope, Offer, OfferExtended, OfferKey,
     OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
 };
 use chronolith_chain::state::Overlay;
+use chronolith_contract::Compiled;
 use chronolith_engine::{ChunkKeys, Db};
 
+use super::book::hash;
 use super::purse::Purse;
 use super::scope::{Metrics, ScopeError};
 use super::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
-use crate::wallet::AccountKey;
+use crate::wallet::{AccountKey, secret_of};
 
 /// What an owner wants to offer.
 #[derive(Debug, Clone)]
@@ -71,6 +73,38 @@ impl More {
             sources.into_iter().map(|offer| Source { offer, content: None }).collect();
         let sources = Rising::new(sources).map_err(ScopeError::from)?;
         Ok(OfferExtended { offer, delivery, royalty: self.royalty, sources }.into())
+    }
+}
+
+impl Wish {
+    /// The same under a contract: price and terms are what it says, and its rules grant.
+    ///
+    /// # Errors
+    /// Where the contract sells answers alone, and no question is named.
+    pub fn under(self, contract: &Compiled) -> Result<Self, MarketError> {
+        let (price, terms) = (&contract.contract().price, &contract.contract().terms);
+        let wrong = |reason: &dyn std::fmt::Display| MarketError::Contract {
+            name: contract.contract().name.clone(),
+            reason: reason.to_string(),
+        };
+        if terms.answers_only && self.more.question.is_none() {
+            return Err(wrong(&"it sells answers alone: name the question"));
+        }
+        let coin = match price.coin.as_str() {
+            "native" => Coin::Native,
+            id => Coin::Issued(CoinId(secret_of(id).map_err(|_| wrong(&"its coin is none"))?)),
+        };
+        Ok(Self {
+            coin,
+            fixed: Amount(price.fixed.0),
+            per_hour: Amount(price.per_hour.0),
+            check_blocks: Some(terms.check_blocks),
+            is_revocable: terms.revocable,
+            revocation_fee: BasisPoints(terms.revocation_fee_bp),
+            auto_grant: Some(hash(contract)),
+            more: More { royalty: BasisPoints(terms.royalty_bp), ..self.more },
+            ..self
+        })
     }
 }
 

@@ -62,16 +62,6 @@ pub fn all_offers(state: &Overlay<'_>) -> Result<Vec<(OfferId, OpenOffer)>, Stat
     Ok(found)
 }
 
-/// The offers of a state that take requests.
-///
-/// # Errors
-/// Where the state cannot be read.
-pub fn open_offers(state: &Overlay<'_>) -> Result<Vec<(OfferId, OpenOffer)>, StateError> {
-    let mut found = all_offers(state)?;
-    found.retain(|(_, open)| open.is_open);
-    Ok(found)
-}
-
 /// A right, the offer that it is of, and the height of the state.
 ///
 /// # Errors

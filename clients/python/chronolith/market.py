@@ -8,11 +8,21 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 _PATH = "/api/v1/market"
 
 
+def _part(limit: Optional[int], after: Optional[str], **more: Optional[str]) -> Dict[str, str]:
+    """The parameters of a part of a list."""
+    asked = {"limit": None if limit is None else str(limit), "after": after, **more}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 class Market:
     """What a node deals in, by ``client.market``.
 
     Prices are coin as texts, ``"12"`` or ``"0.5"``; times are texts of RFC 3339. What sets coin aside or gives
     keys away needs a token with the scope ``admin``.
+
+    Lists have at most ``limit`` entries, 100 where it is not said and never more than 1,000, behind the id
+    ``after``: the last one of the part before. A ``ChronolithError`` with the code ``unsettled`` says that something
+    may be done all the same: look at the list before doing it again.
     """
 
     def __init__(self, client):
@@ -22,39 +32,38 @@ class Market:
         """How the role is doing, with the requests that wait for the owner's word."""
         return self._ask("GET", "")
 
-    def offers(self) -> List[Dict[str, Any]]:
+    def offers(self, limit: Optional[int] = None, after: Optional[str] = None) -> List[Dict[str, Any]]:
         """The offers of the chain that take requests."""
-        return self._ask("GET", "/offers")
+        return self._ask("GET", "/offers", parameters=_part(limit, after))
 
     def offer(
         self,
         device: str,
         metrics: Sequence[str] = (),
-        per_hour: str = "0",
-        fixed: str = "0",
+        per_hour: Optional[str] = None,
+        fixed: Optional[str] = None,
         start: Optional[str] = None,
         end: Optional[str] = None,
         question: Optional[str] = None,
         royalty_bp: int = 0,
         sources: Sequence[str] = (),
+        revocable: bool = False,
+        revocation_fee_bp: int = 0,
+        contract: Optional[str] = None,
     ) -> Dict[str, Any]:
         """Offers metrics of a device; none means all that are not hidden, also those to come.
 
         With ``question`` answers are sold instead of data: the content id of one of the node's configuration, or
         the text of the file of another. ``sources`` are offers that the data was made of; ``royalty_bp`` is what is
-        asked of sales of what is made of this data, in basis points of their price.
+        asked of sales of what is made of this data, in basis points of their price. What is ``revocable`` may be
+        taken back after it was paid. With ``contract``, the content id of one of the node's configuration, price and
+        terms are what it says, and its rules grant.
         """
-        asked: Dict[str, Any] = {"device": device, "metrics": list(metrics), "per_hour": per_hour, "fixed": fixed}
-        if start is not None:
-            asked["from"] = start
-        if end is not None:
-            asked["until"] = end
-        if question is not None:
-            asked["question"] = question
-        if royalty_bp:
-            asked["royalty_bp"] = royalty_bp
-        if sources:
-            asked["sources"] = list(sources)
+        asked: Dict[str, Any] = {"device": device, "metrics": list(metrics)}
+        said = {"per_hour": per_hour, "fixed": fixed, "from": start, "until": end, "question": question}
+        said.update(contract=contract, royalty_bp=royalty_bp or None, sources=list(sources) or None)
+        said.update(revocable=revocable or None, revocation_fee_bp=revocation_fee_bp or None)
+        asked.update((name, value) for name, value in said.items() if value is not None)
         return self._ask("POST", "/offers", asked)
 
     def close(self, offer: str) -> Dict[str, Any]:
@@ -80,6 +89,10 @@ class Market:
         """The owner's no: the payment goes back."""
         return self._ask("POST", f"/requests/{request}/decline")
 
+    def revoke(self, request: str) -> Dict[str, Any]:
+        """Takes a granted right back, with the refund that its terms say; keys that were given stay with the buyer."""
+        return self._ask("POST", f"/requests/{request}/revoke")
+
     def answer(self, request: str, question: Optional[str] = None) -> Dict[str, Any]:
         """The owner's yes where answers are sold: his database is asked, and the answer sealed to the buyer.
 
@@ -99,9 +112,11 @@ class Market:
         """Shows the ledger an answer that is not what its owner signed: the payment comes back."""
         return self._ask("POST", f"/requests/{request}/answer/dispute")
 
-    def rights(self, side: Optional[str] = None) -> List[Dict[str, Any]]:
+    def rights(
+        self, side: Optional[str] = None, limit: Optional[int] = None, after: Optional[str] = None
+    ) -> List[Dict[str, Any]]:
         """What the node's account sold and bought; ``side`` is ``"sold"`` or ``"bought"``."""
-        return self._ask("GET", "/rights", parameters={"side": side} if side else {})
+        return self._ask("GET", "/rights", parameters=_part(limit, after, side=side))
 
     def subscribe(
         self, offer: str, start: str, hours: int, periods: int, patience_blocks: Optional[int] = None
@@ -112,9 +127,9 @@ class Market:
             asked["patience_blocks"] = patience_blocks
         return self._ask("POST", "/subscriptions", asked)
 
-    def subscriptions(self) -> List[Dict[str, Any]]:
+    def subscriptions(self, limit: Optional[int] = None, after: Optional[str] = None) -> List[Dict[str, Any]]:
         """The subscriptions that the node's account has a part in."""
-        return self._ask("GET", "/subscriptions")
+        return self._ask("GET", "/subscriptions", parameters=_part(limit, after))
 
     def top_up(self, subscription: str, periods: int) -> Dict[str, Any]:
         """Pays for more periods."""
@@ -124,9 +139,11 @@ class Market:
         """Ends a subscription; what is not drawn comes back."""
         return self._ask("DELETE", f"/subscriptions/{subscription}")
 
-    def bounties(self, closed: bool = False) -> List[Dict[str, Any]]:
+    def bounties(
+        self, closed: bool = False, limit: Optional[int] = None, after: Optional[str] = None
+    ) -> List[Dict[str, Any]]:
         """The bounties of the chain that take awards; with ``closed`` all that there were."""
-        return self._ask("GET", "/bounties", parameters={"closed": "true"} if closed else {})
+        return self._ask("GET", "/bounties", parameters=_part(limit, after, closed="true" if closed else None))
 
     def bounty(self, bounty: str) -> Dict[str, Any]:
         """A bounty, and what was submitted to it."""
@@ -177,9 +194,9 @@ class Market:
             asked["grant_blocks"] = grant_blocks
         return self._ask("POST", f"/bounties/{bounty}/awards", asked)
 
-    def deals(self) -> List[Dict[str, Any]]:
+    def deals(self, limit: Optional[int] = None, after: Optional[str] = None) -> List[Dict[str, Any]]:
         """The deals of several steps that the node's account has a part in."""
-        return self._ask("GET", "/deals")
+        return self._ask("GET", "/deals", parameters=_part(limit, after))
 
     def deal(self, deal: str) -> Dict[str, Any]:
         """A deal: its plan, where it is, who said what."""

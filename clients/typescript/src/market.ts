@@ -8,6 +8,13 @@ export type Ask = (method: string, path: string, asked?: unknown) => Promise<unk
 /** What a node answers of the market, as docs/http.md describes it. */
 export type Shown = Record<string, unknown>;
 
+/** Which part of a list: at most `limit`, 100 where it is not said and never more than 1,000, behind an id. */
+export interface Part {
+  limit?: number;
+  /** The last id of the part before. */
+  after?: string;
+}
+
 /** What is offered. Prices are coin as texts: "12", "0.5". Times are texts of RFC 3339. */
 export interface Offering {
   device: string;
@@ -26,6 +33,15 @@ export interface Offering {
   royaltyBp?: number;
   /** The offers that the data was made of. */
   sources?: string[];
+  /** Whether it may be taken back after it was paid. */
+  revocable?: boolean;
+  /** What that costs on top, in basis points of the price. */
+  revocationFeeBp?: number;
+  /**
+   * The content id of a contract of the node's configuration: price and terms are what it says and are not said here,
+   * and its rules grant.
+   */
+  contract?: string;
 }
 
 /** A range that is asked for. */
@@ -102,12 +118,27 @@ export interface Advance {
   evidence?: string;
 }
 
-/** What a node deals in. What sets coin aside or gives keys away needs a token with the scope `admin`. */
+/** An address with parameters, of which those that are not there are left out. */
+function withParameters(path: string, parameters: Record<string, string | number | undefined>): string {
+  const said = Object.entries(parameters).filter(([, value]) => value !== undefined);
+  const query = new URLSearchParams(said.map(([name, value]): [string, string] => [name, String(value)]));
+  return said.length === 0 ? path : `${path}?${query}`;
+}
+
+/**
+ * What a node deals in. What sets coin aside or gives keys away needs a token with the scope `admin`. An error with
+ * the code `unsettled` says that something may be done all the same: look at the list before doing it again.
+ */
 export class Market {
   readonly #ask: Ask;
 
   constructor(ask: Ask) {
     this.#ask = ask;
+  }
+
+  /** A part of a list. */
+  async #list(name: string, { limit, after }: Part, more: Record<string, string | undefined> = {}): Promise<Shown[]> {
+    return (await this.#ask("GET", withParameters(`${PATH}/${name}`, { ...more, limit, after }))) as Shown[];
   }
 
   /** How the role is doing, with the requests that wait for the owner's word. */
@@ -116,16 +147,18 @@ export class Market {
   }
 
   /** The offers of the chain that take requests. */
-  async offers(): Promise<Shown[]> {
-    return (await this.#ask("GET", `${PATH}/offers`)) as Shown[];
+  async offers(part: Part = {}): Promise<Shown[]> {
+    return await this.#list("offers", part);
   }
 
   /** Offers metrics of a device. */
   async offer(offering: Offering): Promise<Shown> {
-    const { device, metrics = [], perHour = "0", fixed = "0", start, end, question, royaltyBp, sources } = offering;
+    const { device, metrics = [], perHour, fixed, start, end, question, royaltyBp, sources } = offering;
+    const { revocable, revocationFeeBp, contract } = offering;
     // What is undefined is not sent.
     const range = { from: start, until: end };
-    const asked = { device, metrics, per_hour: perHour, fixed, ...range, question, royalty_bp: royaltyBp, sources };
+    const terms = { revocable, revocation_fee_bp: revocationFeeBp, contract, royalty_bp: royaltyBp };
+    const asked = { device, metrics, per_hour: perHour, fixed, ...range, ...terms, question, sources };
     return (await this.#ask("POST", `${PATH}/offers`, asked)) as Shown;
   }
 
@@ -155,6 +188,11 @@ export class Market {
     return (await this.#ask("POST", `${PATH}/requests/${request}/decline`)) as Shown;
   }
 
+  /** Takes a granted right back, with the refund that its terms say; keys that were given stay with the buyer. */
+  async revoke(request: string): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/requests/${request}/revoke`)) as Shown;
+  }
+
   /**
    * The owner's yes where answers are sold: his database is asked, and the answer sealed to the buyer. The question is
    * needed where the offer's is none of the node's configuration.
@@ -178,9 +216,8 @@ export class Market {
   }
 
   /** What the node's account sold and bought. */
-  async rights(side?: "sold" | "bought"): Promise<Shown[]> {
-    const query = side === undefined ? "" : `?side=${side}`;
-    return (await this.#ask("GET", `${PATH}/rights${query}`)) as Shown[];
+  async rights(side?: "sold" | "bought", part: Part = {}): Promise<Shown[]> {
+    return await this.#list("rights", part, { side });
   }
 
   /** Pays for periods that are still to come; the keys of each come into the node's database. */
@@ -190,8 +227,8 @@ export class Market {
   }
 
   /** The subscriptions that the node's account has a part in. */
-  async subscriptions(): Promise<Shown[]> {
-    return (await this.#ask("GET", `${PATH}/subscriptions`)) as Shown[];
+  async subscriptions(part: Part = {}): Promise<Shown[]> {
+    return await this.#list("subscriptions", part);
   }
 
   /** Pays for more periods. */
@@ -205,8 +242,8 @@ export class Market {
   }
 
   /** The bounties of the chain that take awards; with `closed` all that there were. */
-  async bounties(closed = false): Promise<Shown[]> {
-    return (await this.#ask("GET", `${PATH}/bounties${closed ? "?closed=true" : ""}`)) as Shown[];
+  async bounties(closed = false, part: Part = {}): Promise<Shown[]> {
+    return await this.#list("bounties", part, { closed: closed ? "true" : undefined });
   }
 
   /** A bounty, and what was submitted to it. */
@@ -236,8 +273,8 @@ export class Market {
   }
 
   /** The deals of several steps that the node's account has a part in. */
-  async deals(): Promise<Shown[]> {
-    return (await this.#ask("GET", `${PATH}/deals`)) as Shown[];
+  async deals(part: Part = {}): Promise<Shown[]> {
+    return await this.#list("deals", part);
   }
 
   /** A deal: its plan, where it is, who said what. */

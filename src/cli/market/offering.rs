@@ -84,11 +84,11 @@ pub(in crate::cli) struct OfferCommand {
 
     /// The data contract that the offer is of: price and terms are what it says, its rules grant
     #[arg(long, value_name = "FILE", conflicts_with_all = ["policy", "fixed", "per_hour", "coin"])]
-    #[arg(conflicts_with_all = ["check_blocks", "revocable"])]
+    #[arg(conflicts_with_all = ["check_blocks", "revocable", "royalty"])]
     contract: Option<PathBuf>,
 
     /// Sell answers to this question instead of the keys
-    #[arg(long, value_name = "FILE", conflicts_with = "contract")]
+    #[arg(long, value_name = "FILE")]
     question: Option<PathBuf>,
 
     /// What is asked of sales of what is made of this data, in hundredths of a percent of their price
@@ -112,27 +112,8 @@ impl OfferCommand {
     /// What a contract says instead of arguments.
     fn by_contract(&self, wish: Wish) -> Result<Wish> {
         let Some(file) = &self.contract else { return Ok(wish) };
-        let compiled = book::read(file)?;
-        let (price, terms) = (&compiled.contract().price, &compiled.contract().terms);
-        if terms.answers_only {
-            let what = "it sells answers: offer each by --question FILE";
-            return Err(Usage(format!("{}: {what}", file.display())).into());
-        }
-        let coin = match price.coin.as_str() {
-            "native" => Coin::Native,
-            id_text => Coin::Issued(CoinId(id(id_text, "coin")?)),
-        };
-        Ok(Wish {
-            coin,
-            fixed: Amount(price.fixed.0),
-            per_hour: Amount(price.per_hour.0),
-            check_blocks: Some(terms.check_blocks),
-            is_revocable: terms.revocable,
-            revocation_fee: BasisPoints(terms.revocation_fee_bp),
-            auto_grant: Some(book::hash(&compiled)),
-            more: More { royalty: BasisPoints(terms.royalty_bp), ..wish.more.clone() },
-            ..wish
-        })
+        let under = wish.under(&book::read(file)?);
+        under.map_err(|error| Usage(format!("{}: {error}", file.display())).into())
     }
 
     pub(super) fn run(&self) -> Result<Outcome> {

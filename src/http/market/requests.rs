@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::ledger::{RequestKey, Right};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::input::{Time, body, id};
-use super::{admin, dealt, done, read};
+use super::lists::Part;
+use super::{admin, dealt, desk, done, read};
 use crate::buyer;
 use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
@@ -18,7 +20,6 @@ use crate::http::parameters::last;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 use crate::market::MarketError;
-use crate::market::queue::{Entry, Side};
 use crate::node::Desk;
 use crate::node::submit::Done;
 
@@ -33,29 +34,32 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .route("/api/v1/market/requests/{request}", admin(state, delete(cancel)))
         .route("/api/v1/market/requests/{request}/grant", admin(state, post(grant)))
         .route("/api/v1/market/requests/{request}/decline", admin(state, post(decline)))
+        .route("/api/v1/market/requests/{request}/revoke", admin(state, post(revoke)))
 }
 
 async fn rights(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
-    let side = last(request.uri().query().unwrap_or_default(), "side");
-    let sides: &'static [Side] = match side.as_deref() {
-        Some("sold") => &[Side::Sold],
-        Some("bought") => &[Side::Bought],
-        None => &[Side::Sold, Side::Bought],
+    let query = request.uri().query().unwrap_or_default();
+    let (part, account) = (Part::of(query)?, desk(&state)?.account());
+    let (sold, bought) = match last(query, "side").as_deref() {
+        Some("sold") => (true, false),
+        Some("bought") => (false, true),
+        None => (true, true),
         Some(other) => {
             return Err(Problem::invalid(format!("side is sold or bought, not {other:?}")));
         }
     };
-    let shown = dealt(&state, move |desk| {
-        let mut shown = Vec::new();
-        for side in sides {
-            for Entry { request, right } in desk.rights(*side)? {
-                let name = if *side == Side::Sold { "sold" } else { "bought" };
-                shown.push(shown::right(request, &right, name));
-            }
-        }
-        Ok::<_, MarketError>(shown)
-    });
-    Ok(answer(StatusCode::OK, &Value::Array(shown.await?)))
+    // Nobody buys of himself.
+    let side = move |right: &Right| match account {
+        account if sold && right.owner == account => Some("sold"),
+        account if bought && right.buyer == account => Some("bought"),
+        _ => None,
+    };
+    let key = |id| RequestKey { request: RequestId(id) };
+    let found = part.read(&state, key, move |_, right| side(right).is_some()).await?;
+    let shown = found
+        .iter()
+        .filter_map(|(key, right)| side(right).map(|side| shown::right(key.request, right, side)));
+    Ok(answer(StatusCode::OK, &shown.collect()))
 }
 
 /// What is asked for.
@@ -112,4 +116,11 @@ async fn decline(
     Path(request): Path<String>,
 ) -> Result<Response, Problem> {
     of_request(&state, request, Desk::decline).await
+}
+
+async fn revoke(
+    State(state): State<HttpState>,
+    Path(request): Path<String>,
+) -> Result<Response, Problem> {
+    of_request(&state, request, Desk::revoke).await
 }
