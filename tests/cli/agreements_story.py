@@ -88,7 +88,7 @@ until("the answer is counted", lambda: seller.market.status()["answered"] == 1)
 # Another question waits for the owner's word, and says why. His node has to be told it.
 with open(file, encoding="utf-8") as opened:
     other = opened.read().replace("count = 2", "count = 3")
-offered = seller.market.offer("car", ["speed"], fixed="2", question=other)
+offered = seller.market.offer("car", ["speed"], fixed="2", question=other, revocable=True, revocation_fee_bp=100)
 assert offered["question"] == content(other.encode()), offered
 until("the offer is seen", lambda: [one for one in buyer.market.offers() if one["offer"] == offered["offer"]])
 second = buyer.market.buy(offered["offer"], *RANGE)["request"]
@@ -100,11 +100,30 @@ assert refused(404, lambda: buyer.market.read(second)).code == "not_answered"
 refused(422, lambda: seller.market.answer(second), offered["question"], "give it along")
 refused(422, lambda: seller.market.answer(second, known), "the offer is of the question")
 refused(400, lambda: seller.market.answer(second, "sql = 1"), "question")
+refused(422, lambda: seller.market.offer("car", ["speed"], contract=content(b"none")), "none of the node")
 refused(422, lambda: seller.market.grant(second), "sells answers")
 refused(403, lambda: buyer.market.answer(second, other), "another account's")
 refused(404, lambda: seller.market.answer(NOBODY, other), "no request")
 made = seller.market.answer(second, other)
 assert until("it is answered", lambda: buyer.market.read(second))["id"] == made["answer"]
+
+# Lists come part by part.
+offers = [one["offer"] for one in buyer.market.offers()]
+first = [one["offer"] for one in buyer.market.offers(limit=1)]
+rest = [one["offer"] for one in buyer.market.offers(after=first[0])]
+assert len(offers) > 2 and first + rest == offers == sorted(offers), (offers, first, rest)
+(seen,) = [one for one in buyer.market.offers() if one["offer"] == offered["offer"]]
+assert seen["revocable"] and seen["revocation_fee_bp"] == 100, seen
+sold = [one["request"] for one in seller.market.rights()]
+assert [one["request"] for one in seller.market.rights("sold", limit=1)] == sold[:1], sold
+refused(400, lambda: buyer.market.offers(limit=0), "limit")
+
+# What was granted is taken back by whoever sold it.
+refused(403, lambda: buyer.market.revoke(second), "another account's")
+refused(404, lambda: seller.market.revoke(NOBODY), "no request")
+seller.market.revoke(second)
+(right,) = [one for one in seller.market.rights("sold") if one["request"] == second]
+assert right["status"] == "revoked", right
 
 # An answer that is not what its owner signed is told as such, and disputed: the payment comes back.
 third = buyer.market.buy(offered["offer"], *RANGE)["request"]

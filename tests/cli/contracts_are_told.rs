@@ -342,6 +342,19 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
         (is_told && is_whole).then_some(())
     });
 
+    // The same over HTTP, where the contract is named by its content id: price and terms are what it says.
+    let named = door.get("/api/v1/market").expect(200).json()["contracts"][0].clone();
+    let asked = serde_json::json!({"device": "car", "metrics": ["speed"], "contract": named});
+    let made = door.post("/api/v1/market/offers", asked.to_string().as_bytes()).expect(201).json();
+    let offers = door.get("/api/v1/market/offers").expect(200).json();
+    let found = |id: &Value| offers.as_array().unwrap().iter().find(|one| one["offer"] == *id);
+    let (over_http, by_command) =
+        (found(&made["offer"]).unwrap(), found(&offer.as_str().into()).unwrap());
+    for of in ["fixed", "check_blocks", "auto_grant", "revocable", "metrics"] {
+        assert_eq!(over_http[of], by_command[of], "{of}: {offers}");
+    }
+    assert_eq!((&over_http["fixed"], over_http["auto_grant"].is_null()), (&"2.5".into(), false));
+
     let mut office = Office::new(got);
     let first = buy(directory, &offer);
     let refused = office.next();

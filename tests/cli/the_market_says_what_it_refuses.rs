@@ -36,6 +36,7 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         format!("/deals/{id}/arbitrate"),
         format!("/requests/{id}/answer"),
         format!("/requests/{id}/answer/dispute"),
+        format!("/requests/{id}/revoke"),
     ];
     for path in &changing {
         let refused = post(&reader, path, &bounty.to_string()).expect(403).json();
@@ -100,6 +101,7 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
             "question",
             "question",
         ),
+        ("/offers", value!({"device": "a", "contract": "x"}).to_string(), "contract", "content id"),
     ] {
         let refused = post(&admin, path, &body).expect(400).json();
         let message = refused["message"].as_str().unwrap();
@@ -116,6 +118,17 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         ("/deals", "[".repeat(10_000), "expected"),
         (&submissions, value!({"content": CID, "from": "2026-01-01"}).to_string(), "go together"),
         ("/deals/7/join", String::new(), "is no id"),
+        ("/requests/7/revoke", String::new(), "is no id"),
+        (
+            "/offers",
+            value!({"device": "a", "contract": CID, "fixed": "1"}).to_string(),
+            "are what the contract says",
+        ),
+        (
+            "/offers",
+            value!({"device": "a", "revocation_fee_bp": 5}).to_string(),
+            "of what is revocable",
+        ),
         ("/requests/7/answer", String::new(), "is no id"),
     ] {
         let refused = post(&admin, path, &body).expect(400).json();
@@ -124,6 +137,14 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
     }
     let refused = get("/bounties?closed=maybe").expect(400).json();
     assert!(refused["message"].as_str().unwrap().contains("true or false"), "{refused}");
+    // Lists have bounds.
+    for path in ["/offers", "/rights", "/subscriptions", "/bounties", "/deals"] {
+        let refused = get(&format!("{path}?limit=1001")).expect(400).json();
+        assert!(refused["message"].as_str().unwrap().contains("from 1 to 1000"), "{refused}");
+        let refused = get(&format!("{path}?after=7")).expect(400).json();
+        assert!(refused["message"].as_str().unwrap().contains("is no id"), "{refused}");
+        get(&format!("{path}?limit=1&after={id}")).expect(404);
+    }
     // Nothing is read that is longer than the longest.
     let long = with("text", value!("b".repeat(300 << 10)));
     assert_eq!(post(&admin, "/bounties", &long).expect(413).json()["error"], "too_large");
