@@ -81,7 +81,7 @@ asked = buyer.market.buy(offered["offer"], *RANGE)["request"]
 read = until("the question is answered", lambda: buyer.market.read(asked))
 assert read["holds"] and read["batches"] and read["answer"]["question"] == known, read
 refused(422, lambda: buyer.market.dispute_answer(asked), "nothing to dispute")
-refused(404, lambda: seller.market.read(asked), "ask where it was made")
+refused(404, lambda: buyer.market.read(NOBODY), "ask where it was made")
 refused(422, lambda: seller.market.answer(asked), "granted")
 until("the answer is counted", lambda: seller.market.status()["answered"] == 1)
 
