@@ -140,6 +140,7 @@ pub fn request(
     let chain = venue.id()?;
     let keep = |made_by| {
         let request = RequestId::made_by(made_by);
+        let (secret, scope) = (secret.clone(), scope.clone());
         purse.keep_request(&Requested { request, chain, offer, since, secret, scope })?;
         Ok::<_, MarketError>(request)
     };

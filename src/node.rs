@@ -41,6 +41,7 @@ mod settings;
 mod state;
 pub mod submit;
 pub mod testnet;
+pub(crate) mod turn;
 
 pub use account::StorageRole;
 pub use client::Client;

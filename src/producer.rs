@@ -29,6 +29,7 @@ use chronolith_net::pack::PackError;
 use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground};
 use crate::node::placing::{Placer, PlacingError, Progress, Terms, ToPlace};
 use crate::node::submit::{SubmitError, Submitter};
+use crate::node::turn::Turn;
 use crate::node::{Client, NodeError, NodeState};
 use crate::packs::{
     PackFileError, list_packs, load_pack, load_regions, load_secret, open_folder, secret_beside,
@@ -242,6 +243,7 @@ impl Producer {
 
     fn anchor(&self, client: &Client, db: &Db) -> Result<AnchorReport, ProducerError> {
         let submitter = self.submitter(client)?;
+        let _turn = Turn::of(submitter.address());
         let state = NodeState::new(client);
         let (chain, height) = (submitter.chain(), state.height()?);
         let ground = Ground { chain, height, state: &state };

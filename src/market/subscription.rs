@@ -138,6 +138,7 @@ pub fn subscribe(
     let keep = |made_by| {
         let subscription = SubscriptionId::made_by(made_by);
         let request = RequestId(subscription.0);
+        let secret = secret.clone();
         let kept = Requested { request, chain, offer, since, secret, scope: None };
         purse.keep_subscription(&kept)?;
         Ok::<_, MarketError>(subscription)

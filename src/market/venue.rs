@@ -12,6 +12,7 @@ use chronolith_chain::transaction::Transaction;
 use super::grant::sealed_in;
 use crate::chain::{Chain, ChainError, Composer, Settled};
 use crate::node::submit::{Done, SubmitError, Submitter};
+use crate::node::turn::Turn;
 use crate::node::{Client, NodeError, NodeState};
 
 /// Why a chain does not do what it is asked.
@@ -65,6 +66,16 @@ fn why(reason: &SubmitError) -> String {
         other => other.to_string(),
     }
 }
+
+impl VenueError {
+    /// Whether something else of the account was done in its place, so that it can be done again.
+    fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Submit(error) if matches!(**error, SubmitError::Overtaken { .. }))
+    }
+}
+
+/// How often something is signed, where something else of the account takes its place each time.
+const TRIES: u32 = 4;
 
 /// A chain in a directory, whose validators are in this process; or that of a running node.
 pub enum Venue {
@@ -185,7 +196,8 @@ impl Venue {
     }
 
     /// Signs an action and hands it in, after `keep` had its transaction's id: what must not be lost is kept
-    /// before the ledger has it.
+    /// before the ledger has it. Where something else of the account took its place it is signed once more, and `keep`
+    /// has the new id, too.
     ///
     /// # Errors
     /// What `keep` says, and as [`Venue::hand_in`].
@@ -194,12 +206,9 @@ impl Venue {
         what: &'static str,
         key: &SecretKey,
         action: impl Into<Action>,
-        keep: impl FnOnce(TransactionId) -> Result<T, E>,
+        keep: impl FnMut(TransactionId) -> Result<T, E>,
     ) -> Result<(T, Done), E> {
-        let transaction = self.sign(key, action.into(), u64::MAX)?;
-        let kept = keep(transaction.body.id())?;
-        let done = self.hand_in(what, transaction)?;
-        Ok((kept, done))
+        self.commit_by(what, key, action.into(), u64::MAX, keep)
     }
 
     /// Signs an action and hands it in.
@@ -226,8 +235,28 @@ impl Venue {
         action: impl Into<Action>,
         until: u64,
     ) -> Result<Done, VenueError> {
-        let transaction = self.sign(key, action.into(), until)?;
-        self.hand_in(what, transaction)
+        let keep = |_| Ok::<_, VenueError>(());
+        self.commit_by(what, key, action.into(), until, keep).map(|((), done)| done)
+    }
+
+    fn commit_by<T, E: From<VenueError>>(
+        &mut self,
+        what: &'static str,
+        key: &SecretKey,
+        action: Action,
+        until: u64,
+        mut keep: impl FnMut(TransactionId) -> Result<T, E>,
+    ) -> Result<(T, Done), E> {
+        let _turn = Turn::of(key.public().into());
+        let mut tries = 1;
+        loop {
+            let transaction = self.sign(key, action.clone(), until)?;
+            let kept = keep(transaction.body.id())?;
+            match self.hand_in(what, transaction) {
+                Err(error) if error.is_overtaken() && tries < TRIES => tries += 1,
+                done => return Ok((kept, done?)),
+            }
+        }
     }
 
     /// What was sealed to a buyer, by the hash that the ledger keeps of it, from the blocks from one height to

@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use chronolith_chain::address::Address;
 use chronolith_chain::encoding::encode;
-use chronolith_chain::hash::ChainId;
+use chronolith_chain::hash::{ChainId, TransactionId};
 use chronolith_chain::keys::SecretKey;
-use chronolith_chain::ledger::{Action, Receipt, Refusal};
-use chronolith_chain::state::StateError;
+use chronolith_chain::ledger::{AccountKey, Action, Receipt, Refusal};
+use chronolith_chain::state::{Overlay, StateError};
 use chronolith_chain::transaction::Transaction;
 
+use super::turn::Turn;
 use super::{Client, NodeError, NodeState};
 use crate::chain::{ChainError, Composer};
 
 /// How often the chain is asked for what is waited for.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How often it is looked whether something else took the place of what is waited for.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// How many bytes of transactions are handed in at once: one of the largest at least, and all fit into
 /// one message.
@@ -54,6 +58,16 @@ pub enum SubmitError {
         /// The last height at which it could be.
         valid_until: u64,
     },
+    /// Something else of the account was done meanwhile, under the number that this has.
+    #[error(
+        "another transaction of {account} took the place of this one, number {nonce}: do it again"
+    )]
+    Overtaken {
+        /// The account.
+        account: Address,
+        /// The number.
+        nonce: u64,
+    },
     /// Something did not happen in time.
     #[error("{what} did not come within {seconds} s; run it again to go on")]
     Late {
@@ -74,7 +88,13 @@ impl SubmitError {
     /// Whether something that was handed in may be in a block all the same, or come into one.
     #[must_use]
     pub const fn may_be_done(&self) -> bool {
-        !matches!(self, Self::NotTaken(_) | Self::Refused { .. } | Self::Expired { .. })
+        !matches!(
+            self,
+            Self::NotTaken(_)
+                | Self::Refused { .. }
+                | Self::Expired { .. }
+                | Self::Overtaken { .. }
+        )
     }
 }
 
@@ -85,6 +105,21 @@ pub struct Done {
     pub height: u64,
     /// Its receipt.
     pub receipt: Receipt,
+}
+
+/// What a transaction goes by while its block is waited for.
+#[derive(Clone, Copy)]
+struct Named {
+    account: Address,
+    nonce: u64,
+    valid_until: u64,
+}
+
+impl Named {
+    const fn of(transaction: &Transaction) -> Self {
+        let body = &transaction.body;
+        Self { account: body.sender, nonce: body.nonce, valid_until: body.valid_until }
+    }
 }
 
 /// Hands in actions of one account.
@@ -164,6 +199,7 @@ impl<'a> Submitter<'a> {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
+        let _turn = Turn::of(self.address());
         let state = NodeState::new(self.client);
         let height = state.height()?;
         let mut composer = Composer::new(self.chain, &state, height, self.address())?;
@@ -190,23 +226,45 @@ impl<'a> Submitter<'a> {
                 transactions.next_if(|_| bytes <= BYTES_AT_ONCE)
             });
             let some: Vec<Transaction> = some.collect();
-            let ends: Vec<u64> = some.iter().map(|one| one.body.valid_until).collect();
-            for (id, valid_until) in self.client.submit(some)?.into_iter().zip(ends) {
-                let id = id.map_err(SubmitError::NotTaken)?;
-                let mut since = height;
-                let (height, receipt) = self.until("a block with the transaction", || {
-                    let (found, next) = self.client.receipt(id, since)?;
-                    since = next;
-                    match found {
-                        // All blocks were looked at that it could be in.
-                        None if next > valid_until => Err(SubmitError::Expired { valid_until }),
-                        found => Ok(found),
-                    }
-                })?;
-                done.push(Done { height, receipt });
+            let bodies: Vec<Named> = some.iter().map(Named::of).collect();
+            for (id, named) in self.client.submit(some)?.into_iter().zip(bodies) {
+                done.push(self.receipt(id.map_err(SubmitError::NotTaken)?, named, height)?);
             }
         }
         Ok(done)
+    }
+
+    /// Waits for the block of a transaction, which is above a height. Another process may act for the account at the same
+    /// time: of two transactions with one number one is never in a block.
+    fn receipt(
+        &self,
+        id: TransactionId,
+        Named { account, nonce, valid_until }: Named,
+        height: u64,
+    ) -> Result<Done, SubmitError> {
+        let (mut since, mut looked, mut used_at) = (height, Instant::now(), None);
+        let (height, receipt) = self.until("a block with the transaction", || {
+            let (found, next) = self.client.receipt(id, since)?;
+            since = next;
+            // All blocks were looked at that it could be in.
+            if found.is_none() && next > valid_until {
+                return Err(SubmitError::Expired { valid_until });
+            }
+            if found.is_none() && used_at.is_some_and(|used_at| since > used_at) {
+                return Err(SubmitError::Overtaken { account, nonce });
+            }
+            if found.is_none() && used_at.is_none() && looked.elapsed() > LOOK {
+                looked = Instant::now();
+                let state = NodeState::new(self.client);
+                let known = Overlay::new(&state).get(&AccountKey { address: account })?;
+                if known.is_some_and(|known| known.nonce > nonce) {
+                    // It is in a block up to here, or never will be in one.
+                    used_at = Some(state.height()?);
+                }
+            }
+            Ok(found)
+        })?;
+        Ok(Done { height, receipt })
     }
 
     /// Looks again and again until there is something.
