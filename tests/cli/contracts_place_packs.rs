@@ -69,7 +69,7 @@ fn packs_of_a_contracts_metrics_go_to_its_regions_and_are_cut_as_it_says() {
     // What cannot be kept as a contract says holds up nothing else, and says why.
     let all = ["near.toml", "nowhere.toml", "twice.toml"];
     let (shown, problem) = produce(directory, &all);
-    assert!(problem.contains("door waits: the contract twice wants 2 replicas"), "{problem}");
+    assert!(problem.contains("waits: the contract twice wants 2 replicas"), "{problem}");
     assert_eq!((&shown["waiting_chunks"], &shown["unplaced_packs"]), (&json!(1), &json!(1)));
     let placed = shown["placed"].as_array().unwrap();
     assert_eq!((placed.len(), shown["packed"].as_array().unwrap().len()), (1, 2), "{shown}");
