@@ -82,8 +82,9 @@ read = until("the question is answered", lambda: buyer.market.read(asked))
 assert read["holds"] and read["batches"] and read["answer"]["question"] == known, read
 refused(422, lambda: buyer.market.dispute_answer(asked), "nothing to dispute")
 refused(404, lambda: buyer.market.read(NOBODY), "ask where it was made")
-refused(422, lambda: seller.market.answer(asked), "granted")
+# Until its node has seen it in the block it is being answered, which is 409.
 until("the answer is counted", lambda: seller.market.status()["answered"] == 1)
+refused(422, lambda: seller.market.answer(asked), "granted")
 
 # Another question waits for the owner's word, and says why. His node has to be told it.
 with open(file, encoding="utf-8") as opened:
