@@ -82,6 +82,8 @@ read = until("the question is answered", lambda: buyer.market.read(asked))
 assert read["holds"] and read["batches"] and read["answer"]["question"] == known, read
 refused(422, lambda: buyer.market.dispute_answer(asked), "nothing to dispute")
 refused(404, lambda: buyer.market.read(NOBODY), "ask where it was made")
+# The nodes of a testnet share a wallet, and with it the secrets of requests.
+refused(403, lambda: seller.market.read(asked), "another account's")
 # Until its node has seen it in the block it is being answered, which is 409.
 until("the answer is counted", lambda: seller.market.status()["answered"] == 1)
 refused(422, lambda: seller.market.answer(asked), "granted")

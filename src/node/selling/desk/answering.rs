@@ -82,11 +82,16 @@ impl Desk {
     /// Opens the answer to a request of the account.
     ///
     /// # Errors
-    /// Where the request was made elsewhere, is not answered, or its block is not here.
+    /// Where the request was made elsewhere or by another account of the wallet, is not answered, or its block is
+    /// not here.
     pub fn opened(&self, request: RequestId) -> Result<Opened, BuyerError> {
         let requested = self.requested(request)?;
         // Many blocks may be looked at, and deals need not wait for that.
-        answer::open(&self.connect()?, &requested)
+        let venue = self.connect()?;
+        if right(&venue, request)?.0.buyer != self.account() {
+            return Err(MarketError::Other { what: "request", id: request.to_string() }.into());
+        }
+        answer::open(&venue, &requested)
     }
 
     /// Shows the ledger an answer that is not what its owner signed: the payment comes back.
