@@ -85,7 +85,7 @@ fn the_price_is_the_one_of_yesterday_to_the_bit() {
         found.trimmed,
         found.model_cid.to_string(),
     );
-    let cid = "bafyreihozyfvxl5egzjvyxnomn336ctxr6m3iba3rv6n5psc2iv5ue4mgi".to_owned();
+    let cid = "bafyreicffcrkjrnt3la26agnrx76yl4cdgiivha7mw6kdv3cqeuxzbadqu".to_owned();
     assert_eq!(golden, (32_526_791_268_414_282, 1_859, 5_473, 26, cid));
 }
 
