@@ -12,13 +12,15 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::{FutureExt, StreamExt};
 
 use super::error::QueryError;
-use super::problem::execution_error;
+use super::problem::failure;
 use super::session::Limits;
 use super::threads::Threads;
 use super::watch::Watch;
 
 /// The rows of a query as Arrow record batches, in order. Dropping it ends the query.
 pub struct Answer {
+    /// The query; empty where it was not asked in SQL.
+    sql: Box<str>,
     schema: SchemaRef,
     stream: Option<SendableRecordBatchStream>,
     runtime: Arc<Threads>,
@@ -60,12 +62,14 @@ pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 
 impl Answer {
     pub(crate) fn new(
+        sql: &str,
         stream: SendableRecordBatchStream,
         runtime: Arc<Threads>,
         watch: Arc<Watch>,
         limits: Limits,
     ) -> Self {
-        Self { schema: stream.schema(), stream: Some(stream), runtime, watch, limits, rows: 0 }
+        let (sql, schema) = (sql.into(), stream.schema());
+        Self { sql, schema, stream: Some(stream), runtime, watch, limits, rows: 0 }
     }
 
     /// The columns.
@@ -120,7 +124,7 @@ impl Iterator for Answer {
                 }
             }
             Waited::Batch(Err(_)) if self.watch.check().is_err() => self.watch.stopped(),
-            Waited::Batch(Err(error)) => execution_error(error, &self.limits),
+            Waited::Batch(Err(error)) => failure(&self.sql, error, &self.limits),
             Waited::Stopped => self.watch.stopped(),
             Waited::End => {
                 self.stream = None;

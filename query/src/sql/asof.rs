@@ -20,6 +20,8 @@ use std::sync::Arc;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::optimizer::optimizer::Optimizer;
 
+pub(super) use syntax::question;
+#[cfg(test)]
 pub(super) use syntax::statement;
 
 /// Puts the rules into a session. Conditions go below a join right after they came to it: later rules

@@ -128,17 +128,20 @@ pub(crate) fn explain(
             Problem::new("one query at a time: the text has several, with ; between them")
         }
         DataFusionError::NotImplemented(what) => Problem::new(format!("not supported: {what}")),
-        _ => {
-            return match execution_error(error, limits) {
-                QueryError::Sql(problem) => {
-                    let place = find_literal(sql, problem.message());
-                    Box::new(problem.at(sql, place)).into()
-                }
-                other => other,
-            };
-        }
+        _ => return failure(sql, error, limits),
     };
     Box::new(problem).into()
+}
+
+/// What an error of running a query means, with the place of the literal that it quotes.
+pub(crate) fn failure(sql: &str, error: DataFusionError, limits: &Limits) -> QueryError {
+    match execution_error(error, limits) {
+        QueryError::Sql(problem) => {
+            let place = find_literal(sql, problem.message());
+            Box::new(problem.at(sql, place)).into()
+        }
+        other => other,
+    }
 }
 
 /// What an error of running a query means.

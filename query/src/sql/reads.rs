@@ -110,7 +110,7 @@ async fn plan(
     let options =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let state = context.state();
-    let statement = asof::statement(&state, sql).map_err(Box::new)?;
+    let statement = asof::question(&state, sql).map_err(Box::new)?;
     let plan = state.statement_to_plan(statement).await.map_err(Box::new)?;
     options.verify_plan(&plan).map_err(Box::new)?;
     if let Some(what) = outside(&plan).map_err(Box::new)? {

@@ -105,7 +105,7 @@ impl Sql {
         let text = sql.to_owned();
         let task = async move { begin(&context.map_err(Box::new)?, &text).await.map_err(Box::new) };
         let stream = self.watched(sql, limits, &watch, task)?;
-        Ok(Answer::new(stream, Arc::clone(&self.runtime), watch, *limits))
+        Ok(Answer::new(sql, stream, Arc::clone(&self.runtime), watch, *limits))
     }
 
     /// A session's context in which what scans read is noted.
@@ -176,7 +176,7 @@ impl Sql {
             scan.execute(0, self.context(limits, &watch)?.task_ctx())
         };
         let stream = begin().map_err(|error| execution_error(error, limits))?;
-        Ok(Answer::new(stream, Arc::clone(&self.runtime), watch, *limits))
+        Ok(Answer::new("", stream, Arc::clone(&self.runtime), watch, *limits))
     }
 
     /// The columns of a query's answer, without running it.
@@ -234,7 +234,7 @@ async fn begin(context: &SessionContext, sql: &str) -> PlanResult<SendableRecord
     let options =
         SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let state = context.state();
-    let plan = state.statement_to_plan(asof::statement(&state, sql)?).await?;
+    let plan = state.statement_to_plan(asof::question(&state, sql)?).await?;
     options.verify_plan(&plan)?;
     let physical = state.create_physical_plan(&plan).await?;
     execute_stream(physical, state.task_ctx())

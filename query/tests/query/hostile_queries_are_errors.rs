@@ -121,12 +121,12 @@ fn a_walk_of_hostile_queries_ends_in_clear_errors_or_answers() {
         (
             "a time beyond time",
             "SELECT count(*) FROM speed WHERE time > '99999-01-01'".to_owned(),
-            &["Error parsing timestamp from '99999-01-01'"],
+            &["\"99999-01-01\" is no time"],
         ),
         (
             "a time below a clock",
             "SELECT TIMESTAMP '2026-13-45T99:99:99Z'".to_owned(),
-            &["Error parsing timestamp"],
+            &["is no time"],
         ),
         (
             "a recursion without end",

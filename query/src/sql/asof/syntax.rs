@@ -22,9 +22,10 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Wor
 
 use super::marks;
 
-/// The statement that a text is. One that would change data is refused before anything in it is looked at.
-pub(in crate::sql) fn statement(state: &SessionState, sql: &str) -> Result<Statement> {
-    let read = parsed(state, sql)?;
+/// The statement that a text is, where it changes no data: one that would is refused before anything in it is looked
+/// at.
+pub(in crate::sql) fn question(state: &SessionState, sql: &str) -> Result<Statement> {
+    let read = statement(state, sql)?;
     if let Statement::Statement(tree) = &read
         && matches!(**tree, Tree::Insert(_) | Tree::Update { .. } | Tree::Delete(_))
     {
@@ -33,7 +34,8 @@ pub(in crate::sql) fn statement(state: &SessionState, sql: &str) -> Result<State
     Ok(read)
 }
 
-fn parsed(state: &SessionState, sql: &str) -> Result<Statement> {
+/// The statement that a text is.
+pub(in crate::sql) fn statement(state: &SessionState, sql: &str) -> Result<Statement> {
     let options = &state.config().options().sql_parser;
     let has_asof = sql.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"asof"));
     if !has_asof {
