@@ -8,29 +8,15 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 
 from chronolith import ChronolithError, Client
+from story import until
 
 seller_port, buyer_port, program, sold_offer, file = sys.argv[1:]
 seller = Client(f"http://127.0.0.1:{seller_port}")
 buyer = Client(f"http://127.0.0.1:{buyer_port}")
 RANGE = ("2026-01-01T10:00:00Z", "2026-01-01T16:00:00Z")
 NOBODY = "00" * 32
-
-
-def until(what, look):
-    """Looks again and again until there is something."""
-    end, why = time.monotonic() + 180, ""
-    while time.monotonic() < end:
-        try:
-            found = look()
-        except ChronolithError as error:
-            found, why = None, f" ({error})"
-        if found:
-            return found
-        time.sleep(0.2)
-    raise SystemExit(f"{what} never happens{why}")
 
 
 def refused(status, work, *said):

@@ -3,9 +3,9 @@
 import json
 import subprocess
 import sys
-import time
 
 from chronolith import Client, ChronolithError, Record
+from story import until
 
 seller_port, buyer_port, program = sys.argv[1:]
 seller = Client(f"http://127.0.0.1:{seller_port}")
@@ -13,20 +13,6 @@ buyer = Client(f"http://127.0.0.1:{buyer_port}")
 #: 2026-01-01, in nanoseconds.
 BEGIN_NS = 1_767_225_600 * 10**9
 HOUR_NS = 3_600 * 10**9
-
-
-def until(what, look):
-    """Looks again and again until there is something."""
-    end = time.monotonic() + 180
-    while time.monotonic() < end:
-        try:
-            found = look()
-        except ChronolithError as error:
-            found, what = None, f"{what} ({error})"
-        if found:
-            return found
-        time.sleep(0.2)
-    raise SystemExit(f"{what} never happens")
 
 
 until("the nodes answer", lambda: seller.market.status() and buyer.market.status())
