@@ -447,27 +447,9 @@ fn drawing(
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-    use chronolith_chain::state::View;
+    use chronolith_chain::state::{Changes, Options, State};
 
     use super::*;
-
-    /// Nothing below.
-    struct Empty;
-
-    impl View for Empty {
-        fn get_bytes(&self, _: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-            Ok(None)
-        }
-
-        fn scan_bytes(
-            &self,
-            _: &[u8],
-            _: Option<&[u8]>,
-            _: &mut dyn FnMut(&[u8], &[u8]) -> bool,
-        ) -> Result<(), StateError> {
-            Ok(())
-        }
-    }
 
     /// A draw that came when the subscription had ended was refused, and its keys stood in the block for nothing.
     #[test]
@@ -494,7 +476,8 @@ mod tests {
     #[test]
     fn the_agenda_says_when_a_subscription_ends_of_which_no_more_is_drawn() {
         let (wanted, other) = (SubscriptionId([1; 32]), SubscriptionId([2; 32]));
-        let mut state = Overlay::new(&Empty);
+        let below = State::in_memory(0, Changes::default(), Options::default()).unwrap();
+        let mut state = Overlay::new(&below);
         let mut plan = |height, number, subscription, drawn| {
             let task = Task::EndSubscription { subscription, drawn };
             state.put(&AgendaKey { height, number }, &task);
