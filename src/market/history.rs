@@ -88,10 +88,10 @@ pub fn of_chain(chain: &Chain, market: &Market) -> Result<History, NoHistory> {
     let tip = blocks.tip().height;
     for height in blocks.oldest().max(1)..=tip {
         let decided = chain.block(height)?;
-        if let Some(replay) = &mut replay {
-            replay.apply(&decided)?;
-        }
-        let receipts = blocks.receipts(height).map_err(ChainError::from)?.unwrap_or_default();
+        let receipts = match &mut replay {
+            Some(replay) => replay.apply(&decided)?,
+            None => blocks.receipts(height).map_err(ChainError::from)?.unwrap_or_default(),
+        };
         let time_ms = decided.block.header.time_ns / 1_000_000;
         let known = sales.len();
         for (transaction, receipt) in decided.block.transactions.iter().zip(&receipts) {
