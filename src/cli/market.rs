@@ -201,13 +201,7 @@ pub(super) struct RequestArgs {
     pub(super) request: String,
 
     #[command(flatten)]
-    pub(super) venue: VenueArgs,
-    #[command(flatten)]
-    pub(super) party: PartyArgs,
-
-    /// Print one JSON object
-    #[arg(long)]
-    pub(super) json: bool,
+    pub(super) acting: ActingArgs,
 }
 
 impl RequestArgs {
@@ -217,7 +211,7 @@ impl RequestArgs {
 
     /// Prints what was done, with its block and fee.
     pub(super) fn print_done(&self, done: &Done) -> Result<Outcome> {
-        print_done(self.json, json!({"request": self.request}), done)
+        print_done(self.acting.json, json!({"request": self.request}), done)
     }
 }
 

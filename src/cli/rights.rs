@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::Outcome;
 use super::chain::coins;
 use super::listing::ListingArgs;
-use super::market::{PartyArgs, RequestArgs, VenueArgs};
+use super::market::{ActingArgs, PartyArgs, RequestArgs, VenueArgs};
 use crate::chain::shown::milliseconds;
 use crate::market::grant::revoke;
 use crate::market::queue::{Side, rights, status};
@@ -99,7 +99,7 @@ pub(super) struct RevokeCommand {
 
 impl RevokeCommand {
     fn run(&self) -> Result<Outcome> {
-        let RequestArgs { venue, party, .. } = &self.request;
+        let ActingArgs { venue, party, .. } = &self.request.acting;
         let request = self.request.id()?;
         let done = revoke(&mut venue.open()?, &party.key()?, request)?;
         self.request.print_done(&done)

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::deciding::{Asked, asked, keys_of};
-use super::{RequestArgs, print_done};
+use super::{ActingArgs, RequestArgs, print_done};
 use crate::buyer::answer::{dispute, open};
 use crate::chain::shown;
 use crate::cli::Outcome;
@@ -35,7 +35,8 @@ pub(in crate::cli) struct AnswerCommand {
 
 impl AnswerCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { request: shown, venue, party, json } = &self.request;
+        let RequestArgs { request: shown, acting: ActingArgs { venue, party, json } } =
+            &self.request;
         let (request, owner) = (self.request.id()?, party.key()?);
         let question = Question::read(&self.question)?;
         let mut venue = venue.open()?;
@@ -72,7 +73,7 @@ pub(in crate::cli) struct ReadCommand {
 
 impl ReadCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { venue, party, json, .. } = &self.request;
+        let ActingArgs { venue, party, json } = &self.request.acting;
         let requested = party.purse()?.request(self.request.id()?)?;
         let mut venue = venue.open()?;
         if venue.id()? != requested.chain {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{PartyArgs, RequestArgs, VenueArgs, offer_id, print_done, time_ms};
+use super::{ActingArgs, PartyArgs, RequestArgs, VenueArgs, offer_id, print_done, time_ms};
 use crate::buyer::{Wish, cancel, request};
 use crate::cli::Outcome;
 use crate::cli::chain::coins;
@@ -75,7 +75,7 @@ pub(in crate::cli) struct CancelCommand {
 
 impl CancelCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { venue, party, .. } = &self.request;
+        let ActingArgs { venue, party, .. } = &self.request.acting;
         let done = cancel(&mut venue.open()?, &party.key()?, self.request.id()?)?;
         self.request.print_done(&done)
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::offering::policy;
 use super::subscribing::bought;
-use super::{PartyArgs, RequestArgs, VenueArgs, print_done};
+use super::{ActingArgs, PartyArgs, RequestArgs, VenueArgs, print_done};
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::chain::{coins, print_fields};
@@ -92,7 +92,8 @@ pub(in crate::cli) struct GrantCommand {
 
 impl GrantCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { request: shown, venue, party, json } = &self.request;
+        let RequestArgs { request: shown, acting: ActingArgs { venue, party, json } } =
+            &self.request;
         let (request, owner) = (self.request.id()?, party.key()?);
         let mut venue = venue.open()?;
         let Asked { right, open, hidden, .. } = asked(&venue, party, request)?;
@@ -113,7 +114,7 @@ pub(in crate::cli) struct DeclineCommand {
 
 impl DeclineCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { venue, party, .. } = &self.request;
+        let ActingArgs { venue, party, .. } = &self.request.acting;
         let (request, mut venue) = (self.request.id()?, venue.open()?);
         let (right, _, _) = right(&venue, request)?;
         let done = decline(&mut venue, &party.key()?, request, &right)?;
@@ -250,7 +251,8 @@ pub(in crate::cli) struct DeliverCommand {
 
 impl DeliverCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let RequestArgs { request: shown, venue, party, json } = &self.request;
+        let RequestArgs { request: shown, acting: ActingArgs { venue, party, json } } =
+            &self.request;
         let owner = party.key()?;
         let venue = venue.open()?;
         let bought = bought(&self.request, self.period)?;

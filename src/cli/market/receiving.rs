@@ -59,8 +59,8 @@ pub(in crate::cli) struct ReceiveCommand {
 
 impl ReceiveCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let purse = self.request.party.purse()?;
-        let mut venue = self.request.venue.open()?;
+        let purse = self.request.acting.party.purse()?;
+        let mut venue = self.request.acting.venue.open()?;
         let bought = bought(&self.request, self.period)?;
         let requested = bought.secret(&purse)?;
         if venue.id()? != requested.chain {
@@ -72,7 +72,7 @@ impl ReceiveCommand {
         let received = match &self.car {
             Some(car) => receive(&venue, &requested, &keys, &note, &mut CarFile(car), &db)?,
             None => {
-                let config = self.request.venue.config.as_deref();
+                let config = self.request.acting.venue.config.as_deref();
                 let config = config.context("give --car FILE, or a node with --config FILE")?;
                 let mut peers =
                     Peers(|pack| way(config, pack).map_err(|error| format!("{error:#}")));
@@ -88,7 +88,7 @@ impl ReceiveCommand {
     }
 
     fn note(&self, requested: &Requested) -> Result<Note> {
-        let sealed = match (&self.note, &self.request.venue.config) {
+        let sealed = match (&self.note, &self.request.acting.venue.config) {
             (Some(file), _) => {
                 let read = || format!("cannot read {}", file.display());
                 let length = fs::metadata(file).with_context(read)?.len();
@@ -114,7 +114,7 @@ impl ReceiveCommand {
         received: &Received,
     ) -> Result<Option<Value>> {
         let Some(dispute) = dispute::of(requested, keys, note, received) else { return Ok(None) };
-        let buyer = self.request.party.key()?;
+        let buyer = self.request.acting.party.key()?;
         let done = match bought(&self.request, self.period)? {
             Bought::Period(period) => dispute::hand_in_period(venue, &buyer, dispute, period)?,
             Bought::Request(_) => dispute::hand_in(venue, &buyer, dispute)?,
@@ -133,15 +133,15 @@ impl ReceiveCommand {
             "refused": refused.len(),
             "disputed": disputed.is_some(),
         });
-        if self.request.json {
+        if self.request.acting.json {
             shown["metrics"] = json!(metrics);
             shown["disputed"] = json!(disputed);
             let told = refused.iter();
             let told = told.map(|one| json!({"chunk": one.at, "why": one.fault.to_string()}));
             shown["refused"] = told.collect();
         }
-        print_fields(self.request.json, &shown)?;
-        if !self.request.json {
+        print_fields(self.request.acting.json, &shown)?;
+        if !self.request.acting.json {
             if let Err(error) = &keys.grant {
                 say!("{error}");
             }
