@@ -28,7 +28,7 @@ use chronolith_net::pack::PackError;
 
 use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground};
 use crate::node::placing::{Placer, PlacingError, Progress, Terms, ToPlace};
-use crate::node::submit::{SubmitError, Submitter};
+use crate::node::submit::{SubmitError, Submitter, TRIES};
 use crate::node::turn::Turn;
 use crate::node::{Client, NodeError, NodeState};
 use crate::packs::{
@@ -244,12 +244,23 @@ impl Producer {
     fn anchor(&self, client: &Client, db: &Db) -> Result<AnchorReport, ProducerError> {
         let submitter = self.submitter(client)?;
         let _turn = Turn::of(submitter.address());
-        let state = NodeState::new(client);
-        let (chain, height) = (submitter.chain(), state.height()?);
-        let ground = Ground { chain, height, state: &state };
-        let mut anchoring = Anchoring::plan(ground, db, &self.account)?;
-        let done = submitter.hand_in(anchoring.take_transactions(), height)?;
-        Ok(anchoring.finish(done.into_iter().map(|done| (done.height, done.receipt)))?)
+        let mut tries = 1;
+        loop {
+            let state = NodeState::new(client);
+            let (chain, height) = (submitter.chain(), state.height()?);
+            let ground = Ground { chain, height, state: &state };
+            let mut anchoring = Anchoring::plan(ground, db, &self.account)?;
+            let done = match submitter.hand_in(anchoring.take_transactions(), height) {
+                // What is on the ledger by now is planned no more.
+                Err(SubmitError::Overtaken { .. }) if tries < TRIES => {
+                    tries += 1;
+                    continue;
+                }
+                done => done?,
+            };
+            let settled = done.into_iter().map(|done| (done.height, done.receipt));
+            return Ok(anchoring.finish(settled)?);
+        }
     }
 
     /// Places the packs that are not kept in all their fragments: new ones, and those whose time is over. It is

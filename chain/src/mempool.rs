@@ -68,6 +68,19 @@ pub enum Refused {
     State(#[from] StateError),
 }
 
+impl Refused {
+    /// Whether another transaction of the sender has the nonce, in a block or waiting for one: signed anew with the
+    /// next one it may be taken.
+    #[must_use]
+    pub const fn is_nonce_taken(&self) -> bool {
+        match self {
+            Self::Replacement { .. } => true,
+            Self::Inadmissible(Inadmissible::Nonce { expected, found }) => *found < *expected,
+            _ => false,
+        }
+    }
+}
+
 /// What a byte of a transaction pays, in motes.
 type Price = u128;
 

@@ -15,6 +15,7 @@ use chronolith_chain::hash::{BlockId, ChainId, Domain, Hash, RequestId, Transact
 use chronolith_chain::keys::{SecretKey, Signature, verify};
 use chronolith_chain::ledger::{Fragment, Fragments, NewLease, Receipt};
 use chronolith_chain::light::Step;
+use chronolith_chain::mempool::Refused;
 use chronolith_chain::state::MAX_CHUNK_BYTES;
 use chronolith_chain::transaction::Transaction;
 use libp2p::{Multiaddr, PeerId};
@@ -282,6 +283,8 @@ pub enum Submitted {
     Waits(TransactionId),
     /// It is refused, for this reason.
     Refused(Text<REASON_CHARACTERS>),
+    /// Another transaction of its sender with its nonce waits or is in a block, as this says.
+    NonceTaken(Text<REASON_CHARACTERS>),
 }
 
 /// An answer.
@@ -346,10 +349,16 @@ pub enum Reply {
 }
 
 impl Submitted {
-    /// A refusal, its reason cut where it is too long.
+    /// What the mempool says of a transaction, the reason cut where it is too long.
     #[must_use]
-    pub fn refused(reason: &str) -> Self {
-        Self::Refused(short(reason))
+    pub fn of(admitted: &Result<TransactionId, Refused>) -> Self {
+        match admitted {
+            Ok(id) => Self::Waits(*id),
+            Err(refused) if refused.is_nonce_taken() => {
+                Self::NonceTaken(short(&refused.to_string()))
+            }
+            Err(refused) => Self::Refused(short(&refused.to_string())),
+        }
     }
 }
 
@@ -478,7 +487,7 @@ mod tests {
         let replies = [
             Reply::refused("no"),
             Reply::Status(status),
-            Reply::Submitted(List::new([Submitted::refused("late")]).unwrap()),
+            Reply::Submitted(List::new([Submitted::Refused(short("late"))]).unwrap()),
             Reply::Found(List::new([Text::new("12D3").unwrap()]).unwrap(), 3),
             Reply::Absent,
             Reply::Held(List::new([0, 7]).unwrap()),

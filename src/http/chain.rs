@@ -209,15 +209,20 @@ async fn submit(State(state): State<HttpState>, request: Request) -> Result<Resp
         };
         match told.first() {
             Some(Submitted::Waits(id)) => Ok(json!({"id": id})),
-            Some(Submitted::Refused(reason)) => Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "refused",
-                format!("the node does not take the transaction: {}", &**reason),
-            )),
+            Some(Submitted::Refused(reason)) => {
+                Err(not_taken(StatusCode::UNPROCESSABLE_ENTITY, "refused", reason))
+            }
+            Some(Submitted::NonceTaken(reason)) => {
+                Err(not_taken(StatusCode::CONFLICT, "nonce_taken", reason))
+            }
             None => Err(ending()),
         }
     });
     Ok(answer(StatusCode::ACCEPTED, &shown.await?))
+}
+
+fn not_taken(status: StatusCode, code: &'static str, reason: &str) -> Problem {
+    Problem::new(status, code, format!("the node does not take the transaction: {reason}"))
 }
 
 async fn peers(State(state): State<HttpState>) -> Result<Response, Problem> {

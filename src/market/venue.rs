@@ -11,7 +11,7 @@ use chronolith_chain::transaction::Transaction;
 
 use super::grant::sealed_in;
 use crate::chain::{Chain, ChainError, Composer, Settled};
-use crate::node::submit::{Done, SubmitError, Submitter};
+use crate::node::submit::{Done, SubmitError, Submitter, TRIES};
 use crate::node::turn::Turn;
 use crate::node::{Client, NodeError, NodeState};
 
@@ -73,9 +73,6 @@ impl VenueError {
         matches!(self, Self::Submit(error) if matches!(**error, SubmitError::Overtaken { .. }))
     }
 }
-
-/// How often something is signed, where something else of the account takes its place each time.
-const TRIES: u32 = 4;
 
 /// A chain in a directory, whose validators are in this process; or that of a running node.
 pub enum Venue {

@@ -80,24 +80,16 @@ impl Client {
         })
     }
 
-    /// Hands in transactions; the id of each that waits for a block now, or why it does not.
+    /// Hands in transactions; what became of each, in their order.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub fn submit(
-        &self,
-        transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<TransactionId, String>>, NodeError> {
+    pub fn submit(&self, transactions: Vec<Transaction>) -> Result<Vec<Submitted>, NodeError> {
         let transactions = List::new(transactions).map_err(NodeError::TooMany)?;
-        let told = self.ask(&Question::Submit(transactions), |reply| match reply {
-            Reply::Submitted(told) => Some(told),
+        self.ask(&Question::Submit(transactions), |reply| match reply {
+            Reply::Submitted(told) => Some(told.to_vec()),
             _ => None,
-        })?;
-        let became = told.iter().map(|one| match one {
-            Submitted::Waits(id) => Ok(*id),
-            Submitted::Refused(reason) => Err(reason.to_string()),
-        });
-        Ok(became.collect())
+        })
     }
 
     /// What became of a transaction, where it is in a block from a height on; and the first height

@@ -215,11 +215,8 @@ impl NodeService {
             Question::Status => self.status(),
             Question::Submit(transactions) => {
                 self.chain.submit(transactions.to_vec()).and_then(|results| {
-                    let told = results.into_iter().map(|result| match result {
-                        Ok(id) => Submitted::Waits(id),
-                        Err(refused) => Submitted::refused(&refused.to_string()),
-                    });
-                    List::new(told.collect::<Vec<_>>()).ok().map(Reply::Submitted)
+                    let told: Vec<_> = results.iter().map(Submitted::of).collect();
+                    List::new(told).ok().map(Reply::Submitted)
                 })
             }
             Question::Neighbours => self.neighbours(),

@@ -11,6 +11,7 @@ use chronolith_chain::keys::SecretKey;
 use chronolith_chain::ledger::{AccountKey, Action, Receipt, Refusal};
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_chain::transaction::Transaction;
+use chronolith_net::exchange::Submitted;
 
 use super::turn::Turn;
 use super::{Client, NodeError, NodeState};
@@ -21,6 +22,9 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// How often it is looked whether something else took the place of what is waited for.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How often something is signed, where something else of the account takes its place each time.
+pub(crate) const TRIES: u32 = 4;
 
 /// How many bytes of transactions are handed in at once: one of the largest at least, and all fit into
 /// one message.
@@ -200,11 +204,18 @@ impl<'a> Submitter<'a> {
             return Ok(Vec::new());
         }
         let _turn = Turn::of(self.address());
-        let state = NodeState::new(self.client);
-        let height = state.height()?;
-        let mut composer = Composer::new(self.chain, &state, height, self.address())?;
-        let signed = actions.into_iter().map(|action| composer.sign(action, &self.key));
-        self.hand_in(signed.collect(), height)
+        // Of several the later ones may be taken where the first is not: they would be done twice.
+        let mut tries = if actions.len() == 1 { 1 } else { TRIES };
+        loop {
+            let state = NodeState::new(self.client);
+            let height = state.height()?;
+            let mut composer = Composer::new(self.chain, &state, height, self.address())?;
+            let signed = actions.iter().map(|action| composer.sign(action.clone(), &self.key));
+            match self.hand_in(signed.collect(), height) {
+                Err(SubmitError::Overtaken { .. }) if tries < TRIES => tries += 1,
+                done => return done,
+            }
+        }
     }
 
     /// Hands in transactions that were made by the state after the block of `height`, and waits until
@@ -227,11 +238,42 @@ impl<'a> Submitter<'a> {
             });
             let some: Vec<Transaction> = some.collect();
             let bodies: Vec<Named> = some.iter().map(Named::of).collect();
-            for (id, named) in self.client.submit(some)?.into_iter().zip(bodies) {
-                done.push(self.receipt(id.map_err(SubmitError::NotTaken)?, named, height)?);
+            for (became, named) in self.client.submit(some)?.into_iter().zip(bodies) {
+                let id = match became {
+                    Submitted::Waits(id) => id,
+                    Submitted::Refused(reason) => {
+                        return Err(SubmitError::NotTaken(reason.to_string()));
+                    }
+                    Submitted::NonceTaken(reason) => {
+                        return Err(self.overtaken(named, reason.to_string())?);
+                    }
+                };
+                done.push(self.receipt(id, named, height)?);
             }
         }
         Ok(done)
+    }
+
+    /// Waits until the ledger has the transaction that a nonce is of, so that what was not taken can be signed with
+    /// the next one; what to say of it then.
+    fn overtaken(
+        &self,
+        Named { account, nonce, .. }: Named,
+        reason: String,
+    ) -> Result<SubmitError, SubmitError> {
+        let what = "a block with the account's other transaction";
+        match self.until(what, || Ok(self.next_nonce(account)?.filter(|next| *next > nonce))) {
+            Ok(_) => Ok(SubmitError::Overtaken { account, nonce }),
+            Err(SubmitError::Late { .. }) => Ok(SubmitError::NotTaken(reason)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The nonce of an account's next transaction, where the ledger knows the account.
+    fn next_nonce(&self, account: Address) -> Result<Option<u64>, SubmitError> {
+        let state = NodeState::new(self.client);
+        let known = Overlay::new(&state).get(&AccountKey { address: account })?;
+        Ok(known.map(|known| known.nonce))
     }
 
     /// Waits for the block of a transaction, which is above a height. Another process may act for the account at the same
@@ -255,11 +297,9 @@ impl<'a> Submitter<'a> {
             }
             if found.is_none() && used_at.is_none() && looked.elapsed() > LOOK {
                 looked = Instant::now();
-                let state = NodeState::new(self.client);
-                let known = Overlay::new(&state).get(&AccountKey { address: account })?;
-                if known.is_some_and(|known| known.nonce > nonce) {
+                if self.next_nonce(account)?.is_some_and(|next| next > nonce) {
                     // It is in a block up to here, or never will be in one.
-                    used_at = Some(state.height()?);
+                    used_at = Some(NodeState::new(self.client).height()?);
                 }
             }
             Ok(found)

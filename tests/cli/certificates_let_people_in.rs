@@ -1,6 +1,7 @@
 //! An account certifies another, a server believes it as long as the ledger does, and the owner of the service
 //! lets him in for a time.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -18,6 +19,8 @@ use crate::http::PATIENCE;
 use crate::node::{Node, ports};
 use crate::run::{chronolith, expect, json};
 
+/// Blocks come soon, also where nothing is to be done.
+const PACE: [&str; 4] = ["--interval", "100", "--heartbeat", "200"];
 const CHAIN: [&str; 4] = ["--config", "net/nodes/0/node.toml", "--wallet", "net/wallet"];
 
 /// Runs a command of `chronolith identity` as an account; what it printed.
@@ -115,13 +118,36 @@ fn a_server_without_a_chain_believes_no_certificates() {
 const READ: &str = "GET /api/v1/identity";
 const WRITE: &str = "POST /api/v2/write";
 
+/// Of two transactions with one nonce the second was refused, and whoever had asked for it had to ask again.
+#[test]
+fn what_processes_do_for_one_account_at_the_same_time_is_all_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = directory.path();
+    let port = ports(2).to_string();
+    let init = ["testnet", "init", "net", "--validators", "1", "--first-port", &port];
+    expect(place, 0, &[&init[..], &PACE].concat());
+    let validator = Node::start(place, 0);
+    validator.reach(1);
+    let register = |name: &str| {
+        let what = ["service", "register", "--name", name, "--kind", "sql"];
+        let at = ["--endpoint", "https://localhost"];
+        identity(place, "main", &[&what[..], &at].concat())["service"].clone()
+    };
+    let names = ["one", "two", "three", "four"];
+    let services: BTreeSet<String> = std::thread::scope(|scope| {
+        let all = names.map(|name| scope.spawn(move || register(name).to_string()));
+        all.map(|one| one.join().unwrap()).into_iter().collect()
+    });
+    assert_eq!(services.len(), names.len(), "{services:?}");
+}
+
 /// A network of a validator and a producer's node, which is given certificates, and believes `main`.
 fn network(place: &Path) -> (Node, Node, u16, String) {
     let first = ports(3);
     let (port, http) = (first.to_string(), first + 2);
     let init = ["testnet", "init", "net", "--validators", "1", "--producers", "1"];
-    let pace = ["--interval", "100", "--first-port", &port, "--http-port", &http.to_string()];
-    expect(place, 0, &[&init[..], &pace].concat());
+    let places = ["--first-port", &port, "--http-port", &http.to_string()];
+    expect(place, 0, &[&init[..], &PACE, &places].concat());
     let validator = Node::start(place, 0);
     validator.reach(1);
     let authority = ["identity", "authority", "--wallet", "net/wallet", "--out", "ca.pem"];
