@@ -24,6 +24,7 @@ pub(crate) use problem::place;
 pub use problem::{Problem, Problems};
 pub(crate) use quantity::{deadline, duration_ms};
 pub use schema::schema;
+pub(crate) use statement::tables;
 
 /// The longest file: bytes.
 pub const FILE_BYTES_MAX: usize = 131_072;

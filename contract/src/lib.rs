@@ -35,6 +35,7 @@ mod amount;
 mod canonical;
 mod check;
 mod compiled;
+pub mod data;
 mod file;
 mod model;
 pub mod price;

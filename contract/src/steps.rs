@@ -10,6 +10,7 @@
 //! - every deal ends: at the latest [`Compiled::ends_within`] after it was opened.
 
 mod event;
+mod forward;
 mod payout;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,10 @@ use crate::amount::Amount;
 use crate::compiled::Compiled;
 use crate::model::{Clock, Deadline, Draw, EventKind, ShareOf, Step, Steps, Transition};
 use crate::rule::{Outcome, Shape, TEXT_BYTES_MAX, Value, of_deal};
+use forward::with_rest;
 
 pub use event::{Due, Effect, Event, Moment, Refusal};
+pub use forward::{FollowError, Followed, Forward, ForwardError, Lead, Row, Ruling, Said, Told};
 pub use payout::split;
 
 /// A deal on its way.
@@ -31,6 +34,7 @@ pub struct Deal {
     escrow: Amount,
     left: Amount,
     paid: BTreeMap<String, Amount>,
+    shares: Vec<(String, u16)>,
     answers: BTreeMap<String, Value>,
     place: String,
     is_ended: bool,
@@ -55,6 +59,7 @@ impl Deal {
             escrow,
             left: escrow,
             paid: BTreeMap::new(),
+            shares: Vec::new(),
             answers: BTreeMap::new(),
             place: steps.begins.clone(),
             is_ended: false,
@@ -107,6 +112,13 @@ impl Deal {
     #[must_use]
     pub const fn paid(&self) -> &BTreeMap<String, Amount> {
         &self.paid
+    }
+
+    /// What its end pays of what was left then, in basis points: the rest first, each party once. None while it goes
+    /// on.
+    #[must_use]
+    pub fn shares(&self) -> &[(String, u16)] {
+        &self.shares
     }
 
     /// The answers that were submitted and led on.
@@ -308,6 +320,8 @@ impl Deal {
             })
             .collect();
         self.place = name.to_owned();
+        let of_parties = end.pay.iter().map(|share| share.to.clone());
+        self.shares = with_rest(&end.rest, of_parties.zip(shares.iter().copied()).collect());
         let (amounts, rest) = split(self.left, &shares);
         for (share, amount) in end.pay.iter().zip(amounts) {
             self.pay(&share.to, amount, effects);

@@ -206,6 +206,13 @@ impl Receiver {
         Ok(())
     }
 
+    /// Forgets a message that was taken and could not be used, so that it may be sent again.
+    pub fn give_back(&mut self, id: &str) {
+        if let Some(until) = self.ids.remove(id) {
+            self.by_time.remove(&(until, id.to_owned()));
+        }
+    }
+
     /// How many ids are remembered.
     #[must_use]
     pub fn remembered(&self) -> usize {

@@ -3,9 +3,12 @@
 //! It is asked of files alone: whether a contract that stands on the ledger is valid must not change with
 //! the version of a parser.
 
-use sqlparser::ast::Statement;
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Ident, ObjectName, Query, Statement, Visit as _, Visitor};
 use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
+use sqlparser::parser::{Parser, ParserError};
 use toml::de::{DeTable, DeValue};
 
 use super::conform::Found;
@@ -15,8 +18,15 @@ pub(super) const SQL_BYTES_MAX: usize = 4_096;
 /// How deep expressions lie in each other.
 const DEPTH_MAX: usize = 24;
 
-/// Refuses what is not one question.
+/// Refuses what is not one question to the contract's metrics.
 pub(super) fn check(root: &DeTable<'_>, found: &mut Found) {
+    let metrics: BTreeSet<String> = super::array(root, "metric")
+        .iter()
+        .filter_map(|metric| {
+            let name = metric.get_ref().as_table()?.get("name")?;
+            name.get_ref().as_str().map(str::to_owned)
+        })
+        .collect();
     for (query, at) in super::array(root, "query").iter().zip(0..) {
         let sql = query.get_ref().as_table().and_then(|query| query.get("sql"));
         let Some((span, DeValue::String(sql))) = sql.map(|sql| (sql.span(), sql.get_ref())) else {
@@ -25,17 +35,69 @@ pub(super) fn check(root: &DeTable<'_>, found: &mut Found) {
         if sql.len() > SQL_BYTES_MAX {
             continue;
         }
-        if let Some(problem) = problem(sql) {
+        if let Some(problem) = problem(sql, &metrics) {
             found.problems.push((format!("query.{at}.sql"), span, problem));
         }
     }
 }
 
-fn problem(sql: &str) -> Option<String> {
+/// The tables that a statement reads, and those that it makes.
+#[derive(Default)]
+struct Tables {
+    read: Vec<String>,
+    made: BTreeSet<String>,
+}
+
+/// A name as the database reads it.
+fn name_of(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+impl Visitor for Tables {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let made = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.made.extend(made.map(|table| name_of(&table.alias.name)));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        let parts = relation.0.iter().map(|part| part.as_ident().map_or_else(String::new, name_of));
+        self.read.push(parts.collect::<Vec<_>>().join("."));
+        ControlFlow::Continue(())
+    }
+}
+
+/// The tables that a question reads, but for those that it makes itself.
+fn read_by(question: &Query) -> Vec<String> {
+    let mut tables = Tables::default();
+    // Nothing breaks off.
+    let _ = question.visit(&mut tables);
+    let Tables { mut read, made } = tables;
+    read.retain(|name| !made.contains(name));
+    read
+}
+
+fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
     let parser = Parser::new(&GenericDialect {}).with_recursion_limit(DEPTH_MAX);
-    let statements = parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements());
-    match statements.as_deref() {
-        Ok([Statement::Query(_)]) => None,
+    parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements())
+}
+
+/// The tables that a statement reads; none where it is no question.
+pub(crate) fn tables(sql: &str) -> BTreeSet<String> {
+    match parse(sql).as_deref() {
+        Ok([Statement::Query(question)]) => read_by(question).into_iter().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+fn problem(sql: &str, metrics: &BTreeSet<String>) -> Option<String> {
+    match parse(sql).as_deref() {
+        Ok([Statement::Query(question)]) => {
+            let name = read_by(question).into_iter().find(|name| !metrics.contains(name))?;
+            Some(format!("it reads {name:?}, which is no metric of the contract"))
+        }
         Ok([_]) => Some("a query only asks: SELECT ...".to_owned()),
         Ok(statements) => Some(format!("{} statements where there is one", statements.len())),
         Err(error) => {

@@ -15,6 +15,7 @@ mod prices_are_found_again;
 mod recordings;
 mod rules_are_bounded;
 mod rules_decide_without_fractions;
+mod steps_go_forward;
 mod stories;
 mod templates_are_contracts;
 mod the_same_contract_has_the_same_id;
