@@ -11,9 +11,10 @@
 //! | `grant.rs` | keys for a request, sealed to its buyer |
 //! | `bought.rs` | what keys are given for: a request, or a period of a subscription |
 //! | `subscription.rs` | rights that go on, period by period |
-//! | `question.rs`, `answering.rs` | answers that are sold instead of data: what is asked, what is left out, what it costs of the budget |
+//! | `question.rs`, `answering.rs`, `asking.rs` | answers that are sold instead of data: what is asked, what is left out, what it costs of the budget |
 //! | `bounty.rs` | rewards for data that nobody offers: posted, submitted to, awarded |
 //! | `deal.rs` | deals of several steps: opened, joined, brought forward, decided |
+//! | `agreement.rs` | deals that go by a data contract: their plans, and what the contract says of them |
 //! | `note.rs` | what the buyer is told beside them: where the chunks are, and their proofs |
 //! | `notes.rs` | notes that wait for their buyers |
 //! | `events.rs` | what happens to sales under contracts, and which webhooks are to hear of it |
@@ -33,7 +34,9 @@ macro_rules! boxed_errors {
     )+};
 }
 
+pub mod agreement;
 pub mod answering;
+pub mod asking;
 pub mod book;
 pub mod bought;
 pub mod bounty;
@@ -179,6 +182,9 @@ pub enum MarketError {
     /// A question cannot be answered.
     #[error(transparent)]
     Question(Box<question::QuestionError>),
+    /// A deal does not go by its contract.
+    #[error(transparent)]
+    Agreement(Box<agreement::AgreementError>),
     /// Shares of a reward that cannot be awarded together.
     #[error("at most 64 shares are awarded at a time, and each submission has one: {0}")]
     Shares(chronolith_chain::encoding::TooLong),
@@ -192,5 +198,5 @@ boxed_errors! {
     Anchor(crate::chain::anchor::AnchorError), Scope(scope::ScopeError), Purse(purse::PurseError),
     Note(note::NoteError), Pack(crate::packs::PackFileError), Grant(chronolith_keys::GrantError),
     Rule(chronolith_contract::rule::EvaluationError), Events(events::EventsError),
-    Question(question::QuestionError)
+    Question(question::QuestionError), Agreement(agreement::AgreementError)
 }

@@ -50,7 +50,10 @@ pub use event::NodeEvent;
 pub use link::NodeLink;
 pub use producing::{Producing, ProducingEvent, ProducingSettings, ProducingStatus};
 pub use run::{RunningNode, start};
-pub use selling::{Desk, Selling, SellingEvent, SellingSettings, SellingStatus, WebhookStatus};
+pub use selling::{
+    Desk, Heard, Selling, SellingEvent, SellingSettings, SellingStatus, WebhookStatus, Word,
+    WordError,
+};
 pub use settings::{
     AloneSettings, DatabaseSettings, NodeSettings, ProcessSettings, StorageSettings,
 };

@@ -1,5 +1,8 @@
 //! `chronolith contract`: data contracts, by hand.
 
+mod follow;
+mod plan;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +42,10 @@ pub(super) enum ContractCommand {
     Apply(ApplyCommand),
     /// What an hour of data would have cost, judged by what was sold on a chain
     Price(PriceCommand),
+    /// Write the plan of a deal on the ledger that goes by a contract
+    Plan(plan::PlanCommand),
+    /// Follow a deal of the ledger through its contract: where it is, and who gets what
+    Follow(follow::FollowCommand),
 }
 
 impl ContractCommand {
@@ -53,6 +60,8 @@ impl ContractCommand {
             }
             Self::Apply(command) => command.run(),
             Self::Price(command) => command.run(),
+            Self::Plan(command) => command.run(),
+            Self::Follow(command) => command.run(),
         }
     }
 }

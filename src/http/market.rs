@@ -29,6 +29,8 @@
 //! POST   /api/v1/market/deals/{deal}/join      joins it as it is
 //! POST   /api/v1/market/deals/{deal}/advance   says that a step is done, or objects to it
 //! POST   /api/v1/market/deals/{deal}/arbitrate decides a disputed one
+//! GET    /api/v1/market/deals/{deal}/course    where it is by its contract, and who gets what
+//! POST   /api/v1/market/hooks/{name}           what another's program tells of a step, signed
 //! ```
 //!
 //! What sets coin aside or gives keys away needs the scope `admin`. Where a transaction was handed in, and it is not
@@ -37,6 +39,7 @@
 mod answers;
 mod bounties;
 mod deals;
+mod hooks;
 mod input;
 mod lists;
 mod offers;
@@ -74,6 +77,7 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .merge(subscriptions::routes(state))
         .merge(bounties::routes(state))
         .merge(deals::routes(state))
+        .merge(hooks::routes())
 }
 
 /// For those who may look.

@@ -11,8 +11,8 @@ use chronolith_chain::ledger::{
 };
 use chronolith_engine::{KeyRandom, window_end, window_start};
 use chronolith_keys::{GRANT_BYTES_MAX, GrantError, seal_answer};
-use serde_json::Value;
 
+use super::asking::ask;
 use super::grant::{Stock, context, in_time};
 use super::purse::Purse;
 use super::question::{Question, QuestionError};
@@ -20,15 +20,6 @@ use super::scope::{Metrics, windows};
 use super::{MarketError, Venue, note, offer};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
-
-/// Whether this program has what questions are asked by.
-pub const HAS_SQL: bool = cfg!(feature = "sql");
-/// The most rows that an answer is made of.
-#[cfg(feature = "sql")]
-const ROWS_MOST: u64 = 10_000;
-/// The longest that the database may take to answer.
-#[cfg(feature = "sql")]
-const TIME_MOST: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// An answer that is made and paid for from the budget, and not yet on the ledger. Where it does not get there it
 /// is handed in again: another one would cost again, and tell more by its other noise. It is in the purse until then.
@@ -102,7 +93,8 @@ pub fn make(
         QuestionError::Sql(format!("the answer comes from too many batches: {error}"))
     })?;
     let range = widened(&metrics, right)?;
-    let (columns, rows) = ask(stock, &metrics, &question.sql(range.0, range.1))?;
+    let is_of_scope = |id| metrics.metrics.iter().any(|(known, _)| *known == id);
+    let (columns, rows) = ask(stock.db, is_of_scope, &question.sql(range.0, range.1))?;
     let mut random = KeyRandom::new()?;
     let (answer, rows) = question.answer(range, &columns, rows, GRANT_BYTES_MAX, &mut random)?;
     let context = context(venue.id()?, request);
@@ -170,46 +162,6 @@ fn widened(metrics: &Metrics, right: &Right) -> Result<(u64, u64), MarketError> 
         until_ms = until_ms.max(last_ms.saturating_add(1));
     }
     Ok((from_ms, until_ms))
-}
-
-/// The names of the columns of an answer, and its rows.
-type Table = (Vec<String>, Vec<Vec<Value>>);
-
-/// Asks the database. The SQL may read the metrics of the scope, and no others.
-#[cfg(feature = "sql")]
-fn ask(stock: Stock<'_>, metrics: &Metrics, sql: &str) -> Result<Table, MarketError> {
-    use chronolith_query::{Limits, Sql};
-
-    let failed = |error: &dyn std::fmt::Display| QuestionError::Sql(error.to_string());
-    let session = Sql::new(stock.db.clone()).map_err(|error| failed(&error))?;
-    let limits = Limits { rows: Some(ROWS_MOST), time: Some(TIME_MOST), ..Limits::default() };
-    let reads = session.reads(sql, &limits).map_err(|error| failed(&error))?;
-    let is_of_scope = |id| metrics.metrics.iter().any(|(known, _)| *known == id);
-    if let Some(other) = reads.metrics.iter().find(|read| !is_of_scope(read.metric)) {
-        let known = stock.db.definition(other.metric);
-        let name = known.map(|known| known.metric.to_string()).unwrap_or_default();
-        return Err(QuestionError::Scope(name).into());
-    }
-    let answer = session.query(sql, &limits).map_err(|error| failed(&error))?;
-    let schema = answer.schema();
-    let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
-    let mut text = Vec::new();
-    let written = crate::rows::write_answer(answer, crate::rows::Format::Ndjson, &mut text);
-    written.map_err(|error| failed(&error))?;
-    let mut rows = Vec::new();
-    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let mut row: serde_json::Map<String, Value> =
-            serde_json::from_slice(line).map_err(|error| failed(&error))?;
-        let cells = columns.iter().map(|name| row.remove(name).unwrap_or_default());
-        rows.push(cells.collect());
-    }
-    Ok((columns, rows))
-}
-
-/// There is nothing to ask by.
-#[cfg(not(feature = "sql"))]
-fn ask(_: Stock<'_>, _: &Metrics, _: &str) -> Result<Table, MarketError> {
-    Err(QuestionError::NoSql.into())
 }
 
 #[cfg(test)]

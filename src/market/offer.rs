@@ -198,6 +198,6 @@ pub fn delivery(venue: &Venue, offer: OfferId) -> Result<Delivery, VenueError> {
     })
 }
 
-pub(super) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
+pub(crate) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
     MarketError::Missing { what, id: id.to_string() }
 }

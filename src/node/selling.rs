@@ -14,12 +14,16 @@
 //! | `answering.rs` | answers to questions that nobody has to look at |
 //! | `receiving.rs` | what the account bought, into the database |
 //! | `watching.rs`, `searching.rs` | what happens to sales under contracts, from the ledger's state and from blocks |
+//! | `agreeing.rs` | the same of deals that go by contracts, from the state alone |
 //! | `calls.rs`, `shared.rs` | the webhooks that hear of it, and what waits for them |
+//! | `incoming.rs` | what others' programs tell of steps of deals, to be said on the ledger |
 //! | `look.rs` | when to look again |
 
+mod agreeing;
 mod answering;
 mod calls;
 mod desk;
+mod incoming;
 mod look;
 mod receiving;
 mod searching;
@@ -36,13 +40,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::{RequestId, SubscriptionId};
+use chronolith_chain::hash::{DealId, RequestId, SubscriptionId};
 use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
 use chronolith_engine::{Db, KeyRandom};
 
 use super::{NodeError, NodeLink, NodeSettings};
 use crate::market::MarketError;
-use crate::market::answering::HAS_SQL;
+use crate::market::asking::HAS_SQL;
 use crate::market::book::{Book, Now};
 use crate::market::bought::Bought;
 use crate::market::grant::waits;
@@ -60,6 +64,8 @@ use calls::Calls;
 pub use calls::WebhookStatus;
 pub use desk::Desk;
 use desk::Trade;
+use incoming::Incoming;
+pub use incoming::{Heard, Word, WordError};
 use look::Look;
 pub use settings::SellingSettings;
 pub use told::{SellingEvent, SellingStatus};
@@ -122,6 +128,7 @@ impl Selling {
             keys,
             questions,
             contracts,
+            incoming: Incoming::read(settings, node)?,
             node: node.clone(),
             deadline: Duration::from_secs(settings.deadline_s),
         });
@@ -139,6 +146,7 @@ impl Selling {
             noted: BTreeMap::new(),
             looks: BTreeMap::new(),
             draws: BTreeMap::new(),
+            agreed: BTreeMap::new(),
             answers: BTreeMap::new(),
             stop: stop.clone(),
             tell,
@@ -182,6 +190,8 @@ struct Runner {
     looks: BTreeMap<RequestId, Look>,
     /// When the next look for periods that are over is worth it.
     draws: BTreeMap<SubscriptionId, Look>,
+    /// How much happened to deals all of which was told.
+    agreed: BTreeMap<DealId, usize>,
     /// When the next try to answer a request is worth it.
     answers: BTreeMap<RequestId, Look>,
     stop: Stop,

@@ -229,6 +229,7 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 policy: Policy { levels: vec![2, 3, 4], ..Policy::default() },
                 contracts: Vec::new(),
                 webhooks: Default::default(),
+                incoming: Default::default(),
                 questions: Vec::new(),
                 lists: Default::default(),
                 notes: "notes".into(),

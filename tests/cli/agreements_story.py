@@ -1,18 +1,20 @@
-"""Two nodes that deal already agree to more, by the client: an answer in the place of data, a bounty, a deal.
+"""Two nodes that deal already agree to more, by the client: an answer in the place of data, a bounty, deals.
 
 Prints what the buyer was answered and where the deal ended.
 """
 
 import base64
 import hashlib
+import hmac
 import json
 import subprocess
 import sys
+import time
 
 from chronolith import ChronolithError, Client
 from story import until
 
-seller_port, buyer_port, program, sold_offer, file = sys.argv[1:]
+seller_port, buyer_port, program, sold_offer, file, contract_file, secret_file = sys.argv[1:]
 seller = Client(f"http://127.0.0.1:{seller_port}")
 buyer = Client(f"http://127.0.0.1:{buyer_port}")
 RANGE = ("2026-01-01T10:00:00Z", "2026-01-01T16:00:00Z")
@@ -196,4 +198,61 @@ assert [one["said"]["verdict"] for one in shown["steps"]] == ["Done", "Done"], s
 assert shown["steps"][0]["said"]["evidence"] == wanted and shown["plan"]["contract"] == wanted, shown
 assert [(one["deal"], one["as"]) for one in seller.market.deals()] == [(deal, "party 1")]
 assert [(one["deal"], one["as"]) for one in buyer.market.deals()] == [(deal, "party 0")]
+
+# A deal goes by a contract of the seller's configuration; a workshop's program tells its steps to his node.
+with open(secret_file, encoding="utf-8") as opened:
+    secret = base64.b64decode(opened.read().strip().removeprefix("whsec_"))
+arbiter = ["--account", "buyer", "--config", "net/nodes/0/node.toml", "--wallet", "net/wallet", "--json"]
+
+
+def run(*arguments):
+    done = subprocess.run([program, *arguments], check=True, stdout=subprocess.PIPE)
+    return json.loads(done.stdout)
+
+
+def tell(number, kind, step, key=secret, name="workshop", **more):
+    """Sends a signed word about the deal."""
+    body = json.dumps({"type": f"deal.{kind}", "data": {"deal": agreed, "step": step, **more}}).encode()
+    message, second = f"msg_{number}", str(int(time.time()))
+    signature = hmac.new(key, f"{message}.{second}.".encode() + body, hashlib.sha256).digest()
+    headers = {"Content-Type": "application/json", "webhook-id": message, "webhook-timestamp": second}
+    headers["webhook-signature"] = "v1," + base64.b64encode(signature).decode()
+    return json.loads(seller._read(f"/api/v1/market/hooks/{name}", {}, body, headers))
+
+
+parties = {"owner": account_of(seller), "buyer": account_of(buyer), "arbiter": "buyer"}
+named = [word for party, account in parties.items() for word in ("--party", f"{party}={account}")]
+run(
+    "contract", "plan", contract_file, *named, "--arbiter", "arbiter", "--join-until", str(height() + 5_000),
+    "--block-time", "1m", "-o", "plan.json", "--wallet", "net/wallet", "--json",
+)
+with open("plan.json", encoding="utf-8") as opened:
+    agreed = buyer.market.open_deal(json.load(opened))["deal"]
+until("the deal is seen", lambda: seller.market.deal(agreed)["status"] == "joining")
+refused(422, lambda: tell(0, "done", 0), "joining")
+seller.market.join_deal(agreed)
+run("market", "deal", "join", agreed, *arbiter)
+until("all have joined", lambda: seller.market.deal_course(agreed)["at"] == "requested")
+refused(401, lambda: tell(1, "done", 0, key=b"x" * 32), "shared secret")
+refused(404, lambda: tell(1, "done", 0, name="nobody"), "names no")
+refused(400, lambda: tell(1, "paid", 0), "no word of a deal")
+assert tell(2, "done", 0)["height"] > 0
+assert tell(2, "done", 0) == {"taken": "before"}
+assert tell(3, "done", 0) == {"deal": agreed, "step": 0}, "the account has said it"
+refused(422, lambda: tell(4, "done", 3), "and not at step 3")
+tell(5, "done", 1, evidence=wanted)
+until("it is the buyer's turn", lambda: buyer.market.deal(agreed)["status"].startswith("at step 2"))
+buyer.market.advance(agreed, 2, objects=True)
+until("it is disputed", lambda: seller.market.deal(agreed)["status"].startswith("at step 3"))
+tell(6, "done", 3)
+course = seller.market.deal_course(agreed, device="car", start=RANGE[0], end=RANGE[1])
+assert course["answers"] == {"records": 6} and course["at"] == "proved", course
+assert course["ended"] and course["pays_bp"] == "owner 10000", course
+few = seller.market.deal_course(agreed, device="nobody", ruling_bp=5_000)
+assert few["at"] == "ruled" and few["pays_bp"] == "owner 4850, arbiter 300, buyer 4850", few
+refused(404, lambda: buyer.market.deal_course(agreed), "no contract")
+with open("shares.json", "w", encoding="utf-8") as opened:
+    json.dump([{"of": 1, "to": 0, "share": 10_000}], opened)
+run("market", "deal", "arbitrate", agreed, "--shares", "shares.json", *arbiter)
+until("the arbiter decided", lambda: seller.market.deal(agreed)["status"] == "decided by the arbiter")
 print(json.dumps({"answered": read["answer"]["rows"], "deal": shown["status"]}))

@@ -25,6 +25,19 @@ use crate::run::{chronolith, expect, json, program};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What a webhook of the contract is called for in a sale that nobody objects to.
 const SALE: [&str; 5] = ["paid", "requested", "granted", "checking", "settled"];
+/// What one is called for in a deal with an arbiter that is disputed.
+const DISPUTE: [&str; 10] = [
+    "paid",
+    "requested",
+    "granted",
+    "delivering",
+    "delivered",
+    "checking",
+    "objected",
+    "disputed",
+    "evidence",
+    "ruled",
+];
 
 /// What is shared with the receiver, as the node's file has it.
 fn secret() -> Secret {
@@ -49,7 +62,8 @@ impl Message {
     fn about(&self) -> (String, String) {
         let data = &self.json()["data"];
         let on = ["event", "step", "end"].into_iter().find_map(|key| data[key].as_str());
-        (data["request"].as_str().unwrap().to_owned(), on.unwrap().to_owned())
+        let of = ["request", "deal"].into_iter().find_map(|key| data[key].as_str());
+        (of.unwrap().to_owned(), on.unwrap().to_owned())
     }
 }
 
@@ -417,6 +431,61 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
 
 /// That a receiver wants no more was not told where it had failed before; and of two contracts of one name, the
 /// webhooks of one alone were shown.
+/// A deal of several steps that goes by a contract: what is said of it, the steps and the end, also while the node was
+/// away.
+#[test]
+fn a_contracts_webhook_hears_of_deals_what_was_said_and_how_they_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let (url, got) = receiver(directory, &[500]);
+    let (_validator, _http) = network(directory);
+    let place = directory.join("net/nodes/1/delivery.toml");
+    let new = ["contract", "new", "arbitrated-deal", "--set", "metric=speed", "-o", "deal.toml"];
+    expect(directory, 0, &new);
+    let on = DISPUTE.map(|name| format!("{name:?}")).join(", ");
+    let hook = format!("\n[[webhook]]\nname = \"office\"\nurl = \"{url}\"\non = [{on}]\n");
+    let text = std::fs::read_to_string(directory.join("deal.toml")).unwrap() + &hook;
+    configure_all(directory, &[("delivery.toml", &text)], &["office"]);
+    let node = seller(directory);
+    let said = |account: &str, arguments: &[&str]| {
+        let party = [arguments, &["--account", account], &PARTY].concat();
+        json(directory, 0, &[&["market", "deal"][..], &party].concat())
+    };
+    let plan = ["contract", "plan", place.to_str().unwrap(), "-o", "plan.json"];
+    let parties = ["--party", "owner=producer-0", "--party", "buyer=buyer"];
+    let judged = ["--party", "arbiter=main", "--arbiter", "arbiter", "--block-time", "1m"];
+    let more = ["--join-until", "5000", "--wallet", "net/wallet"];
+    expect(directory, 0, &[&plan[..], &parties, &judged, &more].concat());
+    let opened = said("buyer", &["open", "plan.json"]);
+    let deal = opened["deal"].as_str().unwrap();
+    said("producer-0", &["join", deal]);
+    said("main", &["join", deal]);
+    said("producer-0", &["done", deal, "--step", "0"]);
+    let mut office = Office::new(got);
+    office.until(deal, "delivering");
+    // The node is away while the deal goes on.
+    node.kill();
+    said("producer-0", &["done", deal, "--step", "1"]);
+    said("buyer", &["object", deal, "--step", "2"]);
+    said("producer-0", &["done", deal, "--step", "3"]);
+    let shares = r#"[{"of": 1, "to": 0, "share": 10000}]"#;
+    std::fs::write(directory.join("shares.json"), shares).unwrap();
+    said("main", &["arbitrate", deal, "--shares", "shares.json"]);
+    let _node = seller(directory);
+    office.until(deal, "ruled");
+    assert_eq!(office.of(deal), DISPUTE);
+    let told = |on: &str| {
+        let mut all = office.messages.values().map(Message::json);
+        all.find(|one| one["type"] == format!("contract.{on}")).unwrap()["data"].clone()
+    };
+    let objected = told("objected");
+    assert_eq!((&objected["by"], &objected["price"]), (&"buyer".into(), &"5".into()), "{objected}");
+    assert_eq!(
+        (&told("ruled")["by"], &told("checking")["step"]),
+        (&"arbiter".into(), &"checking".into())
+    );
+}
+
 #[test]
 fn a_receiver_that_is_gone_is_called_no_more_and_one_without_a_secret_hears_all_later() {
     let directory = tempfile::tempdir().unwrap();

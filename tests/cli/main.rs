@@ -37,6 +37,8 @@ mod contracts_place_packs;
 mod copies_and_foreign_folders;
 mod crates_depend_in_one_direction;
 mod deals_are_made_by_command;
+#[cfg(feature = "sql")]
+mod deals_go_by_contracts;
 mod exports_come_back;
 mod exports_keep_every_name;
 mod facts_of_the_chain_are_proved;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json as value};
 
 use crate::node::ports;
@@ -49,7 +51,7 @@ fn configure(directory: &Path) {
     let settings = fs::read_to_string(seller.join("node.toml")).unwrap();
     let asked = settings.replace("questions = []", "questions = ['question.toml']");
     assert_ne!(settings, asked, "{settings}");
-    fs::write(seller.join("node.toml"), asked).unwrap();
+    fs::write(seller.join("node.toml"), &asked).unwrap();
     fs::write(seller.join("question.toml"), QUESTION.replace("$until", "now()")).unwrap();
     let output = chronolith(directory, &["serve", "--config", "net/nodes/9/node.toml"]);
     let problem = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -57,6 +59,18 @@ fn configure(directory: &Path) {
     let all = ["market.questions", "question.toml", "the SQL has no $until"];
     assert!(all.iter().all(|one| problem.contains(one)), "{problem}");
     fs::write(seller.join("question.toml"), QUESTION).unwrap();
+    let new = ["contract", "new", "arbitrated-deal", "-o", "net/nodes/9/deal.toml"];
+    let told = ["--set", "metric=speed", "--set", "least=6", "--set", "price=1"];
+    expect(directory, 0, &[&new[..], &told].concat());
+    let secret = seller.join("workshop.secret");
+    fs::write(&secret, format!("whsec_{}\n", STANDARD.encode([7; 32]))).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&secret, private).unwrap();
+    let mut settings: toml::Table = asked.parse().unwrap();
+    let market = settings["market"].as_table_mut().unwrap();
+    market.insert("contracts".to_owned(), vec!["deal.toml"].into());
+    market.insert("incoming".to_owned(), toml::toml! { workshop = "workshop.secret" }.into());
+    fs::write(seller.join("node.toml"), settings.to_string()).unwrap();
 }
 
 /// Tells a story by the Python client; what it printed.
@@ -98,8 +112,11 @@ fn a_node_sells_to_another_that_receives_with_peers_away() {
     let told = told_of("market_story.py", &[program()]);
     assert_eq!(told["bought"], value!([10.0, 11.0, 12.0, 13.0, 14.0, 15.0]), "{told}");
     assert_eq!(told["price"], "3");
-    let (offer, file) = (told["offer"].as_str().unwrap(), "net/nodes/9/question.toml");
-    let agreed = told_of("agreements_story.py", &[program(), offer, file]);
+    let offer = told["offer"].as_str().unwrap();
+    let files =
+        ["question.toml", "deal.toml", "workshop.secret"].map(|file| format!("net/nodes/9/{file}"));
+    let [question, deal, secret] = files.each_ref().map(String::as_str);
+    let agreed = told_of("agreements_story.py", &[program(), offer, question, deal, secret]);
     let row = &agreed["answered"][0];
     assert_eq!((row[0].as_u64(), row[1].as_f64()), (Some(6), Some(13.0)), "{agreed}");
     assert_eq!(agreed["deal"], "closed with outcome 0");

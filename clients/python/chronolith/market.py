@@ -202,6 +202,20 @@ class Market:
         """A deal: its plan, where it is, who said what."""
         return self._ask("GET", f"/deals/{deal}")
 
+    def deal_course(
+        self,
+        deal: str,
+        device: Optional[str] = None,
+        start: Optional[str] = None,
+        end: Optional[str] = None,
+        ruling: Optional[str] = None,
+        ruling_bp: Optional[int] = None,
+    ) -> Dict[str, Any]:
+        """Where a deal is by its contract: what is due, what the node's data answers, who gets what."""
+        asked = {"device": device, "from": start, "until": end, "ruling": ruling, "ruling_bp": ruling_bp}
+        parameters = {name: str(value) for name, value in asked.items() if value is not None}
+        return self._ask("GET", f"/deals/{deal}/course", parameters=parameters)
+
     def open_deal(self, plan: Dict[str, Any]) -> Dict[str, Any]:
         """Opens a deal by its plan (docs/deals.md), and sets the account's part aside."""
         return self._ask("POST", "/deals", plan)

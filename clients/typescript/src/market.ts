@@ -118,6 +118,18 @@ export interface Advance {
   evidence?: string;
 }
 
+/** What a deal is of, and what its arbiter says. */
+export interface Following {
+  /** The device, where the contract says any. */
+  device?: string;
+  start?: string;
+  end?: string;
+  /** In a word that rules ask. */
+  ruling?: string;
+  /** Basis points. */
+  rulingBp?: number;
+}
+
 /** An address with parameters, of which those that are not there are left out. */
 function withParameters(path: string, parameters: Record<string, string | number | undefined>): string {
   const said = Object.entries(parameters).filter(([, value]) => value !== undefined);
@@ -280,6 +292,13 @@ export class Market {
   /** A deal: its plan, where it is, who said what. */
   async deal(deal: string): Promise<Shown> {
     return (await this.#ask("GET", `${PATH}/deals/${deal}`)) as Shown;
+  }
+
+  /** Where a deal is by its contract: what is due, what the node's data answers, who gets what. */
+  async dealCourse(deal: string, following: Following = {}): Promise<Shown> {
+    const { device, start, end, ruling, rulingBp } = following;
+    const asked = { device, from: start, until: end, ruling, ruling_bp: rulingBp };
+    return (await this.#ask("GET", withParameters(`${PATH}/deals/${deal}/course`, asked))) as Shown;
   }
 
   /** Opens a deal by its plan (docs/deals.md), and sets the account's part aside. */

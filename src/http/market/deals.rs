@@ -9,14 +9,17 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::DealId;
 use chronolith_chain::ledger::{Advance, Arbitrate, Deal, DealKey, Plan, SHARES_MOST, Share};
+use chronolith_contract::data::Extent;
+use chronolith_contract::steps::Ruling;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::input::{body, id};
+use super::input::{Time, body, id};
 use super::lists::Part;
 use super::{admin, dealt, desk, done, found, read};
 use crate::chain::shown;
 use crate::http::answer::json as answer;
+use crate::http::parameters::last;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 use crate::market::deal;
@@ -26,6 +29,7 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
     Router::new()
         .route("/api/v1/market/deals", read(state, get(deals)).merge(admin(state, post(open))))
         .route("/api/v1/market/deals/{deal}", read(state, get(show)))
+        .route("/api/v1/market/deals/{deal}/course", read(state, get(course)))
         .route("/api/v1/market/deals/{deal}/join", admin(state, post(join)))
         .route("/api/v1/market/deals/{deal}/advance", admin(state, post(advance)))
         .route("/api/v1/market/deals/{deal}/arbitrate", admin(state, post(arbitrate)))
@@ -50,6 +54,37 @@ async fn show(
         Ok(deal::find(chain, wanted)?.map(|found| shown::deal(wanted, &found)))
     })
     .await
+}
+
+async fn course(
+    State(state): State<HttpState>,
+    Path(deal): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let wanted = id(&deal, DealId)?;
+    let query = request.uri().query().unwrap_or_default();
+    let time = |name| -> Result<Option<String>, Problem> {
+        let Some(text) = last(query, name) else { return Ok(None) };
+        let time = Time::try_from(text);
+        let Time(ms) = time.map_err(|error| Problem::invalid(format!("{name}: {error}")))?;
+        Ok(Some(shown::milliseconds(ms)))
+    };
+    let extent = Extent {
+        devices: last(query, "device").into_iter().collect(),
+        from: time("from")?,
+        until: time("until")?,
+    };
+    let (word, points) = (last(query, "ruling"), last(query, "ruling_bp"));
+    let points = points.map(|text| {
+        let wrong =
+            |_| Problem::invalid(format!("ruling_bp: {text:?} is no number of basis points"));
+        text.parse::<u16>().map_err(wrong)
+    });
+    let points = points.transpose()?;
+    let ruling = (word.is_some() || points.is_some())
+        .then(|| Ruling { word: word.unwrap_or_default(), points: points.unwrap_or_default() });
+    let shown = dealt(&state, move |desk| desk.course(wanted, &extent, ruling.as_ref())).await?;
+    Ok(answer(StatusCode::OK, &shown))
 }
 
 async fn open(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {

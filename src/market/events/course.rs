@@ -1,6 +1,7 @@
 //! A sale on its way through the steps of its contract: what the ledger says of a request is handed to them.
 //!
-//! Subscriptions have no course: they can be paid for again, which the steps of a contract do not know.
+//! Subscriptions have no course: they can be paid for again, which the steps of a contract do not know. That of a deal
+//! is on the ledger (`market/agreement/`).
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ impl<'a> Course<'a> {
         let escrow = Amount(record.offered.price.0);
         let deal = match record.sale {
             SaleId::Request(_) => Some(Deal::open(compiled, escrow, record.opened.moment())),
-            SaleId::Subscription(_) => None,
+            SaleId::Subscription(_) | SaleId::Deal(_) => None,
         };
         let mut course = Self { compiled, deal, entered: BTreeMap::new() };
         if record.facts.is_empty() {

@@ -29,16 +29,22 @@ pub fn message(compiled: &Compiled, record: &Record, call: &Call) -> Message {
         "contract": contract.name,
         "contract_cid": compiled.cid().to_string(),
         "webhook": webhook,
-        "offer": record.offered.offer,
         "buyer": record.offered.buyer,
         "price": price(compiled, record.offered.coin, record.offered.price),
         "coin": record.offered.coin,
         "height": seen.height,
     });
+    if let Some(offer) = record.offered.offer {
+        data["offer"] = json!(offer);
+    }
     data[record.sale.kind()] = json!(record.sale.to_string());
     match told {
         Told::Step => data["step"] = json!(on),
         Told::End => data["end"] = json!(on),
+        Told::Said(by) => {
+            data["event"] = json!(on);
+            data["by"] = json!(by);
+        }
         Told::Event(fact) => {
             data["event"] = json!(on);
             data["by"] = json!(fact.by.name());

@@ -5,13 +5,14 @@ use std::fmt;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, Coin};
-use chronolith_chain::hash::{Hash, OfferId, RequestId, SubscriptionId};
+use chronolith_chain::hash::{DealId, Hash, OfferId, RequestId, SubscriptionId};
 use chronolith_contract::steps::Moment;
 use chronolith_contract::{Compiled, EventKind};
 use serde::{Deserialize, Serialize};
 
 use super::course::Course;
 use super::fact::{Fact, Party};
+use crate::market::agreement;
 use crate::market::book;
 
 /// What the file of a record says it is.
@@ -25,6 +26,8 @@ pub enum SaleId {
     Request(RequestId),
     /// A subscription.
     Subscription(SubscriptionId),
+    /// A deal of several steps that goes by a contract.
+    Deal(DealId),
 }
 
 impl SaleId {
@@ -34,6 +37,7 @@ impl SaleId {
         match self {
             Self::Request(_) => "request",
             Self::Subscription(_) => "subscription",
+            Self::Deal(_) => "deal",
         }
     }
 }
@@ -43,6 +47,7 @@ impl fmt::Display for SaleId {
         match self {
             Self::Request(request) => request.fmt(f),
             Self::Subscription(subscription) => subscription.fmt(f),
+            Self::Deal(deal) => deal.fmt(f),
         }
     }
 }
@@ -74,13 +79,14 @@ impl Seen {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Offered {
-    /// By which offer.
-    pub offer: OfferId,
+    /// By which offer; a deal is by none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<OfferId>,
     /// To whom.
     pub buyer: Address,
     /// The coin of the price.
     pub coin: Coin,
-    /// What a request costs, or a period.
+    /// What a request costs, or a period; of a deal what the buyer sets aside.
     pub price: Amount,
 }
 
@@ -94,11 +100,13 @@ pub(super) struct Happened {
 }
 
 /// What a call tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Told {
     /// Something happened.
     Event(Fact),
+    /// Somebody said something of a deal, by his name in the contract.
+    Said(String),
     /// A step begins.
     Step,
     /// The steps are over.
@@ -136,6 +144,9 @@ pub struct Record {
     pub(super) facts: Vec<Happened>,
     /// Until when deadlines were looked at that had passed.
     pub(super) until: Seen,
+    /// How much of what happened to a deal was taken in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) taken: usize,
     /// Whether it has ended, and the blocks were asked by whom.
     pub(super) closed: bool,
     /// The calls that wait, in their order.
@@ -154,6 +165,7 @@ impl Record {
             opened: now,
             facts: Vec::new(),
             until: now,
+            taken: 0,
             closed: false,
             calls: Vec::new(),
         }
@@ -222,6 +234,27 @@ impl Record {
         is_changed
     }
 
+    /// Takes in what happened to a deal, of which this has the beginning, with the calls that follow; whether
+    /// anything is new.
+    pub fn take_deal(
+        &mut self,
+        compiled: &Compiled,
+        happened: &[agreement::Happened],
+        now: Seen,
+    ) -> bool {
+        let known = std::mem::replace(&mut self.taken, happened.len());
+        for (place, one) in happened.iter().enumerate().skip(known) {
+            let before = happened.iter().take(place).filter(|other| other.name() == one.name());
+            let told = match one {
+                agreement::Happened::Said(_, by) => Told::Said(by.clone()),
+                agreement::Happened::Step(_) => Told::Step,
+                agreement::Happened::End(_) => Told::End,
+            };
+            self.call(compiled, one.name(), before.count() as u64 + 1, told, now);
+        }
+        happened.len() > known
+    }
+
     /// The last height or millisecond of the present step, by the contract's clock; none where it waits for
     /// nothing.
     #[must_use]
@@ -242,7 +275,7 @@ impl Record {
     fn call(&mut self, compiled: &Compiled, on: &str, number: u64, told: Told, seen: Seen) {
         let hooks = compiled.contract().webhooks.iter();
         for hook in hooks.filter(|hook| hook.on.iter().any(|name| name == on)) {
-            let (webhook, on) = (hook.name.clone(), on.to_owned());
+            let (webhook, on, told) = (hook.name.clone(), on.to_owned(), told.clone());
             self.calls.push(Call { webhook, on, number, told, seen });
         }
     }
@@ -253,6 +286,10 @@ impl Record {
         self.calls.retain(|other| other != call);
         self.calls.len() < before
     }
+}
+
+const fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Party {

@@ -154,7 +154,7 @@ impl Drop for Calls {
 }
 
 /// Reads the secret of a webhook.
-fn secret(place: &Path) -> Result<Secret, String> {
+pub(super) fn secret(place: &Path) -> Result<Secret, String> {
     let text = read_private(place).map_err(|error| error.to_string())?;
     Secret::parse(text.trim()).map_err(|reason| format!("{}: {reason}", place.display()))
 }

@@ -19,6 +19,7 @@ use chronolith_engine::{ChunkKeys, Db};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::SellingStatus;
+use super::incoming::Incoming;
 use crate::buyer;
 use crate::market::grant::{self, Stock};
 use crate::market::offer::{self, Offered};
@@ -40,6 +41,7 @@ pub(super) struct Trade {
     pub(super) questions: Questions,
     /// By their content ids.
     pub(super) contracts: BTreeMap<ContentId, Compiled>,
+    pub(super) incoming: Incoming,
     pub(super) node: NodeSettings,
     pub(super) deadline: Duration,
 }

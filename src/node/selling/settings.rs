@@ -30,6 +30,9 @@ pub struct SellingSettings {
     /// signed with them. A webhook without one sends nothing until it has one.
     #[serde(default)]
     pub webhooks: BTreeMap<String, PathBuf>,
+    /// Files of secrets, by the names of others' programs: what these tell of steps of deals is said on the ledger.
+    #[serde(default)]
+    pub incoming: BTreeMap<String, PathBuf>,
     /// Files of questions: requests for answers to them are answered where a contract or the policy grants them.
     #[serde(default)]
     pub questions: Vec<PathBuf>,

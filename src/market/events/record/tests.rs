@@ -41,7 +41,7 @@ fn right(status: RightStatus) -> Right {
 
 fn offered() -> Offered {
     let Right { offer, buyer, coin, price, .. } = right(RightStatus::Open);
-    Offered { offer, buyer, coin, price }
+    Offered { offer: Some(offer), buyer, coin, price }
 }
 
 fn at(height: u64) -> Seen {

@@ -4,11 +4,17 @@ use chronolith_chain::coin::BasisPoints;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, DealId};
 use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SubmittedRight};
+use chronolith_chain::state::Overlay;
+use chronolith_contract::data::Extent;
+use chronolith_contract::steps::Ruling;
+use serde_json::Value;
 
 use super::Desk;
-use crate::market::MarketError;
+use crate::market::agreement;
 use crate::market::bounty::{self, Awarded, Posted};
-use crate::market::deal;
+use crate::market::deal::{self, Found};
+use crate::market::offer::missing;
+use crate::market::{MarketError, VenueError};
 use crate::node::submit::Done;
 
 impl Desk {
@@ -72,6 +78,38 @@ impl Desk {
         self.with_venue(|venue| deal::advance(venue, &self.trade().account, said))
     }
 
+    /// Where a deal is by its contract, as JSON: the contract's queries are asked of the node's database.
+    ///
+    /// # Errors
+    /// Where there is no such deal, its contract is none of the configuration, or the database does not answer.
+    pub fn course(
+        &self,
+        deal: DealId,
+        extent: &Extent,
+        ruling: Option<&Ruling>,
+    ) -> Result<Value, MarketError> {
+        let found = self.deal(deal)?;
+        let contract = found.deal.plan.contract;
+        let compiled = self.contracts().get(&contract);
+        let compiled = compiled.ok_or_else(|| missing_here(&contract))?;
+        let answers = agreement::answers(&self.trade().db, compiled, extent)?;
+        let course = agreement::follow(compiled, &found, &answers, ruling)?;
+        Ok(agreement::summary(deal, compiled, &found, &answers, &course))
+    }
+
+    /// A deal of the ledger.
+    ///
+    /// # Errors
+    /// Where there is none of that id.
+    pub(in crate::node::selling) fn deal(&self, deal: DealId) -> Result<Found, MarketError> {
+        self.with_venue(|venue| {
+            let found = venue.look(|state, _| {
+                deal::find(&Overlay::new(state), deal).map_err(VenueError::from)
+            })?;
+            found.ok_or_else(|| missing("deal", &deal))
+        })
+    }
+
     /// Decides a disputed deal, as its arbiter.
     ///
     /// # Errors
@@ -79,4 +117,8 @@ impl Desk {
     pub fn arbitrate(&self, decision: Arbitrate) -> Result<Done, MarketError> {
         self.with_venue(|venue| deal::arbitrate(venue, &self.trade().account, decision))
     }
+}
+
+fn missing_here(contract: &ContentId) -> MarketError {
+    MarketError::NotHere { what: "contract", id: contract.to_string() }
 }
