@@ -8,6 +8,7 @@ use chronolith_contract::price::{Asked, History, reference};
 use chronolith_contract::rule::{
     Evaluation, Fields, Gives, Outcome, Rule, STEPS_MAX, Shape, Value, of_deal, of_request,
 };
+use chronolith_contract::steps::{Forward, Lead, Told};
 use chronolith_contract::template::{BUILTIN, Template};
 use chronolith_contract::webhook::{Headers, Receiver, Secret};
 use chronolith_contract::{Amount, Compiled};
@@ -43,7 +44,8 @@ pub fn examples(template: &Template) -> BTreeMap<String, String> {
     parameters.map(|one| (one.name.clone(), one.example.clone())).collect()
 }
 
-/// A contract's file: what is read has one canonical form, which reads back.
+/// A contract's file: what is read has one canonical form, which reads back. Steps that lead forward only lead where
+/// the contract leads when nobody says anything.
 pub fn contract_file(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Compiled::read(text) {
@@ -51,9 +53,36 @@ pub fn contract_file(data: &[u8]) {
             let again = Compiled::from_bytes(&read.to_bytes()).expect("its own canonical form");
             assert_eq!(again.contract(), read.contract());
             assert_eq!(again.cid(), read.cid());
+            silence(&read);
         }
         Err(problems) => {
             assert!(!problems.0.is_empty() && problems.0.iter().all(|one| one.line > 0));
+        }
+    }
+}
+
+/// Follows a contract's steps on a ledger on which nobody says anything.
+fn silence(read: &Compiled) {
+    let arbiter = read.contract().parties.first().map_or("", |party| party.name.as_str());
+    let Ok(forward) = Forward::of(read, arbiter) else { return };
+    let (mut told, mut row) = (Vec::new(), 0);
+    loop {
+        let followed = forward.follow(read, Amount(7), &told, &BTreeMap::new(), None);
+        let followed = followed.expect("what a ledger says");
+        assert_eq!(followed.deal.place(), forward.rows[row].name);
+        told.push(Told { row, by: None, objects: false });
+        match &forward.rows[row].late {
+            Lead::Row(next) => {
+                assert!(*next > row, "steps lead on");
+                row = *next;
+            }
+            Lead::End(end) => {
+                let followed = forward.follow(read, Amount(7), &told, &BTreeMap::new(), None);
+                let followed = followed.expect("what a ledger says");
+                assert!(followed.deal.is_ended() && followed.deal.place() == end);
+                return;
+            }
+            Lead::Arbiter { .. } => return,
         }
     }
 }
