@@ -250,9 +250,11 @@ impl Producer {
             let (chain, height) = (submitter.chain(), state.height()?);
             let ground = Ground { chain, height, state: &state };
             let mut anchoring = Anchoring::plan(ground, db, &self.account)?;
-            let done = match submitter.hand_in(anchoring.take_transactions(), height) {
-                // What is on the ledger by now is planned no more.
-                Err(SubmitError::Overtaken { .. }) if tries < TRIES => {
+            let transactions = anchoring.take_transactions();
+            // Of several the later ones may be taken where the first is not: they would be planned twice.
+            let most = if transactions.len() == 1 { TRIES } else { 1 };
+            let done = match submitter.hand_in(transactions, height) {
+                Err(SubmitError::Overtaken { .. }) if tries < most => {
                     tries += 1;
                     continue;
                 }

@@ -69,8 +69,8 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// Whether another transaction of the sender has the nonce, in a block or waiting for one: signed anew with the
-    /// next one it may be taken.
+    /// Whether a transaction of the sender has the nonce, in a block (it may be this one) or waiting for one: one that
+    /// was signed for the first time may be taken with the next nonce.
     #[must_use]
     pub const fn is_nonce_taken(&self) -> bool {
         match self {

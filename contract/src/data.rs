@@ -75,7 +75,10 @@ impl Contract {
             let begin = if text.is_empty() { "WITH" } else { "," };
             let (name, conditions) = (quoted(name, '"'), conditions.join(") OR ("));
             // Writing to a text cannot fail.
-            let _ = write!(text, "{begin} {name} AS (SELECT * FROM {name} WHERE ({conditions}))");
+            let _ = write!(
+                text,
+                "{begin} {name} AS (SELECT * FROM metric.{name} WHERE ({conditions}))"
+            );
         }
         let sql = sql.trim().trim_end_matches(';');
         // A comment at the end ends with the line.
@@ -107,11 +110,49 @@ mod tests {
         };
         assert_eq!(
             contract.sql_over("SELECT 1 FROM \"cargo \"\"t\"\"\"; ", &extent),
-            "WITH \"cargo \"\"t\"\"\" AS (SELECT * FROM \"cargo \"\"t\"\"\" WHERE (device IN ('truck', 'van') AND \
+            "WITH \"cargo \"\"t\"\"\" AS (SELECT * FROM metric.\"cargo \"\"t\"\"\" WHERE (device IN ('truck', 'van') AND \
              \"bay\" = 'o''1' AND time >= TIMESTAMP '2026-01-05T00:00:00Z')) SELECT * FROM (\nSELECT 1 FROM \"cargo \"\"t\"\"\"\n)"
         );
         contract.metrics.first_mut().unwrap().device = "ship".to_owned();
         let sql = contract.sql_over("SELECT 1 FROM \"cargo \"\"t\"\"\"", &Extent::default());
         assert!(sql.contains("device IN ('ship') AND") && !sql.contains("time"), "{sql}");
+    }
+
+    /// A table of a statement that has the name of a metric, or of a table of the database, hides which of the two is
+    /// read: the deal's records, or all that there are.
+    #[test]
+    fn a_statement_makes_no_table_that_hides_what_it_reads() {
+        let text = builtin("cold-chain").unwrap().unwrap().fill(&Default::default()).unwrap();
+        let asked = "SELECT CAST(ceil(max(value) * 10) AS BIGINT) FROM \\\"temperature\\\"";
+        assert!(text.contains(asked), "{text}");
+        let read = |sql: &str| crate::Compiled::read(&text.replace(asked, sql));
+        for (sql, said) in [
+            (
+                "WITH temperature AS (SELECT * FROM temperature) SELECT 1 FROM temperature",
+                "it makes a table",
+            ),
+            ("SELECT 1 FROM (WITH temperature AS (SELECT 1) SELECT 1)", "it makes a table"),
+            (
+                "WITH records AS (SELECT * FROM records) SELECT count(*) FROM records",
+                "it makes a table",
+            ),
+            ("WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT 1 FROM a", "it makes a table"),
+            (
+                "SELECT 1 FROM records, (WITH records AS (SELECT 1) SELECT 1 FROM records)",
+                "it reads \"records\"",
+            ),
+            ("SELECT 1 FROM (SELECT 1 FROM public.temperature)", "it reads \"public.temperature\""),
+            ("SELECT (SELECT max(value) FROM speed) FROM temperature", "it reads \"speed\""),
+            ("SELECT 1 FROM generate_series(1, 2)", "it reads \"generate_series\""),
+        ] {
+            let refused = read(sql).unwrap_err().to_string();
+            assert!(refused.contains(said), "{sql}: {refused}");
+        }
+        for sql in [
+            "WITH warm AS (SELECT * FROM temperature WHERE value > 8) SELECT count(*) FROM warm",
+            "SELECT count(*) FROM (WITH warm AS (SELECT * FROM Temperature) SELECT 1 FROM warm)",
+        ] {
+            read(sql).unwrap_or_else(|problems| panic!("{sql}: {problems}"));
+        }
     }
 }

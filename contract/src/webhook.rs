@@ -173,12 +173,12 @@ impl Receiver {
         Self { secrets, ids_max, latest_s: 0, ids: HashMap::new(), by_time: BTreeSet::new() }
     }
 
-    /// Takes a message, once. `now_s` is the time of the receiver: seconds since the epoch. A clock that
-    /// goes back stands still here, so that nothing is taken twice.
+    /// Whether a message would be taken. Who can use it only after something else has succeeded takes it then, so that one
+    /// that could not be used may be sent again.
     ///
     /// # Errors
-    /// [`WebhookError`]; nothing is remembered then.
-    pub fn take(
+    /// As [`Receiver::take`].
+    pub fn look(
         &mut self,
         headers: Headers<'_>,
         body: &[u8],
@@ -198,19 +198,28 @@ impl Receiver {
         if self.ids.len() >= self.ids_max {
             return Err(WebhookError::Full);
         }
+        Ok(())
+    }
+
+    /// Takes a message, once. `now_s` is the time of the receiver: seconds since the epoch. A clock that
+    /// goes back stands still here, so that nothing is taken twice.
+    ///
+    /// # Errors
+    /// [`WebhookError`]; nothing is remembered then.
+    pub fn take(
+        &mut self,
+        headers: Headers<'_>,
+        body: &[u8],
+        now_s: u64,
+    ) -> Result<(), WebhookError> {
+        self.look(headers, body, now_s)?;
+        let now_s = self.latest_s;
         // Another message may come with the same id and a later time, so that the id is kept as long as
         // any message that could be taken now is near.
         let until = now_s.saturating_add(2 * TOLERANCE_S);
         self.ids.insert(headers.id.to_owned(), until);
         self.by_time.insert((until, headers.id.to_owned()));
         Ok(())
-    }
-
-    /// Forgets a message that was taken and could not be used, so that it may be sent again.
-    pub fn give_back(&mut self, id: &str) {
-        if let Some(until) = self.ids.remove(id) {
-            self.by_time.remove(&(until, id.to_owned()));
-        }
     }
 
     /// How many ids are remembered.

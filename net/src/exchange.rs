@@ -283,7 +283,7 @@ pub enum Submitted {
     Waits(TransactionId),
     /// It is refused, for this reason.
     Refused(Text<REASON_CHARACTERS>),
-    /// Another transaction of its sender with its nonce waits or is in a block, as this says.
+    /// A transaction of its sender with its nonce waits or is in a block, as this says.
     NonceTaken(Text<REASON_CHARACTERS>),
 }
 

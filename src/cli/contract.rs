@@ -45,7 +45,7 @@ pub(super) enum ContractCommand {
     /// Write the plan of a deal on the ledger that goes by a contract
     Plan(plan::PlanCommand),
     /// Follow a deal of the ledger through its contract: where it is, and who gets what
-    Follow(follow::FollowCommand),
+    Follow(Box<follow::FollowCommand>),
 }
 
 impl ContractCommand {

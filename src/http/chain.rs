@@ -213,7 +213,11 @@ async fn submit(State(state): State<HttpState>, request: Request) -> Result<Resp
                 Err(not_taken(StatusCode::UNPROCESSABLE_ENTITY, "refused", reason))
             }
             Some(Submitted::NonceTaken(reason)) => {
-                Err(not_taken(StatusCode::CONFLICT, "nonce_taken", reason))
+                let reason = format!(
+                    "{}; it may be this one that was handed in before: look at transactions/ID before it is signed anew",
+                    &**reason
+                );
+                Err(not_taken(StatusCode::CONFLICT, "nonce_taken", &reason))
             }
             None => Err(ending()),
         }

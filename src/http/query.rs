@@ -26,7 +26,7 @@ mod webhooks;
 use axum::Router;
 
 use super::state::HttpState;
-pub(super) use admission::Admission;
+pub(super) use admission::{Admission, run};
 #[cfg(feature = "continuous")]
 pub(super) use continuous::Running;
 #[cfg(feature = "search")]

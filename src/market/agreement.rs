@@ -20,7 +20,7 @@ use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::TooLong;
 use chronolith_contract::steps::{FollowError, ForwardError};
 
-pub use answers::answers;
+pub use answers::{Answers, answers};
 pub use course::{Course, follow};
 pub use happened::{Happened, happened};
 pub use shown::{record, summary};
@@ -54,6 +54,9 @@ pub enum AgreementError {
     /// Conditions or data decide, and nobody was named who judges.
     #[error("conditions of the contract decide, and the ledger knows none: name an arbiter")]
     NoArbiter,
+    /// Somebody else is to judge than the contract says.
+    #[error("the contract leaves decisions to its party {0:?}: nobody else can be the arbiter")]
+    OtherArbiter(String),
     /// The contract counts time, and the ledger blocks.
     #[error("the contract counts time, and the ledger blocks: say how long a block takes")]
     NoPace,
@@ -92,17 +95,5 @@ pub enum AgreementError {
         name: String,
         /// Why.
         reason: QuestionError,
-    },
-    /// An answer is another than the contract says.
-    #[error(
-        "the contract's query {name} gives {found}, and {expected} was expected: one row of one column"
-    )]
-    Answer {
-        /// Its name.
-        name: String,
-        /// What it gives.
-        found: String,
-        /// What it should.
-        expected: &'static str,
     },
 }

@@ -12,7 +12,7 @@ use chronolith_chain::ledger::{
 use chronolith_engine::{KeyRandom, window_end, window_start};
 use chronolith_keys::{GRANT_BYTES_MAX, GrantError, seal_answer};
 
-use super::asking::ask;
+use super::asking::{TIME_MOST, ask};
 use super::grant::{Stock, context, in_time};
 use super::purse::Purse;
 use super::question::{Question, QuestionError};
@@ -94,7 +94,7 @@ pub fn make(
     })?;
     let range = widened(&metrics, right)?;
     let is_of_scope = |id| metrics.metrics.iter().any(|(known, _)| *known == id);
-    let (columns, rows) = ask(stock.db, is_of_scope, &question.sql(range.0, range.1))?;
+    let (columns, rows) = ask(stock.db, is_of_scope, &question.sql(range.0, range.1), TIME_MOST)?;
     let mut random = KeyRandom::new()?;
     let (answer, rows) = question.answer(range, &columns, rows, GRANT_BYTES_MAX, &mut random)?;
     let context = context(venue.id()?, request);

@@ -1,5 +1,7 @@
 //! Asking a database what a deal is about: its metrics, and no others.
 
+use std::time::Duration;
+
 use chronolith_engine::{Db, MetricId};
 use serde_json::Value;
 
@@ -11,8 +13,7 @@ pub const HAS_SQL: bool = cfg!(feature = "sql");
 #[cfg(feature = "sql")]
 const ROWS_MOST: u64 = 10_000;
 /// The longest that the database may take to answer.
-#[cfg(feature = "sql")]
-const TIME_MOST: std::time::Duration = std::time::Duration::from_secs(60);
+pub const TIME_MOST: Duration = Duration::from_secs(60);
 
 /// The names of the columns of an answer, and its rows.
 pub(super) type Table = (Vec<String>, Vec<Vec<Value>>);
@@ -23,24 +24,36 @@ pub(super) fn ask(
     db: &Db,
     is_of_scope: impl Fn(MetricId) -> bool,
     sql: &str,
+    within: Duration,
 ) -> Result<Table, QuestionError> {
-    use chronolith_query::{Limits, Sql};
+    use chronolith_query::{Limits, QueryError, Sql};
 
+    let of = |error: QueryError| match error {
+        QueryError::TooSlow(_)
+        | QueryError::TooMuchMemory { .. }
+        | QueryError::Read(_)
+        | QueryError::Cancelled
+        | QueryError::Runtime(_) => QuestionError::Limit(error.to_string()),
+        _ => QuestionError::Sql(error.to_string()),
+    };
     let failed = |error: &dyn std::fmt::Display| QuestionError::Sql(error.to_string());
-    let session = Sql::new(db.clone()).map_err(|error| failed(&error))?;
-    let limits = Limits { rows: Some(ROWS_MOST), time: Some(TIME_MOST), ..Limits::default() };
-    let reads = session.reads(sql, &limits).map_err(|error| failed(&error))?;
+    let session = Sql::new(db.clone()).map_err(of)?;
+    let limits = Limits { rows: Some(ROWS_MOST), time: Some(within), ..Limits::default() };
+    let reads = session.reads(sql, &limits).map_err(of)?;
     if let Some(other) = reads.metrics.iter().find(|read| !is_of_scope(read.metric)) {
         let known = db.definition(other.metric);
         let name = known.map(|known| known.metric.to_string()).unwrap_or_default();
         return Err(QuestionError::Scope(name));
     }
-    let answer = session.query(sql, &limits).map_err(|error| failed(&error))?;
+    let answer = session.query(sql, &limits).map_err(of)?;
     let schema = answer.schema();
     let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let mut text = Vec::new();
     let written = crate::rows::write_answer(answer, crate::rows::Format::Ndjson, &mut text);
-    written.map_err(|error| failed(&error))?;
+    written.map_err(|error| match error.downcast::<QueryError>() {
+        Ok(error) => of(error),
+        Err(error) => failed(&error),
+    })?;
     let mut rows = Vec::new();
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let mut row: serde_json::Map<String, Value> =
@@ -53,6 +66,11 @@ pub(super) fn ask(
 
 /// There is nothing to ask by.
 #[cfg(not(feature = "sql"))]
-pub(super) fn ask(_: &Db, _: impl Fn(MetricId) -> bool, _: &str) -> Result<Table, QuestionError> {
+pub(super) fn ask(
+    _: &Db,
+    _: impl Fn(MetricId) -> bool,
+    _: &str,
+    _: Duration,
+) -> Result<Table, QuestionError> {
     Err(QuestionError::NoSql)
 }

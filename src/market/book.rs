@@ -1,6 +1,6 @@
 //! What an owner's node decides by: data contracts, and a policy for offers that name none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
@@ -14,6 +14,8 @@ use chronolith_engine::Level;
 
 use super::offer;
 use super::policy::{Policy, Verdict};
+use super::purse::Purse;
+use super::question::Questions;
 use super::{MarketError, Venue, VenueError};
 
 /// The most certificates of one buyer that rules are told.
@@ -84,7 +86,17 @@ pub struct Book {
     contracts: BTreeMap<Hash, Compiled>,
     lists: BTreeMap<String, Vec<String>>,
     policy: Policy,
-    questions: BTreeSet<ContentId>,
+    /// What is answered without asking, and what all answers about a device may cost: millionths of ε.
+    questions: BTreeMap<ContentId, Option<u64>>,
+    /// What the owner knows of what accounts ask for, by their addresses.
+    purposes: BTreeMap<String, String>,
+}
+
+/// What answers about a device cost so far, and may cost: millionths of ε.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    used_micro: u64,
+    limit_micro: u64,
 }
 
 /// What became of a request, and why.
@@ -123,13 +135,21 @@ impl Book {
                 return Err(BookError::List { contract, list });
             }
         }
-        Ok(Self { contracts, lists, policy, questions: BTreeSet::new() })
+        Ok(Self { contracts, lists, policy, ..Self::default() })
     }
 
     /// The same with questions that are answered where a request is granted; others wait for the owner.
     #[must_use]
-    pub fn answering(self, questions: impl IntoIterator<Item = ContentId>) -> Self {
-        Self { questions: questions.into_iter().collect(), ..self }
+    pub fn answering(self, questions: &Questions) -> Self {
+        let questions = questions.all().map(|question| (question.id, question.limit_micro()));
+        Self { questions: questions.collect(), ..self }
+    }
+
+    /// The same, which tells rules what accounts ask for, by their addresses: the owner's word, since nobody could check
+    /// a buyer's.
+    #[must_use]
+    pub fn knowing(self, purposes: BTreeMap<String, String>) -> Self {
+        Self { purposes, ..self }
     }
 
     /// The contract that an offer names, by the hash that it has of it; none where it is not here.
@@ -149,14 +169,16 @@ impl Book {
     /// Where the ledger cannot be read.
     pub fn decide(
         &self,
-        venue: &Venue,
+        (venue, purse): (&Venue, &Purse),
         (right, open): (&Right, &OpenOffer),
         now: Now,
     ) -> Result<Decided, MarketError> {
-        let decided = self.judge(venue, (right, open), now)?;
-        let verdict = match (decided.verdict, offer::delivery(venue, right.offer)?) {
+        let delivery = offer::delivery(venue, right.offer)?;
+        let budget = self.budget(purse, open, &delivery)?;
+        let decided = self.judge(venue, (right, open), budget, now)?;
+        let verdict = match (decided.verdict, delivery) {
             (Verdict::Grant, Delivery::Answers { query }) => {
-                match self.questions.contains(&query) {
+                match self.questions.contains_key(&query) {
                     true => Verdict::Answer,
                     false => Verdict::Ask(UNKNOWN),
                 }
@@ -164,6 +186,28 @@ impl Book {
             (verdict, _) => verdict,
         };
         Ok(Decided { verdict, ..decided })
+    }
+
+    /// What answers about the device of an offer cost so far and may cost: millionths of ε; 0 of 0 where nothing noisy
+    /// is sold.
+    fn budget(
+        &self,
+        purse: &Purse,
+        open: &OpenOffer,
+        delivery: &Delivery,
+    ) -> Result<Spent, MarketError> {
+        let (Delivery::Answers { query }, Subject::Metrics { device, .. }) =
+            (delivery, &open.offer.scope.subject)
+        else {
+            return Ok(Spent::default());
+        };
+        let Some(limit_micro) = self.questions.get(query).copied().flatten() else {
+            return Ok(Spent::default());
+        };
+        let known = purse.budget(*device)?.map(|known| known.within(limit_micro));
+        let (used_micro, left_micro) =
+            known.map_or((0, limit_micro), |known| (known.spent_micro(), known.left_micro()));
+        Ok(Spent { used_micro, limit_micro: used_micro.saturating_add(left_micro) })
     }
 
     /// The contract that decides; none where the policy does. Why the owner is asked, where the offer names what is
@@ -184,6 +228,7 @@ impl Book {
         &self,
         venue: &Venue,
         (right, open): (&Right, &OpenOffer),
+        budget: Spent,
         now: Now,
     ) -> Result<Decided, MarketError> {
         let ask =
@@ -199,7 +244,7 @@ impl Book {
         if open.offer.terms.level == Level::Secret.number() {
             return Ok(ask("level 1 needs the owner's word"));
         }
-        let inputs = self.inputs(compiled, venue, right, open, now)?;
+        let inputs = self.inputs(compiled, venue, (right, open), budget, now)?;
         let Ok(grant) = compiled.decide(&inputs) else {
             return Ok(ask("the contract's rules cannot be asked"));
         };
@@ -218,8 +263,8 @@ impl Book {
         &self,
         compiled: &Compiled,
         venue: &Venue,
-        right: &Right,
-        open: &OpenOffer,
+        (right, open): (&Right, &OpenOffer),
+        budget: Spent,
         now: Now,
     ) -> Result<Value, VenueError> {
         let integer = |value: u64| Value::Integer(i64::try_from(value).unwrap_or(i64::MAX));
@@ -229,10 +274,11 @@ impl Book {
                 metrics.iter().map(|metric| metric.0.to_string()).collect()
             }
         };
-        let certificates = certificates(venue, right.buyer, now)?;
+        let (buyer, certificates) =
+            (right.buyer.to_string(), certificates(venue, right.buyer, now)?);
         let hours = right.until_ms.saturating_sub(right.from_ms).div_ceil(3_600_000);
         let request = Value::record([
-            ("buyer", Value::Text(right.buyer.to_string())),
+            ("buyer", Value::Text(buyer.clone())),
             ("certificates", Value::List(certificates)),
             ("from_s", integer(right.from_ms / 1_000)),
             ("until_s", integer(right.until_ms / 1_000)),
@@ -240,8 +286,7 @@ impl Book {
             ("level", integer(open.offer.terms.level.into())),
             ("metrics", Value::texts(metrics.iter().map(String::as_str))),
             ("paid", Value::Amount(Amount(right.escrow.0))),
-            // The ledger knows no purposes.
-            ("purpose", Value::Text(String::new())),
+            ("purpose", Value::Text(self.purposes.get(&buyer).cloned().unwrap_or_default())),
         ]);
         let lists = compiled.contract().lists.iter().map(|name| {
             let known = self.lists.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -250,7 +295,13 @@ impl Book {
         Ok(Value::record([
             ("request", request),
             ("lists", Value::record(lists)),
-            ("budget", Value::record([("limit", integer(0)), ("used", integer(0))])),
+            (
+                "budget",
+                Value::record([
+                    ("limit", integer(budget.limit_micro)),
+                    ("used", integer(budget.used_micro)),
+                ]),
+            ),
             (
                 "now",
                 Value::record([

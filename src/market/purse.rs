@@ -255,20 +255,19 @@ impl Purse {
         let path = format!("{device}.budget");
         let place = folder.join(&path);
         let _lock = lock(&folder)?;
-        let mut budget = match fs::read(&place) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Budget::new(limit_micro),
-            Err(source) => {
-                return Err(WalletError::Disk { what: "read", place, source }.into());
-            }
-            Ok(bytes) => {
-                let bytes = <[u8; BUDGET_BYTES]>::try_from(bytes.as_slice());
-                let bytes = bytes.map_err(|_| wrong(&place, "it is no budget".to_owned()))?;
-                Budget::from_bytes(&bytes)?.within(limit_micro)
-            }
-        };
+        let known = read_budget(&place)?;
+        let mut budget = known.map_or(Budget::new(limit_micro), |known| known.within(limit_micro));
         budget.spend(cost_micro)?;
         put(&folder, &path, &budget.to_bytes())?;
         Ok(budget)
+    }
+
+    /// What noisy answers about a device cost so far and may cost, where one was given: millionths of ε.
+    ///
+    /// # Errors
+    /// Where the budget cannot be read.
+    pub fn budget(&self, device: Address) -> Result<Option<Budget>, PurseError> {
+        read_budget(&self.folder.join("budgets").join(format!("{device}.budget")))
     }
 
     /// Keeps an answer that was made and paid for, until it is on the ledger.
@@ -409,6 +408,20 @@ fn write<T: Serialize>(folder: &Path, name: &str, file: &T) -> Result<PathBuf, P
     let mut text = serde_json::to_string_pretty(file).unwrap_or_default();
     text.push('\n');
     put(folder, &format!("{name}.json"), text.as_bytes())
+}
+
+fn read_budget(place: &Path) -> Result<Option<Budget>, PurseError> {
+    let bytes = match fs::read(place) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            let place = place.to_owned();
+            return Err(WalletError::Disk { what: "read", place, source }.into());
+        }
+        Ok(bytes) => bytes,
+    };
+    let bytes = <[u8; BUDGET_BYTES]>::try_from(bytes.as_slice());
+    let bytes = bytes.map_err(|_| wrong(place, "it is no budget".to_owned()))?;
+    Ok(Some(Budget::from_bytes(&bytes)?))
 }
 
 /// Holds a folder against other processes until it is dropped.

@@ -69,6 +69,17 @@ pub enum QuestionError {
     /// The database does not answer.
     #[error("{0}")]
     Sql(String),
+    /// There was not enough time or memory, or the database cannot be read: another time it may answer.
+    #[error("{0}")]
+    Limit(String),
+    /// The answer is of another kind.
+    #[error("the answer is {found}, and {expected} was expected: one row of one column")]
+    Answer {
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// The question is not at hand.
     #[error("the offer is of the question {0}, which is none that is known here: give it along")]
     Unknown(ContentId),
@@ -77,6 +88,14 @@ pub enum QuestionError {
         "this program was built without SQL, which questions are asked by: build it with the feature sql"
     )]
     NoSql,
+}
+
+impl QuestionError {
+    /// Whether it fails each time that the same is asked of the same records.
+    #[must_use]
+    pub const fn comes_again(&self) -> bool {
+        matches!(self, Self::Sql(_) | Self::Answer { .. })
+    }
 }
 
 /// The least that must stand behind a row.
@@ -134,6 +153,11 @@ impl Questions {
             Ok((question.id, question))
         });
         Ok(Self(questions.collect::<Result<_, MarketError>>()?))
+    }
+
+    /// All of them, in the order of their content ids.
+    pub fn all(&self) -> impl Iterator<Item = &Question> {
+        self.0.values()
     }
 
     /// Their content ids, in order.
@@ -248,6 +272,12 @@ impl Question {
     pub fn budget(&self, rows: usize) -> Option<(u64, u64)> {
         let cost_micro = self.cost_micro.saturating_mul(rows as u64);
         self.budget_micro.map(|budget_micro| (cost_micro, budget_micro))
+    }
+
+    /// What all answers about a device may cost together: millionths of ε; none where there is no noise.
+    #[must_use]
+    pub const fn limit_micro(&self) -> Option<u64> {
+        self.budget_micro
     }
 
     /// The SQL over a range of time, in milliseconds since the epoch.

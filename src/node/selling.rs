@@ -60,6 +60,7 @@ use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Drawn, Period};
 use crate::stop::Stop;
 use crate::wallet::Wallet;
+use agreeing::ToldDeal;
 use calls::Calls;
 pub use calls::WebhookStatus;
 pub use desk::Desk;
@@ -106,7 +107,7 @@ impl Selling {
         }
         let questions = Questions::read(settings.questions.iter().map(|file| node.path(file)));
         let questions = questions.map_err(|error| wrong(".questions", &error))?;
-        let book = book.answering(questions.ids());
+        let book = book.answering(&questions).knowing(settings.purposes.clone());
         let keys = db.keys().cloned().ok_or_else(|| {
             let reason = "the database has no keys to grant: chronolith keys init makes some";
             wrong("", &reason)
@@ -190,8 +191,8 @@ struct Runner {
     looks: BTreeMap<RequestId, Look>,
     /// When the next look for periods that are over is worth it.
     draws: BTreeMap<SubscriptionId, Look>,
-    /// How much happened to deals all of which was told.
-    agreed: BTreeMap<DealId, usize>,
+    /// What was told of deals that go by contracts.
+    agreed: BTreeMap<DealId, ToldDeal>,
     /// When the next try to answer a request is worth it.
     answers: BTreeMap<RequestId, Look>,
     stop: Stop,
@@ -314,7 +315,8 @@ impl Runner {
             if right.status != RightStatus::Open {
                 return Ok(None);
             }
-            let decided = self.book.decide(venue, (&right, &open), Now::at(height))?;
+            let from = (&*venue, &desk.trade().purse);
+            let decided = self.book.decide(from, (&right, &open), Now::at(height))?;
             desk.trade().purse.keep_decision(request, &decided)?;
             Ok(Some(decided.verdict))
         })?;

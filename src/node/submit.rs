@@ -23,6 +23,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// How often it is looked whether something else took the place of what is waited for.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long the block with another transaction of the account is waited for.
+const OTHERS_TURN: Duration = Duration::from_secs(20);
+
 /// How often something is signed, where something else of the account takes its place each time.
 pub(crate) const TRIES: u32 = 4;
 
@@ -205,14 +208,15 @@ impl<'a> Submitter<'a> {
         }
         let _turn = Turn::of(self.address());
         // Of several the later ones may be taken where the first is not: they would be done twice.
-        let mut tries = if actions.len() == 1 { 1 } else { TRIES };
+        let most = if actions.len() == 1 { TRIES } else { 1 };
+        let mut tries = 1;
         loop {
             let state = NodeState::new(self.client);
             let height = state.height()?;
             let mut composer = Composer::new(self.chain, &state, height, self.address())?;
             let signed = actions.iter().map(|action| composer.sign(action.clone(), &self.key));
             match self.hand_in(signed.collect(), height) {
-                Err(SubmitError::Overtaken { .. }) if tries < TRIES => tries += 1,
+                Err(SubmitError::Overtaken { .. }) if tries < most => tries += 1,
                 done => return done,
             }
         }
@@ -245,7 +249,7 @@ impl<'a> Submitter<'a> {
                         return Err(SubmitError::NotTaken(reason.to_string()));
                     }
                     Submitted::NonceTaken(reason) => {
-                        return Err(self.overtaken(named, reason.to_string())?);
+                        return Err(self.overtaken(named, reason.to_string()));
                     }
                 };
                 done.push(self.receipt(id, named, height)?);
@@ -255,18 +259,24 @@ impl<'a> Submitter<'a> {
     }
 
     /// Waits until the ledger has the transaction that a nonce is of, so that what was not taken can be signed with
-    /// the next one; what to say of it then.
-    fn overtaken(
-        &self,
-        Named { account, nonce, .. }: Named,
-        reason: String,
-    ) -> Result<SubmitError, SubmitError> {
-        let what = "a block with the account's other transaction";
-        match self.until(what, || Ok(self.next_nonce(account)?.filter(|next| *next > nonce))) {
-            Ok(_) => Ok(SubmitError::Overtaken { account, nonce }),
-            Err(SubmitError::Late { .. }) => Ok(SubmitError::NotTaken(reason)),
-            Err(error) => Err(error),
+    /// the next one; what to say of it.
+    fn overtaken(&self, Named { account, nonce, .. }: Named, reason: String) -> SubmitError {
+        let end = Instant::now() + self.deadline.min(OTHERS_TURN);
+        while Instant::now() < end {
+            match self.next_nonce(account) {
+                Ok(next) if next.is_some_and(|next| next > nonce) => {
+                    return SubmitError::Overtaken { account, nonce };
+                }
+                Ok(_) if !self.is_stopped() => std::thread::sleep(POLL),
+                // What was not taken is not done, whatever fails now.
+                _ => break,
+            }
         }
+        SubmitError::NotTaken(reason)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire))
     }
 
     /// The nonce of an account's next transaction, where the ledger knows the account.
@@ -321,7 +331,7 @@ impl<'a> Submitter<'a> {
             if let Some(found) = look()? {
                 return Ok(found);
             }
-            if self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Acquire)) {
+            if self.is_stopped() {
                 return Err(SubmitError::Stopped { what }.into());
             }
             if begin.elapsed() > self.deadline {

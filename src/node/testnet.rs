@@ -232,6 +232,7 @@ pub fn create(directory: &Path, testnet: &Testnet) -> Result<ChainId, NodeError>
                 incoming: Default::default(),
                 questions: Vec::new(),
                 lists: Default::default(),
+                purposes: Default::default(),
                 notes: "notes".into(),
                 packs: None,
                 every_s: 1,

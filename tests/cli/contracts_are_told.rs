@@ -429,8 +429,6 @@ fn a_contracts_webhook_hears_all_of_each_sale_over_kills_and_never_under_two_ids
     }
 }
 
-/// That a receiver wants no more was not told where it had failed before; and of two contracts of one name, the
-/// webhooks of one alone were shown.
 /// A deal of several steps that goes by a contract: what is said of it, the steps and the end, also while the node was
 /// away.
 #[test]
@@ -486,6 +484,8 @@ fn a_contracts_webhook_hears_of_deals_what_was_said_and_how_they_ended() {
     );
 }
 
+/// That a receiver wants no more was not told where it had failed before; and of two contracts of one name, the
+/// webhooks of one alone were shown.
 #[test]
 fn a_receiver_that_is_gone_is_called_no_more_and_one_without_a_secret_hears_all_later() {
     let directory = tempfile::tempdir().unwrap();

@@ -185,6 +185,42 @@ fn answers_are_sold_instead_of_data_within_a_budget() {
     assert!((0.0..0.1).contains(&(before - balance(place))), "fees alone");
 }
 
+/// Rules of a contract were told no purpose and a budget of nothing, so that `pay-per-answer` granted nobody.
+#[test]
+fn a_contract_sells_answers_for_a_purpose_until_the_budget_is_spent() {
+    let directory = market();
+    let place = directory.path();
+    let noise = NOISE.replace("budget = '1'", "budget = '0.8'");
+    fs::write(place.join("q.toml"), format!("{QUESTION}{noise}")).unwrap();
+    let new = ["contract", "new", "pay-per-answer", "--set", "metric=cycMps", "-o", "c.toml"];
+    expect(place, 0, &new);
+    let under = ["--question", "q.toml", "--contract", "c.toml"];
+    let offer = offer(place, "cycMps", &under);
+    let buy = |until: &str| {
+        let buy = ["buy", text(&offer["offer"]), "--from", "2026-01-05T08:05:00Z"];
+        text(&deal(place, "buyer", &[&buy[..], &["--until", until]].concat())["request"]).to_owned()
+    };
+    let decide = |more: &[&str]| {
+        let decide = ["decide", "--db", "car", "--contract", "c.toml", "--question", "q.toml"];
+        deal(place, "main", &[&decide[..], more].concat())[0].clone()
+    };
+    let request = buy("2026-01-05T08:10:00Z");
+    for purpose in [&[][..], &["--purpose", "buyer=advertising"]] {
+        let waits = decide(purpose);
+        assert_eq!((&waits["request"], &waits["became"]), (&value!(request), &value!("waits")));
+        assert!(text(&waits["why"]).contains("no rule of the contract grants it"), "{waits}");
+    }
+    let research = ["--purpose", "buyer=research"];
+    let answered = decide(&research);
+    assert_eq!(answered["became"], "answered", "{answered}");
+    assert_eq!(answered["why"], "pay-per-answer/within_budget");
+    buy("2026-01-05T08:15:00Z");
+    assert_eq!(decide(&research)["became"], "answered", "0.4 of 0.8 was left");
+    buy("2026-01-05T08:20:00Z");
+    let waits = decide(&research);
+    assert_eq!(waits["became"], "waits", "nothing is left: {waits}");
+}
+
 #[test]
 fn a_bounty_is_paid_for_keys_that_open_what_was_submitted() {
     let directory = market();

@@ -119,7 +119,7 @@ fn a_dispute_is_decided_by_what_the_data_shows_and_by_an_arbiter_where_it_does_n
     let early = [&decide.concat()[..], &["--decide", "--account", "arbiter"], &PARTIES].concat();
     let told = String::from_utf8(chronolith(place, &early).stderr).unwrap();
     assert!(told.contains("the contract is at ruling and says nothing yet"), "{told}");
-    fs::remove_file(place.join("half.json")).unwrap();
+    assert!(!place.join("half.json").exists(), "nothing was decided");
     let before = [balance(place, "main"), balance(place, "buyer")];
     let ruled = [&decide.concat()[..], &["--ruling-bp", "5000", "--decide"]].concat();
     let decided = run(place, "arbiter", &ruled);
@@ -153,19 +153,29 @@ fn a_deal_that_says_another_plan_than_its_contract_is_told() {
     let (deal, planned) = open(place, &parties, &["--arbiter", "judge"]);
     assert_eq!(planned["steps"], "0 ordered, 1 under_way");
     assert_eq!(follow(place, &deal, &[])["at"], "ordered");
-    // Somebody names the contract, and pays the carrier for nothing.
+    // Somebody names the contract, and something else: pays the carrier for nothing, sets less aside, has a coin of his
+    // own, has more outcomes.
     let height = json(place, 0, &["chain", "status", "--dir", "c", "--json"])["height"].clone();
     let until = (height.as_u64().unwrap() + 50).to_string();
     let written = [&plan[..7], &["--join-until", &until, "--block-time", "1h"], &judged].concat();
     expect(place, 0, &written);
     let text = fs::read_to_string(place.join("p.json")).unwrap();
-    let mut changed: Value = serde_json::from_str(&text).unwrap();
-    changed["steps"][0]["on_timeout"] = changed["steps"][0]["on_done"].clone();
-    fs::write(place.join("plan.json"), changed.to_string()).unwrap();
-    let opened = run(place, "main", &["market", "deal", "open", "plan.json"]);
-    let other = opened["deal"].as_str().unwrap();
-    let followed = [&["contract", "follow", other, "c.toml"][..], &PARTIES].concat();
-    refused(&followed, "its steps are not what the contract says: do not join it");
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 3] = [
+        ("steps", |plan| plan["steps"][0]["on_timeout"] = plan["steps"][0]["on_done"].clone()),
+        ("amounts", |plan| plan["parties"][1]["amount"] = "1".into()),
+        ("outcomes", |plan| plan["outcomes"][0]["shares"][0]["to"] = 0.into()),
+    ];
+    for (what, change) in changes {
+        let mut changed: Value = serde_json::from_str(&text).unwrap();
+        change(&mut changed);
+        assert_ne!(changed, serde_json::from_str::<Value>(&text).unwrap(), "{what}");
+        fs::write(place.join("plan.json"), changed.to_string()).unwrap();
+        let opened = run(place, "main", &["market", "deal", "open", "plan.json"]);
+        let other = opened["deal"].as_str().unwrap();
+        let followed = [&["contract", "follow", other, "c.toml"][..], &PARTIES].concat();
+        refused(&followed, &format!("its {what} are not what the contract says: do not join it"));
+    }
     expect(place, 0, &["contract", "new", "cold-chain", "--set", "freight=9", "-o", "d.toml"]);
     let followed = [&["contract", "follow", &deal, "d.toml"][..], &PARTIES].concat();
     refused(&followed, "the deal is of the contract");

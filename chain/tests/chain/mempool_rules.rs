@@ -110,8 +110,14 @@ fn duplicates_are_known_and_replacements_pay_a_tenth_more() {
     admit(&world, &mut pool, 1, transfer(&world, 1, 0, 10 * FEE)).unwrap();
     let again = admit(&world, &mut pool, 1, transfer(&world, 1, 0, 10 * FEE));
     assert!(matches!(again, Err(Refused::Known(_))));
+    assert!(!again.unwrap_err().is_nonce_taken(), "it is the same one");
     let little = admit(&world, &mut pool, 1, transfer(&world, 1, 0, 11 * FEE));
     assert!(matches!(little, Err(Refused::Replacement { .. })));
+    assert!(little.unwrap_err().is_nonce_taken());
+    for (expected, found, is_taken) in [(3, 2, true), (3, 4, false)] {
+        let refused = Refused::from(Inadmissible::Nonce { expected, found });
+        assert_eq!(refused.is_nonce_taken(), is_taken);
+    }
     admit(&world, &mut pool, 1, transfer(&world, 1, 0, 11 * FEE + 1)).unwrap();
     assert_eq!(select(&world, &pool), [(1, 0, 11 * FEE + 1)]);
 }

@@ -63,8 +63,7 @@ pub fn contract_file(data: &[u8]) {
 
 /// Follows a contract's steps on a ledger on which nobody says anything.
 fn silence(read: &Compiled) {
-    let arbiter = read.contract().parties.first().map_or("", |party| party.name.as_str());
-    let Ok(forward) = Forward::of(read, arbiter) else { return };
+    let Ok(forward) = Forward::of(read) else { return };
     let (mut told, mut row) = (Vec::new(), 0);
     loop {
         let followed = forward.follow(read, Amount(7), &told, &BTreeMap::new(), None);

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Ident, ObjectName, Query, Statement, Visit as _, Visitor};
+use sqlparser::ast::{Ident, ObjectName, Query, Statement, Visit as _, Visitor, visit_relations};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 use toml::de::{DeTable, DeValue};
@@ -41,11 +41,14 @@ pub(super) fn check(root: &DeTable<'_>, found: &mut Found) {
     }
 }
 
-/// The tables that a statement reads, and those that it makes.
+/// The tables that a statement reads, but for those that it makes itself.
 #[derive(Default)]
 struct Tables {
     read: Vec<String>,
-    made: BTreeSet<String>,
+    /// Those that each query which is being visited makes, from the outermost on.
+    made: Vec<Vec<String>>,
+    /// A table that is made of one of its own name, or after it was read: which of the two is read is hard to see.
+    doubtful: Option<String>,
 }
 
 /// A name as the database reads it.
@@ -53,30 +56,74 @@ fn name_of(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
+/// All names of tables in a query, whatever they stand for.
+fn named_in(query: &Query) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    // Nothing breaks off.
+    let _ = visit_relations(query, |relation| {
+        names.insert(dotted(relation));
+        ControlFlow::<()>::Continue(())
+    });
+    names
+}
+
+fn dotted(relation: &ObjectName) -> String {
+    let parts = relation.0.iter().map(|part| part.as_ident().map_or_else(String::new, name_of));
+    parts.collect::<Vec<_>>().join(".")
+}
+
 impl Visitor for Tables {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         let made = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.made.extend(made.map(|table| name_of(&table.alias.name)));
+        let names: Vec<String> = made.clone().map(|table| name_of(&table.alias.name)).collect();
+        for (table, place) in made.zip(0..) {
+            let inside = named_in(&table.query);
+            let later = names.iter().skip(place).find(|name| inside.contains(*name));
+            self.doubtful = self.doubtful.take().or_else(|| later.cloned());
+        }
+        self.made.push(names);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.made.pop();
         ControlFlow::Continue(())
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        let parts = relation.0.iter().map(|part| part.as_ident().map_or_else(String::new, name_of));
-        self.read.push(parts.collect::<Vec<_>>().join("."));
+        let name = dotted(relation);
+        if !self.made.iter().flatten().any(|made| *made == name) {
+            self.read.push(name);
+        }
         ControlFlow::Continue(())
     }
 }
 
-/// The tables that a question reads, but for those that it makes itself.
-fn read_by(question: &Query) -> Vec<String> {
+fn tables_of(question: &Query) -> Tables {
     let mut tables = Tables::default();
     // Nothing breaks off.
     let _ = question.visit(&mut tables);
-    let Tables { mut read, made } = tables;
-    read.retain(|name| !made.contains(name));
-    read
+    tables
+}
+
+/// A table that a statement makes under the name of a metric.
+fn question_makes(question: &Query, metrics: &BTreeSet<String>) -> Option<String> {
+    struct Made<'a>(&'a BTreeSet<String>);
+    impl Visitor for Made<'_> {
+        type Break = String;
+
+        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+            let made = query.with.iter().flat_map(|with| &with.cte_tables);
+            let mut names = made.map(|table| name_of(&table.alias.name));
+            match names.find(|name| self.0.contains(name)) {
+                Some(name) => ControlFlow::Break(name),
+                None => ControlFlow::Continue(()),
+            }
+        }
+    }
+    question.visit(&mut Made(metrics)).break_value()
 }
 
 fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
@@ -87,7 +134,7 @@ fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
 /// The tables that a statement reads; none where it is no question.
 pub(crate) fn tables(sql: &str) -> BTreeSet<String> {
     match parse(sql).as_deref() {
-        Ok([Statement::Query(question)]) => read_by(question).into_iter().collect(),
+        Ok([Statement::Query(question)]) => tables_of(question).read.into_iter().collect(),
         _ => BTreeSet::new(),
     }
 }
@@ -95,7 +142,14 @@ pub(crate) fn tables(sql: &str) -> BTreeSet<String> {
 fn problem(sql: &str, metrics: &BTreeSet<String>) -> Option<String> {
     match parse(sql).as_deref() {
         Ok([Statement::Query(question)]) => {
-            let name = read_by(question).into_iter().find(|name| !metrics.contains(name))?;
+            let Tables { read, doubtful, .. } = tables_of(question);
+            let made = question_makes(question, metrics);
+            if let Some(name) = doubtful.or(made) {
+                return Some(format!(
+                    "it makes a table {name:?} of one that has that name: give it another"
+                ));
+            }
+            let name = read.into_iter().find(|name| !metrics.contains(name))?;
             Some(format!("it reads {name:?}, which is no metric of the contract"))
         }
         Ok([_]) => Some("a query only asks: SELECT ...".to_owned()),

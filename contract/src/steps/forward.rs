@@ -17,7 +17,8 @@ use crate::rule::{Decision, Value};
 pub struct Forward {
     /// The steps that a ledger holds.
     pub rows: Vec<Row>,
-    arbiter: String,
+    /// The party that the contract leaves decisions to; none where anybody may judge.
+    pub arbiter: Option<String>,
 }
 
 /// A step.
@@ -86,6 +87,9 @@ pub enum ForwardError {
          arbiter says, can follow from one"
     )]
     Conditional(String),
+    /// Two parties are to decide, and a ledger has one arbiter.
+    #[error("{0} is to rule, too, and a deal on the ledger has one arbiter")]
+    Arbiters(String),
     /// A rule asks what time it is.
     #[error("the rule {0} asks for a time, and the ledger keeps none of a deal but its deadlines")]
     Time(String),
@@ -206,13 +210,19 @@ pub(super) fn with_rest(rest: &str, shares: Vec<(String, u16)>) -> Vec<(String, 
 }
 
 impl Forward {
-    /// The steps of a contract whose arbiter is a party of it, or somebody else.
+    /// The steps of a contract.
     ///
     /// # Errors
-    /// Where they lead back, draw, ask for the time or are the arbiter's from the beginning.
-    pub fn of(compiled: &Compiled, arbiter: &str) -> Result<Self, ForwardError> {
+    /// Where they lead back, draw, ask for the time, go on after a condition or are the arbiter's from the beginning.
+    pub fn of(compiled: &Compiled) -> Result<Self, ForwardError> {
         let contract = compiled.contract();
         let steps = &contract.steps;
+        let on = || steps.steps.iter().flat_map(|step| &step.on);
+        let mut arbiters = on().filter(|on| on.event == EventKind::Ruled).map(|on| on.by.as_str());
+        let arbiter = arbiters.next();
+        if let Some(other) = arbiters.find(|other| Some(*other) != arbiter) {
+            return Err(ForwardError::Arbiters(other.to_owned()));
+        }
         if steps.overall.is_some() {
             return Err(ForwardError::LeadsBack);
         }
@@ -233,13 +243,18 @@ impl Forward {
         if let Some(step) = steps.steps.iter().find(draws) {
             return Err(ForwardError::Draws(step.name.clone()));
         }
-        let planned = Planned { contract, arbiter };
-        let first = steps.step(&steps.begins).filter(|step| !planned.is_ruling(step));
+        let planned = Planned { contract };
+        if let Some(step) =
+            steps.steps.iter().find(|step| is_ruling(step) && planned.goes_on(&step.name))
+        {
+            return Err(ForwardError::Conditional(step.name.clone()));
+        }
+        let first = steps.step(&steps.begins).filter(|step| !is_ruling(step));
         let mut order = Vec::new();
         planned.visit(first.ok_or(ForwardError::Nothing)?, &mut order)?;
         order.reverse();
         let rows = order.iter().map(|step| planned.row(step, &order)).collect::<Result<_, _>>()?;
-        Ok(Self { rows, arbiter: arbiter.to_owned() })
+        Ok(Self { rows, arbiter: arbiter.map(str::to_owned) })
     }
 
     /// Whether anything leads to the arbiter.
@@ -292,9 +307,10 @@ impl Forward {
             way.happens(&event)?;
         }
         if let Some(ruling) = ruling
-            && way.is_at_ruling(&self.arbiter)
+            && let Some(arbiter) = &self.arbiter
+            && way.is_at_ruling()
         {
-            let event = Event::new(EventKind::Ruled, &self.arbiter, way.now());
+            let event = Event::new(EventKind::Ruled, arbiter, way.now());
             way.happens(&ruling.on(event))?;
         }
         Ok(way.followed)
@@ -358,27 +374,23 @@ impl Way<'_> {
         }));
     }
 
-    fn is_at_ruling(&self, arbiter: &str) -> bool {
-        let contract = self.compiled.contract();
-        let step = contract.steps.step(self.followed.deal.place());
-        let planned = Planned { contract, arbiter };
-        !self.followed.deal.is_ended() && step.is_some_and(|step| planned.is_ruling(step))
+    fn is_at_ruling(&self) -> bool {
+        let step = self.compiled.contract().steps.step(self.followed.deal.place());
+        !self.followed.deal.is_ended() && step.is_some_and(is_ruling)
     }
 }
 
 /// A contract that rows are made of.
 struct Planned<'a> {
     contract: &'a Contract,
-    arbiter: &'a str,
+}
+
+/// Whether a step is what the ledger calls the arbiter's decision.
+fn is_ruling(step: &Step) -> bool {
+    !step.on.is_empty() && step.on.iter().all(|on| on.event == EventKind::Ruled)
 }
 
 impl<'a> Planned<'a> {
-    /// Whether a step is what the ledger calls the arbiter's decision.
-    fn is_ruling(&self, step: &Step) -> bool {
-        let is_his = |on: &Transition| on.event == EventKind::Ruled && on.by == self.arbiter;
-        !step.on.is_empty() && step.on.iter().all(is_his)
-    }
-
     /// The steps that can be reached on the ledger, the later ones first.
     fn visit(&self, step: &'a Step, order: &mut Vec<&'a Step>) -> Result<(), ForwardError> {
         if order.iter().any(|known| known.name == step.name) {
@@ -423,8 +435,12 @@ impl<'a> Planned<'a> {
     /// What can be said of a step, on one of the two sides.
     fn said(&self, step: &Step, objects: bool) -> Result<Option<Heard<'a>>, ForwardError> {
         let is_of_side = |on: &Transition, objects| is_objection(on.event) == objects;
-        // Saying it leads where saying nothing leads.
-        let is_silence = |on: &Transition| on.when.is_empty() && on.to == step.deadline.then;
+        // Saying it leads where saying nothing leads, and leaves nothing that a rule could ask.
+        let is_silence = |on: &Transition| {
+            let is_shown = matches!(on.event, EventKind::Delivered | EventKind::Evidence);
+            let is_fixed = self.contract.steps.end(&on.to).is_none_or(|end| end.fixed().is_some());
+            on.when.is_empty() && on.to == step.deadline.then && !is_shown && is_fixed
+        };
         let mut by = BTreeMap::new();
         let (mut to, mut is_judged) = (None, false);
         for on in step.on.iter().filter(|on| is_of_side(on, objects)) {
@@ -452,7 +468,7 @@ impl<'a> Planned<'a> {
             step.on.iter().filter(|on| is_of_side(on, objects) && by.contains_key(&on.by));
         // Where no condition holds, the deadline follows.
         let mut targets = of_side.map(|on| &on.to).chain([&step.deadline.then]);
-        if is_judged && targets.any(|to| matches!(self.named(to), Some(Target::Step(_)))) {
+        if is_judged && targets.any(|to| self.goes_on(to)) {
             return Err(ForwardError::Conditional(step.name.clone()));
         }
         let to = if is_judged {
@@ -472,11 +488,18 @@ impl<'a> Planned<'a> {
             });
         }
         let step = steps.step(name)?;
-        if self.is_ruling(step) {
+        if is_ruling(step) {
             let otherwise = self.end_after(&step.deadline.then);
             return Some(Target::Arbiter { within: Some(step.deadline.within), otherwise });
         }
         Some(Target::Step(step))
+    }
+
+    /// Whether a name is of a step that parties, and not the arbiter alone, have a word on, now or after him.
+    fn goes_on(&self, name: &str) -> bool {
+        let Some(step) = self.contract.steps.step(name) else { return false };
+        let is_end = |to: &str| self.contract.steps.end(to).is_some();
+        !(is_ruling(step) && step.next().all(is_end))
     }
 
     /// A checked contract names nothing that is not there.

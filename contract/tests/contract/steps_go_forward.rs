@@ -15,19 +15,14 @@ fn contract(name: &str) -> Compiled {
     template.instantiate(&given.collect()).unwrap()
 }
 
-/// Templates that a deal on the ledger can go by, with their arbiters.
-const HELD: [(&str, &str); 5] = [
-    ("accident-evidence", "expert"),
-    ("arbitrated-deal", "arbiter"),
-    ("cold-chain", ""),
-    ("sale", ""),
-    ("usage-insurance", ""),
-];
+/// Templates that a deal on the ledger can go by.
+const HELD: [&str; 5] =
+    ["accident-evidence", "arbitrated-deal", "cold-chain", "sale", "usage-insurance"];
 
 #[test]
 fn what_a_ledger_cannot_hold_is_said() {
-    for (name, arbiter) in HELD {
-        let forward = Forward::of(&contract(name), arbiter).unwrap();
+    for name in HELD {
+        let forward = Forward::of(&contract(name)).unwrap();
         assert!(forward.needs_arbiter(), "{name}: data decides");
     }
     for (name, said) in [
@@ -38,7 +33,7 @@ fn what_a_ledger_cannot_hold_is_said() {
         ("charging-session", "lead back"),
         ("service-directory", "lead back"),
     ] {
-        let refused = Forward::of(&contract(name), "").unwrap_err().to_string();
+        let refused = Forward::of(&contract(name)).unwrap_err().to_string();
         assert!(refused.contains(said), "{name}: {refused}");
     }
     let sale = builtin("sale").unwrap().unwrap();
@@ -46,13 +41,26 @@ fn what_a_ledger_cannot_hold_is_said() {
     let declined = "event = \"declined\"\nby = \"owner\"\nto = \"refunded\"";
     let both = text.replace(declined, "event = \"declined\"\nby = \"owner\"\nto = \"settled\"");
     assert_ne!(text, both);
-    let refused = Forward::of(&Compiled::read(&both).unwrap(), "").unwrap_err().to_string();
+    let refused = Forward::of(&Compiled::read(&both).unwrap()).unwrap_err().to_string();
     assert!(refused.contains("the step requested has several answers of owner"), "{refused}");
+    let text = builtin("arbitrated-deal").unwrap().unwrap();
+    let text = text.fill(&[("metric".to_owned(), "speed".to_owned())].into()).unwrap();
+    let again = text.replace("to = \"ruled\"", "to = \"checking\"");
+    assert_ne!(text, again);
+    // Whoever rules would send the parties back, or on.
+    assert!(
+        Compiled::read(&again).is_err(),
+        "without a time for the whole deal no step comes again"
+    );
+    let on = text.replace("then = \"divided_evenly\"", "then = \"delivering\"");
+    if let Ok(on) = Compiled::read(&on) {
+        assert!(Forward::of(&on).is_err());
+    }
     let text = builtin("cold-chain").unwrap().unwrap().fill(&BTreeMap::new()).unwrap();
     let timed = text.replace("answers.gaps == 0 &&", "answers.gaps == 0 && now.height < 7 &&");
     let timed = Compiled::read(&timed).unwrap();
     assert_eq!(
-        Forward::of(&timed, ""),
+        Forward::of(&timed),
         Err(ForwardError::Time("steps/under_way/0".to_owned())),
         "the ledger keeps no times"
     );
@@ -60,7 +68,7 @@ fn what_a_ledger_cannot_hold_is_said() {
 
 #[test]
 fn steps_are_numbered_as_they_follow() {
-    let forward = Forward::of(&contract("arbitrated-deal"), "arbiter").unwrap();
+    let forward = Forward::of(&contract("arbitrated-deal")).unwrap();
     let names: Vec<&str> = forward.rows.iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names, ["requested", "delivering", "checking", "disputed"]);
     let disputed = &forward.rows[3];
@@ -88,9 +96,8 @@ proptest! {
         (number, is_true, points) in (0..2_000_i64, any::<bool>(), 0..=10_000_u16),
         escrow in 0..u128::MAX / 10_000,
     ) {
-        let (name, arbiter) = HELD[which];
-        let compiled = contract(name);
-        let forward = Forward::of(&compiled, arbiter).unwrap();
+        let compiled = contract(HELD[which]);
+        let forward = Forward::of(&compiled).unwrap();
         let answers = compiled.contract().queries.iter().map(|query| {
             let answer = match query.answer {
                 chronolith_contract::AnswerKind::Boolean => Value::Boolean(is_true),
@@ -121,7 +128,8 @@ proptest! {
             }
         });
         let follow = |ruling| forward.follow(&compiled, Amount(escrow), &told, &answers, ruling).unwrap();
-        let followed = follow(None);
+        let is_judged = matches!(reached, Some(Lead::Arbiter { .. }));
+        let followed = follow(is_judged.then_some(&ruling));
         match reached {
             None => prop_assert_eq!(followed.deal.place(), &forward.rows[row].name),
             Some(Lead::End(end)) => {
@@ -131,27 +139,25 @@ proptest! {
             }
             Some(_) => {
                 // With his word, where the contract asks for it, everything that is judged ends.
-                let followed = follow(Some(&ruling));
                 prop_assert!(followed.deal.is_ended(), "{}", followed.deal.place());
                 for (decision, inputs) in &followed.decisions {
                     prop_assert!(decision.replay(inputs, &compiled).is_ok());
                 }
             }
         }
-        // Shares say of an escrow what the contract pays of it, to the smallest unit.
+        // Shares say of an escrow what the contract pays of it, to the smallest unit; but for what is rounded away where
+        // they are the whole, which the contract gives to who gets the rest, and the ledger to who is first.
         let shares = followed.deal.shares();
         if followed.deal.is_ended() {
             prop_assert_eq!(shares.iter().map(|(_, points)| u32::from(*points)).sum::<u32>(), 10_000);
-            let mut paid: BTreeMap<String, Amount> = BTreeMap::new();
-            let mut left = escrow;
-            for (party, points) in shares.iter().skip(1) {
-                let part = Amount(escrow).share(*points);
-                left -= part.0;
-                paid.insert(party.clone(), part);
+            let parts = shares.iter().map(|(_, points)| Amount(escrow).share(*points).0);
+            let parts: Vec<u128> = parts.collect();
+            let rounded = escrow - parts.iter().sum::<u128>();
+            prop_assert!(rounded < shares.len() as u128);
+            for ((party, _), part) in shares.iter().zip(parts) {
+                let paid = followed.deal.paid().get(party).map_or(0, |amount| amount.0);
+                prop_assert!(paid >= part && paid - part <= rounded, "{} got {}", party, paid);
             }
-            paid.insert(shares[0].0.clone(), Amount(left));
-            paid.retain(|_, amount| *amount != Amount::ZERO);
-            prop_assert_eq!(&paid, followed.deal.paid());
         }
         // What is not of this deal is refused.
         told.insert(0, Told { row: forward.rows.len() - 1, by: Some("stranger".to_owned()), objects: false });

@@ -98,7 +98,7 @@ fn sale() {
     let mut story = Story::begin(contract(), COIN);
     story.does("owner", EventKind::Granted);
     assert_eq!(story.deal.due(&story.contract).unwrap().who, "buyer");
-    story.wait(61).ends_as("settled", &[("owner", COIN)]);
+    story.wait(121).ends_as("settled", &[("owner", COIN)]);
     // The keys do not open the data, and the ledger says so.
     let mut story = Story::begin(contract(), COIN);
     story.does("owner", EventKind::Granted);

@@ -1,7 +1,7 @@
 //! `chronolith contract follow`: where a deal on the ledger is by its contract, and who gets what.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chronolith_chain::content::ContentId;
@@ -18,10 +18,10 @@ use crate::cli::Outcome;
 use crate::cli::chain::print_fields;
 use crate::cli::database::RangeArgs;
 use crate::cli::market::{ActingArgs, id, print_done};
-use crate::cli::usage::Usage;
+use crate::cli::usage::{Usage, duration};
 use crate::cli::whole;
 use crate::database::with_files;
-use crate::market::agreement::{answers, follow, record, summary};
+use crate::market::agreement::{Answers, answers, follow, record, summary};
 use crate::market::deal;
 use crate::market::{VenueError, book};
 use crate::rows::rfc3339;
@@ -49,6 +49,10 @@ pub(in crate::cli) struct FollowCommand {
     /// The time that the deal is of
     #[command(flatten)]
     range: RangeArgs,
+
+    /// How long the queries may take, all of them
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5m")]
+    time: Duration,
 
     /// What the arbiter says, in a word that rules ask
     #[arg(long, value_name = "WORD")]
@@ -82,24 +86,28 @@ impl FollowCommand {
         let answers = match &self.db {
             Some(db) => {
                 let db = Db::open(db, with_files(db, Options::read_only())?)?;
-                answers(&db, &compiled, &extent)?
+                answers(&db, &compiled, &extent, self.time)?
             }
-            None => BTreeMap::new(),
+            None => Answers::default(),
         };
-        let course = follow(&compiled, &found, &answers, self.ruling().as_ref())?;
-        let record = record(id, &compiled, &found, (&extent, &answers), &course);
+        let ruling = self.ruling();
+        let course = follow(&compiled, &found, &answers, ruling.as_ref())?;
+        let judged = (&course, ruling.as_ref());
+        let record = record(id, &compiled, &found, (&extent, &answers), judged);
         let reasons = ContentId::of_raw(record.as_bytes());
-        if let Some(place) = &self.record {
-            whole::create(place, |out| {
-                use std::io::Write as _;
-                Ok(out.write_all(record.as_bytes())?)
-            })?;
-        }
         let mut shown = summary(id, &compiled, &found, &answers, &course);
         if self.record.is_some() {
             shown["record"] = json!(reasons);
         }
+        let keep = || match &self.record {
+            Some(place) => whole::create(place, |out| {
+                use std::io::Write as _;
+                Ok(out.write_all(record.as_bytes())?)
+            }),
+            None => Ok(()),
+        };
         if !self.decide {
+            keep()?;
             print_fields(self.acting.json, &shown)?;
             return Ok(Outcome::Done);
         }
@@ -111,6 +119,8 @@ impl FollowCommand {
             let at = course.followed.deal.place();
             format!("the contract is at {at} and says nothing yet: give --ruling or --ruling-bp, or the data by --db")
         })?;
+        // It is there before the ledger names it.
+        keep()?;
         let decision = Arbitrate { deal: id, shares, reasons: Some(reasons) };
         let done = deal::arbitrate(&mut venue, &self.acting.party.key()?, decision)?;
         print_done(self.acting.json, shown, &done)

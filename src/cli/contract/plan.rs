@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use chronolith_contract::Compiled;
-use chronolith_contract::steps::Forward;
 use clap::Args;
 use serde_json::json;
 
@@ -15,7 +13,7 @@ use crate::cli::Outcome;
 use crate::cli::chain::{WalletArgs, print_fields};
 use crate::cli::usage::{Usage, duration};
 use crate::cli::whole;
-use crate::market::agreement::{Agreed, Member, plan};
+use crate::market::agreement::{Agreed, Member, check, plan};
 use crate::market::book;
 
 /// Write the plan of a deal that goes by a contract, for `market deal open`. Conditions and data are for the arbiter
@@ -93,24 +91,18 @@ impl PlanCommand {
             use std::io::Write as _;
             Ok(writeln!(out, "{:#}", serde_json::to_value(&plan)?)?)
         })?;
-        let numbered = numbered(&compiled, self.arbiter.as_deref())?;
+        let rows = check(&compiled, &plan)?.rows;
+        let numbered = rows.iter().enumerate();
+        let numbered = numbered.map(|(number, row)| format!("{number} {}", row.name));
         let names: Vec<&str> = compiled.contract().party_names().collect();
         let shown = json!({
             "contract": compiled.contract().name,
             "cid": plan.contract,
             "parties": names.join(", "),
-            "steps": numbered,
+            "steps": numbered.collect::<Vec<_>>().join(", "),
             "outcomes": plan.outcomes.len(),
         });
         print_fields(self.json, &shown)?;
         Ok(Outcome::Done)
     }
-}
-
-/// The names of the ledger's steps, with their numbers.
-fn numbered(compiled: &Compiled, arbiter: Option<&str>) -> Result<String> {
-    let forward = Forward::of(compiled, arbiter.unwrap_or_default())?;
-    let names = forward.rows.iter().enumerate();
-    let names: Vec<String> = names.map(|(number, row)| format!("{number} {}", row.name)).collect();
-    Ok(names.join(", "))
 }

@@ -137,13 +137,17 @@ struct BookArgs {
     #[arg(long, value_name = "NAME=FILE")]
     list: Vec<String>,
 
+    /// What an account asks for, as you know it, for rules that ask the purpose: ACCOUNT=WORD; may be given several times
+    #[arg(long, value_name = "ACCOUNT=WORD")]
+    purpose: Vec<String>,
+
     /// A question that is answered where a request for it is granted; may be given several times
     #[arg(long, value_name = "FILE")]
     question: Vec<PathBuf>,
 }
 
 impl BookArgs {
-    fn book(&self) -> Result<(Book, Questions)> {
+    fn book(&self, party: &PartyArgs) -> Result<(Book, Questions)> {
         let mut lists = BTreeMap::new();
         for one in &self.list {
             let problem = || Usage(format!("{one:?} is no list; write NAME=FILE"));
@@ -156,8 +160,15 @@ impl BookArgs {
         let contracts = self.contract.iter().map(|file| book::read(file));
         let contracts = contracts.collect::<Result<Vec<_>, _>>()?;
         let policy = self.policy.as_deref().map(policy).transpose()?.unwrap_or_default();
+        let purposes = self.purpose.iter().map(|one| {
+            let problem = || Usage(format!("{one:?} is no purpose; write ACCOUNT=WORD"));
+            let (account, word) = one.split_once('=').ok_or_else(problem)?;
+            Ok((party.wallet.address(account)?.to_string(), word.to_owned()))
+        });
+        let purposes = purposes.collect::<Result<_>>()?;
         let questions = Questions::read(&self.question)?;
-        Ok((Book::new(contracts, lists, policy)?.answering(questions.ids()), questions))
+        let book = Book::new(contracts, lists, policy)?.answering(&questions).knowing(purposes);
+        Ok((book, questions))
     }
 }
 
@@ -181,7 +192,7 @@ pub(in crate::cli) struct DecideCommand {
 impl DecideCommand {
     pub(super) fn run(&self) -> Result<Outcome> {
         let ((book, questions), owner, purse) =
-            (self.book.book()?, self.party.key()?, self.party.purse()?);
+            (self.book.book(&self.party)?, self.party.key()?, self.party.purse()?);
         let mut venue = self.venue.open()?;
         let db = self.database.change_or_read()?;
         let stock = Stock { db: &db, keys: keys_of(&db)? };
@@ -190,7 +201,7 @@ impl DecideCommand {
         for Entry { request, .. } in rights(&venue, owner.address, Side::Sold, waits)? {
             let Asked { right, open, hidden, height } = asked(&venue, &self.party, request)?;
             let (parts, hidden) = ((&right, &open), hidden.as_ref());
-            let decided = book.decide(&venue, parts, Now::at(height))?;
+            let decided = book.decide((&venue, &purse), parts, Now::at(height))?;
             purse.keep_decision(request, &decided)?;
             let done = match decided.verdict {
                 Verdict::Ask(why) => Ok(("waits", why.to_owned())),

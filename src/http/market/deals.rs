@@ -16,11 +16,12 @@ use serde_json::json;
 
 use super::input::{Time, body, id};
 use super::lists::Part;
-use super::{admin, dealt, desk, done, found, read};
+use super::{admin, dealt, desk, done, found, read, refused};
 use crate::chain::shown;
 use crate::http::answer::json as answer;
 use crate::http::parameters::last;
 use crate::http::problem::Problem;
+use crate::http::query::run;
 use crate::http::state::HttpState;
 use crate::market::deal;
 
@@ -83,8 +84,9 @@ async fn course(
     let points = points.transpose()?;
     let ruling = (word.is_some() || points.is_some())
         .then(|| Ruling { word: word.unwrap_or_default(), points: points.unwrap_or_default() });
-    let shown = dealt(&state, move |desk| desk.course(wanted, &extent, ruling.as_ref())).await?;
-    Ok(answer(StatusCode::OK, &shown))
+    let (desk, within) = (desk(&state)?, state.request_time());
+    let shown = run(&state, move || desk.course(wanted, &extent, ruling.as_ref(), within)).await?;
+    Ok(answer(StatusCode::OK, &shown.map_err(|error| refused(&error.into()))?))
 }
 
 async fn open(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {

@@ -39,31 +39,44 @@ async fn hear(
     }
     let desk = desk(&state)?;
     let taken = read_most(&state, request, MESSAGE_MOST).await?;
+    let now_s = now_ms() / 1_000;
+    // Strangers take nobody's place.
+    let known = desk.knows(&name, of_message(&headers), taken.bytes(), now_s);
+    if let Some(answer) = before(known.as_ref().err()) {
+        return Ok(answer);
+    }
+    known.map_err(problem)?;
     let permit = state.asking_node().enter(state.request_time() / 2).await?;
     let heard = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let text = |name| header(&headers, name);
-        let headers = Headers {
-            id: text("webhook-id"),
-            timestamp: text("webhook-timestamp"),
-            signature: text(SIGNATURE),
-        };
-        desk.hear(&name, headers, taken.bytes(), now_ms() / 1_000)
+        desk.hear(&name, of_message(&headers), taken.bytes(), now_s)
     });
     let heard = heard.await.map_err(|_| Problem::internal("the node did not answer"))?;
-    let Heard { deal, step, done: block } = match heard {
-        // It was taken, and is not to be sent again.
-        Err(WordError::Webhook(WebhookError::Again)) => {
-            return Ok(answer(StatusCode::OK, &json!({"taken": "before"})));
-        }
-        heard => heard.map_err(problem)?,
-    };
+    if let Some(answer) = before(heard.as_ref().err()) {
+        return Ok(answer);
+    }
+    let Heard { deal, step, done: block } = heard.map_err(problem)?;
     let shown = json!({"deal": deal, "step": step});
     let shown = match &block {
         Some(block) => done(shown, block),
         None => shown,
     };
     Ok(answer(StatusCode::OK, &shown))
+}
+
+fn of_message(headers: &HeaderMap) -> Headers<'_> {
+    let text = |name| header(headers, name);
+    Headers {
+        id: text("webhook-id"),
+        timestamp: text("webhook-timestamp"),
+        signature: text(SIGNATURE),
+    }
+}
+
+/// What is answered to a message that was taken before, and is not to be sent again.
+fn before(error: Option<&WordError>) -> Option<Response> {
+    matches!(error, Some(WordError::Webhook(WebhookError::Again)))
+        .then(|| answer(StatusCode::OK, &json!({"taken": "before"})))
 }
 
 /// A header that is not there, or no text, has no form that is taken.
@@ -80,6 +93,7 @@ fn problem(error: WordError) -> Problem {
             Problem::new(status, "webhook", message)
         }
         WordError::Body(_) => Problem::invalid(message),
+        WordError::UnderWay => Problem::unavailable("under_way", message, 5),
         WordError::Market(error) => refused(&error.into()),
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message),
     }

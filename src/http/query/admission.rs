@@ -43,7 +43,7 @@ pub(super) fn longest(state: &HttpState, wanted: Option<Duration>) -> Duration {
 }
 
 /// Runs what may wait or compute on a thread for that, when a query may run.
-pub(super) async fn run<T: Send + 'static>(
+pub(in crate::http) async fn run<T: Send + 'static>(
     state: &HttpState,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {

@@ -1,26 +1,38 @@
 //! The queries of a contract, asked of the data that was delivered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use chronolith_contract::data::Extent;
 use chronolith_contract::rule::Value as Answer;
-use chronolith_contract::{AnswerKind, Compiled};
+use chronolith_contract::{AnswerKind, Compiled, Query};
 use chronolith_engine::{Db, MetricId, Selector};
 use serde_json::Value;
 
 use super::AgreementError;
-use crate::market::asking::ask;
+use crate::market::asking::{Table, ask};
+use crate::market::question::QuestionError;
 
-/// The answers to a contract's queries, by their names. A query that has none, as the largest of no records or of a
-/// metric that was not delivered, is left out, and a condition that needs it does not hold.
+/// Answers to a contract's queries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// By the queries' names. One that has none, as the largest of no records or of a metric that was not delivered, is
+    /// left out: a condition that needs it does not hold.
+    pub given: BTreeMap<String, Answer>,
+    /// Why queries have none that fail on this data, and always will.
+    pub failed: BTreeMap<String, String>,
+}
+
+/// Asks a contract's queries of a database, all of them within a time.
 ///
 /// # Errors
-/// Where a query fails, or gives something else than the contract says.
+/// Where the database cannot be read, or there was not enough time or memory.
 pub fn answers(
     db: &Db,
     compiled: &Compiled,
     extent: &Extent,
-) -> Result<BTreeMap<String, Answer>, AgreementError> {
+    within: Duration,
+) -> Result<Answers, AgreementError> {
     let contract = compiled.contract();
     let is_of_contract = |id: MetricId| {
         let known = db.definition(id);
@@ -31,30 +43,39 @@ pub fn answers(
     let all = db.select(&Selector::all()).map_err(AgreementError::Read)?;
     let names = all.iter().filter_map(|id| Some(db.definition(*id)?.metric.name().to_owned()));
     let delivered: BTreeSet<String> = names.collect();
-    let mut found = BTreeMap::new();
+    let (begin, mut found) = (Instant::now(), Answers::default());
     for query in &contract.queries {
         if !contract.read_by(&query.sql).iter().all(|name| delivered.contains(*name)) {
             continue;
         }
         let sql = contract.sql_over(&query.sql, extent);
-        let asked = ask(db, is_of_contract, &sql);
-        let (columns, rows) =
-            asked.map_err(|reason| AgreementError::Query { name: query.name.clone(), reason })?;
-        let cell = match (columns.len(), rows.as_slice()) {
-            (1, [row]) => row.first().cloned().unwrap_or_default(),
-            (columns, rows) => {
-                let found = format!("{} rows of {columns} columns", rows.len());
-                return Err(wrong(&query.name, query.answer, found));
+        let left = within.saturating_sub(begin.elapsed());
+        let asked = ask(db, is_of_contract, &sql, left).and_then(|table| answer(table, query));
+        match asked {
+            Ok(Some(answer)) => drop(found.given.insert(query.name.clone(), answer)),
+            Ok(None) => {}
+            Err(reason) if reason.comes_again() => {
+                found.failed.insert(query.name.clone(), reason.to_string());
             }
-        };
-        if cell.is_null() {
-            continue;
+            Err(reason) => {
+                return Err(AgreementError::Query { name: query.name.clone(), reason });
+            }
         }
-        let answer = read(&cell, query.answer);
-        let answer = answer.ok_or_else(|| wrong(&query.name, query.answer, cell.to_string()))?;
-        found.insert(query.name.clone(), answer);
     }
     Ok(found)
+}
+
+/// The one cell of an answer, as the contract says; none where there is none.
+fn answer((columns, rows): Table, query: &Query) -> Result<Option<Answer>, QuestionError> {
+    let wrong = |found: String| QuestionError::Answer { found, expected: expected(query.answer) };
+    let cell = match (columns.len(), rows.as_slice()) {
+        (1, [row]) => row.first().cloned().unwrap_or_default(),
+        (columns, rows) => return Err(wrong(format!("{} rows of {columns} columns", rows.len()))),
+    };
+    if cell.is_null() {
+        return Ok(None);
+    }
+    read(&cell, query.answer).map(Some).ok_or_else(|| wrong(cell.to_string()))
 }
 
 fn read(cell: &Value, kind: AnswerKind) -> Option<Answer> {
@@ -65,13 +86,12 @@ fn read(cell: &Value, kind: AnswerKind) -> Option<Answer> {
     }
 }
 
-fn wrong(name: &str, kind: AnswerKind, found: String) -> AgreementError {
-    let expected = match kind {
+const fn expected(kind: AnswerKind) -> &'static str {
+    match kind {
         AnswerKind::Integer => "a whole number",
         AnswerKind::Boolean => "yes or no",
         AnswerKind::Text => "a text",
-    };
-    AgreementError::Answer { name: name.to_owned(), found, expected }
+    }
 }
 
 #[cfg(all(test, feature = "sql"))]
@@ -85,6 +105,8 @@ mod tests {
     use chronolith_engine::{Definition, Durability, Kind, Metric, Options};
 
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
 
     /// Seconds of a drive in the Chicago region, and its speed in miles an hour.
     fn drive() -> Vec<f64> {
@@ -163,7 +185,7 @@ mod tests {
                 given.insert("fast_tenths".to_owned(), "650".to_owned());
             }
             let compiled = template.instantiate(&given).unwrap();
-            let answers = answers(&db, &compiled, extent).unwrap();
+            let answers = answers(&db, &compiled, extent, LONG).unwrap().given;
             for (query, value) in expected {
                 assert_eq!(answers.get(query), Some(&Answer::Integer(value)), "{name} {query}");
                 asked += 1;
@@ -176,13 +198,24 @@ mod tests {
         // Of a metric that was not delivered nothing is known.
         let template = builtin("cold-chain").unwrap().unwrap();
         let compiled = template.instantiate(&BTreeMap::new()).unwrap();
-        assert_eq!(answers(&db, &compiled, &one).unwrap(), BTreeMap::new());
+        assert_eq!(answers(&db, &compiled, &one, LONG).unwrap(), Answers::default());
         // Of no records there is no largest, and no answer; how many there are is one.
         let template = builtin("bounty").unwrap().unwrap();
         let given = BTreeMap::from([("metric".to_owned(), "speed_mph".to_owned())]);
         let compiled = template.instantiate(&given).unwrap();
         let nothing = Extent { devices: vec!["nobody".to_owned()], ..Extent::default() };
-        let answers = answers(&db, &compiled, &nothing).unwrap();
-        assert_eq!(answers, BTreeMap::from([("records".to_owned(), Answer::Integer(0))]));
+        let found = answers(&db, &compiled, &nothing, LONG).unwrap();
+        assert_eq!(found.given, BTreeMap::from([("records".to_owned(), Answer::Integer(0))]));
+        // One record that no whole number is of leaves its query without an answer, and the others with theirs.
+        let metric = db.find_metric(&Metric::new("car", "speed_mph")).unwrap();
+        let mut batch = db.batch();
+        batch.push(metric, -1_000_000_000, f64::INFINITY).unwrap();
+        db.write(&batch, Durability::Buffered).unwrap();
+        let found = answers(&db, &compiled, &one, LONG).unwrap();
+        assert_eq!(found.given["records"], Answer::Integer(records + 1));
+        assert!(found.failed.contains_key("fastest_tenths"), "{found:?}");
+        // What had no time is no answer.
+        let late = answers(&db, &compiled, &one, Duration::ZERO).unwrap_err().to_string();
+        assert!(late.contains("took longer than"), "{late}");
     }
 }

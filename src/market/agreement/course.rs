@@ -1,15 +1,12 @@
 //! Where a deal is by its contract, and who gets what.
 
-use std::collections::BTreeMap;
-
 use chronolith_chain::encoding::List;
 use chronolith_chain::ledger::{SHARES_MOST, Share, Verdict};
-use chronolith_contract::rule::Value;
 use chronolith_contract::steps::{FollowError, Followed, Forward, Ruling, Told};
 use chronolith_contract::{Amount, BUYER, Compiled};
 
-use super::AgreementError;
-use super::table::{check, divided};
+use super::table::{check, divided, name_of};
+use super::{AgreementError, Answers};
 use crate::market::deal::Found;
 
 /// Where a deal is by its contract.
@@ -30,27 +27,26 @@ pub struct Course {
 pub fn follow(
     compiled: &Compiled,
     found: &Found,
-    answers: &BTreeMap<String, Value>,
+    answers: &Answers,
     ruling: Option<&Ruling>,
 ) -> Result<Course, AgreementError> {
     let plan = &found.deal.plan;
     let forward = check(compiled, plan)?;
     let contract = compiled.contract();
-    let named = || contract.party_names().zip(plan.parties.iter());
     let told = found.said.iter().map(|(row, said)| {
-        let by = said.by.map(|account| {
-            let party = named().find(|(_, party)| party.account == account);
-            let nobody =
-                || FollowError::Party { party: account.to_string(), step: row.to_string() };
-            party.map(|(name, _)| name.to_owned()).ok_or_else(nobody)
+        let by = said.by.map(|account| match name_of(contract, &plan.parties, Some(account)) {
+            name if name.is_empty() => {
+                Err(FollowError::Party { party: account.to_string(), step: row.to_string() })
+            }
+            name => Ok(name),
         });
         let by = by.transpose()?;
         Ok(Told { row: usize::from(*row), by, objects: said.verdict == Verdict::Objected })
     });
     let told = told.collect::<Result<Vec<_>, FollowError>>()?;
-    let escrow = named().find(|(name, _)| *name == BUYER);
+    let escrow = contract.party_names().zip(plan.parties.iter()).find(|(name, _)| *name == BUYER);
     let escrow = Amount(escrow.map_or(0, |(_, party)| party.amount.0));
-    let followed = forward.follow(compiled, escrow, &told, answers, ruling)?;
+    let followed = forward.follow(compiled, escrow, &told, &answers.given, ruling)?;
     let ended = followed.deal.is_ended().then(|| followed.deal.shares());
     let shares = ended.map(|shares| divided(contract, &plan.parties, shares)).transpose()?;
     Ok(Course { followed, forward, shares })

@@ -1,17 +1,17 @@
 //! What a contract says of a deal, as JSON.
 
-use std::collections::BTreeMap;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chronolith_chain::hash::DealId;
 use chronolith_contract::Compiled;
 use chronolith_contract::data::Extent;
 use chronolith_contract::rule::Value as Answer;
+use chronolith_contract::steps::Ruling;
 use serde_json::{Value, json};
 
-use super::Course;
-use crate::chain::shown;
+use super::table::name_of;
+use super::{Answers, Course};
+use crate::chain::{coins, shown};
 use crate::market::deal::{self, Found};
 
 fn answer(answer: &Answer) -> Value {
@@ -24,8 +24,8 @@ fn answer(answer: &Answer) -> Value {
     }
 }
 
-fn told(answers: &BTreeMap<String, Answer>) -> Value {
-    answers.iter().map(|(name, one)| (name.clone(), answer(one))).collect()
+fn told(answers: &Answers) -> Value {
+    answers.given.iter().map(|(name, one)| (name.clone(), answer(one))).collect()
 }
 
 /// Where a deal is by its contract, what is due and by whom, and who gets what.
@@ -34,7 +34,7 @@ pub fn summary(
     id: DealId,
     compiled: &Compiled,
     found: &Found,
-    answers: &BTreeMap<String, Answer>,
+    answers: &Answers,
     course: &Course,
 ) -> Value {
     let deal = &course.followed.deal;
@@ -42,18 +42,32 @@ pub fn summary(
         "" => due.who,
         about => format!("{}: {about}", due.who),
     });
+    let contract = compiled.contract();
+    let plan = &found.deal.plan;
+    let parties = contract.party_names().zip(plan.parties.iter());
+    let parties = parties.map(|(name, party)| format!("{name} {}", coins(party.amount)));
+    let steps = course.forward.rows.iter().zip(plan.steps.iter());
+    let steps = steps.map(|(row, step)| format!("{} {} blocks", row.name, step.blocks));
+    let arbiter = plan.arbiter.map(|account| {
+        let name = name_of(contract, &plan.parties, Some(account));
+        if name.is_empty() { account.to_string() } else { name }
+    });
     let pays = deal.shares().iter().map(|(party, points)| format!("{party} {points}"));
     let decided = course.followed.decisions.iter();
     let decided = decided.map(|(decision, _)| decision.to_string());
     json!({
         "deal": id,
-        "contract": compiled.contract().name,
+        "contract": contract.name,
+        "parties": parties.collect::<Vec<_>>().join(", "),
+        "arbiter": arbiter,
+        "steps": steps.collect::<Vec<_>>().join(", "),
         "ledger": deal::status(&found.deal.status),
         "at": deal.place(),
         "ended": deal.is_ended(),
         "due": due,
         "answers": told(answers),
         "decided": decided.collect::<Vec<_>>(),
+        "unanswered": answers.failed,
         "unmet": course.followed.unmet,
         "pays_bp": pays.collect::<Vec<_>>().join(", "),
     })
@@ -65,8 +79,8 @@ pub fn record(
     id: DealId,
     compiled: &Compiled,
     found: &Found,
-    (extent, answers): (&Extent, &BTreeMap<String, Answer>),
-    course: &Course,
+    (extent, answers): (&Extent, &Answers),
+    (course, ruling): (&Course, Option<&Ruling>),
 ) -> String {
     let decisions = course.followed.decisions.iter().map(|(decision, inputs)| {
         json!({
@@ -86,6 +100,8 @@ pub fn record(
         "until": extent.until,
         "answers": told(answers),
         "decisions": decisions.collect::<Vec<_>>(),
+        "unanswered": answers.failed,
+        "ruling": ruling.map(|ruling| json!({"word": ruling.word, "points": ruling.points})),
         "unmet": course.followed.unmet,
         "at": course.followed.deal.place(),
         "shares": shares,

@@ -43,9 +43,9 @@ pub(super) fn content(compiled: &Compiled) -> ContentId {
     ContentId::of_dag_cbor(chronolith_merkle::HashFunction::Sha256, &compiled.to_bytes())
 }
 
-/// The rows of a contract, by whoever has the arbiter's account.
-pub(super) fn forward(compiled: &Compiled, arbiter: &str) -> Result<Forward, AgreementError> {
-    Forward::of(compiled, arbiter).map_err(|reason| AgreementError::Forward {
+/// The rows of a contract.
+fn forward(compiled: &Compiled) -> Result<Forward, AgreementError> {
+    Forward::of(compiled).map_err(|reason| AgreementError::Forward {
         name: compiled.contract().name.clone(),
         reason,
     })
@@ -65,8 +65,18 @@ pub(super) fn name_of(contract: &Contract, parties: &[Party], account: Option<Ad
 pub fn plan(compiled: &Compiled, agreed: &Agreed) -> Result<Plan, AgreementError> {
     let contract = compiled.contract();
     let parties = parties(contract, agreed)?;
-    let forward = forward(compiled, &name_of(contract, &parties, agreed.arbiter))?;
-    if forward.needs_arbiter() && agreed.arbiter.is_none() {
+    let forward = forward(compiled)?;
+    // Where the contract leaves decisions to one of its parties, nobody else judges.
+    let named = forward.arbiter.as_ref().and_then(|name| agreed.parties.get(name));
+    let arbiter = match (named, agreed.arbiter) {
+        (Some(member), Some(other)) if member.account != other => {
+            let name = forward.arbiter.unwrap_or_default();
+            return Err(AgreementError::OtherArbiter(name));
+        }
+        (Some(member), _) => Some(member.account),
+        (None, arbiter) => arbiter,
+    };
+    if forward.needs_arbiter() && arbiter.is_none() {
         return Err(AgreementError::NoArbiter);
     }
     let blocks = |name: &str, within: u64| {
@@ -89,7 +99,7 @@ pub fn plan(compiled: &Compiled, agreed: &Agreed) -> Result<Plan, AgreementError
     let outcomes = table.outcomes.into_iter().map(|(_, shares)| DealOutcome { shares });
     Ok(Plan {
         contract: content(compiled),
-        arbiter: agreed.arbiter,
+        arbiter,
         join_until: agreed.join_until,
         steps: List::new(steps)?,
         outcomes: List::new(outcomes.collect::<Vec<_>>())?,
@@ -97,7 +107,8 @@ pub fn plan(compiled: &Compiled, agreed: &Agreed) -> Result<Plan, AgreementError
     })
 }
 
-/// The contract's steps by a deal's numbers. How many blocks there are is for its parties to agree.
+/// The contract's steps by a deal's numbers. How long the arbiter has, and how long a block is for a contract that
+/// counts time, is for the parties to agree; and who judges, where the contract names nobody.
 ///
 /// # Errors
 /// Where the deal's plan is not the contract's.
@@ -109,7 +120,22 @@ pub fn check(compiled: &Compiled, found: &Plan) -> Result<Forward, AgreementErro
     if found.parties.len() != contract.party_names().count() {
         return Err(AgreementError::Plan("parties"));
     }
-    let forward = forward(compiled, &name_of(contract, &found.parties, found.arbiter))?;
+    let forward = forward(compiled)?;
+    let judge = name_of(contract, &found.parties, found.arbiter);
+    if forward.arbiter.as_ref().is_some_and(|arbiter| *arbiter != judge) {
+        return Err(AgreementError::Plan("arbiter"));
+    }
+    let payment = contract.party_names().zip(found.parties.iter()).find(|(name, _)| *name == BUYER);
+    if payment.is_none_or(|(_, buyer)| buyer.amount.0 < contract.price.fixed.0) {
+        return Err(AgreementError::Plan("amounts"));
+    }
+    let is_paced = |(step, row): (&Step, &Row)| match contract.steps.clock {
+        Clock::Blocks => u64::from(step.blocks) == row.within.max(1),
+        Clock::Time => true,
+    };
+    if !found.steps.iter().zip(&forward.rows).all(is_paced) {
+        return Err(AgreementError::Plan("deadlines"));
+    }
     let mut table = Table { contract, parties: &found.parties, outcomes: Vec::new() };
     let steps = forward.rows.iter().map(|row| table.step(row, 0, |_| Ok(0)));
     let steps = steps.collect::<Result<Vec<_>, AgreementError>>()?;
@@ -127,7 +153,7 @@ pub fn check(compiled: &Compiled, found: &Plan) -> Result<Forward, AgreementErro
     Ok(forward)
 }
 
-/// A step without its blocks, and without where it leads by what nobody can say.
+/// A step without its blocks, and those of the arbiter.
 fn timeless(step: &Step) -> Step {
     let lead = |next| match next {
         Next::Arbiter { otherwise, .. } => Next::Arbiter { blocks: 0, otherwise },

@@ -34,6 +34,9 @@ pub fn message(compiled: &Compiled, record: &Record, call: &Call) -> Message {
         "coin": record.offered.coin,
         "height": seen.height,
     });
+    if let Some(owner) = record.offered.owner {
+        data["owner"] = json!(owner);
+    }
     if let Some(offer) = record.offered.offer {
         data["offer"] = json!(offer);
     }

@@ -82,6 +82,9 @@ pub struct Offered {
     /// By which offer; a deal is by none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offer: Option<OfferId>,
+    /// Whose data a deal is of; of all else it is the account's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Address>,
     /// To whom.
     pub buyer: Address,
     /// The coin of the price.

@@ -2,18 +2,28 @@
 //!
 //! All of it is in the ledger's state, in its order, so that nothing has to be looked for in blocks.
 
-use chronolith_chain::address::Address;
-use chronolith_chain::coin::{Amount, Coin};
+use std::collections::BTreeSet;
+
 use chronolith_chain::hash::DealId;
-use chronolith_chain::ledger::Deal;
+use chronolith_chain::ledger::{Deal, DealStatus};
 use chronolith_chain::state::{Overlay, StateError};
-use chronolith_contract::{BUYER, Compiled};
+use chronolith_contract::Compiled;
 
 use super::Runner;
 use super::shared::Shared;
 use crate::market::agreement::{Happened, check, happened};
 use crate::market::events::{EventsError, Offered, Record, SaleId, Seen};
-use crate::market::{MarketError, VenueError, deal};
+use crate::market::{MarketError, VenueError, book, deal};
+
+/// What was told of a deal.
+pub(super) struct ToldDeal {
+    /// How much had happened.
+    happened: usize,
+    /// The webhooks that calls wait for.
+    waits: BTreeSet<String>,
+    /// Nothing more can happen, and all of it was told.
+    is_over: bool,
+}
 
 /// A deal, and what happened to it.
 struct Agreed<'a> {
@@ -27,11 +37,21 @@ impl Runner {
     /// Sees what happened to deals since the last look, and has it told. One that fails keeps no other.
     pub(super) fn watch_deals(&mut self, shared: &Shared, now: Seen) -> Result<(), MarketError> {
         let (desk, account) = (self.desk.clone(), self.desk.account());
+        let (contracts, told) = (desk.contracts(), &self.agreed);
+        let is_watched = |id: &DealId, one: &Deal| {
+            let compiled = contracts.get(&one.plan.contract);
+            // Who is named as the arbiter alone agreed to nothing.
+            let is_party = one.plan.parties.iter().any(|party| party.account == account);
+            let has_hooks = compiled.is_some_and(|one| !one.contract().webhooks.is_empty());
+            is_party && has_hooks && !told.get(id).is_some_and(|told| told.is_over)
+        };
         let all = desk.with_venue(|venue| {
             let of_state = |state: &Overlay<'_>| {
                 let mut all = Vec::new();
-                for (id, _) in deal::all_of(state, account)? {
-                    all.extend(deal::find(state, id)?.map(|found| (id, found)));
+                for (id, one) in deal::all_of(state, account)? {
+                    if is_watched(&id, &one) {
+                        all.extend(deal::find(state, id)?.map(|found| (id, found)));
+                    }
                 }
                 Ok::<_, StateError>(all)
             };
@@ -41,22 +61,27 @@ impl Runner {
         })?;
         let mut first = Ok(());
         for (id, found) in all {
-            let compiled = desk.contracts().get(&found.deal.plan.contract);
-            let Some(compiled) = compiled.filter(|one| !one.contract().webhooks.is_empty()) else {
-                continue;
-            };
+            let Some(compiled) = contracts.get(&found.deal.plan.contract) else { continue };
             // What goes by another plan is nothing that the contract has names for.
             let Ok(forward) = check(compiled, &found.deal.plan) else { continue };
             let happened = happened(compiled, &forward, &found);
-            if self.agreed.get(&id) == Some(&happened.len()) {
+            let known = self.agreed.get(&id);
+            let waits = known.filter(|known| known.happened == happened.len());
+            if waits.is_some_and(|known| !shared.has_room(book::hash(compiled), &known.waits)) {
                 continue;
             }
-            let offered = offered(compiled, &found.deal);
+            let is_over = matches!(
+                found.deal.status,
+                DealStatus::Closed { .. } | DealStatus::Arbitrated | DealStatus::Void
+            );
+            let count = happened.len();
+            let Some(offered) = offered(&found.deal) else { continue };
             let agreed = Agreed { id, compiled, offered, happened };
             match tell(shared, &agreed, now) {
-                // All of it was told.
-                Ok(true) => drop(self.agreed.insert(id, agreed.happened.len())),
-                Ok(false) => {}
+                Ok(waits) => {
+                    let is_over = is_over && waits.is_empty();
+                    self.agreed.insert(id, ToldDeal { happened: count, waits, is_over });
+                }
                 Err(error) => first = first.and(Err(error.into())),
             }
         }
@@ -64,20 +89,20 @@ impl Runner {
     }
 }
 
-/// Who is to pay how much.
-fn offered(compiled: &Compiled, deal: &Deal) -> Offered {
-    let mut named = compiled.contract().party_names().zip(deal.plan.parties.iter());
-    let buyer = named.find(|(name, _)| *name == BUYER).map(|(_, party)| *party);
-    let (buyer, coin, price) = match buyer {
-        Some(party) => (party.account, party.coin, party.amount),
-        // Every contract has one.
-        None => (Address([0; 32]), Coin::Native, Amount::ZERO),
-    };
-    Offered { offer: None, buyer, coin, price }
+/// Whose data it is of, and who is to pay how much; none where the deal has fewer parties than every contract.
+fn offered(deal: &Deal) -> Option<Offered> {
+    let [owner, buyer, ..] = &deal.plan.parties[..] else { return None };
+    Some(Offered {
+        offer: None,
+        owner: Some(owner.account),
+        buyer: buyer.account,
+        coin: buyer.coin,
+        price: buyer.amount,
+    })
 }
 
-/// Has what happened told; whether nothing of it waits.
-fn tell(shared: &Shared, agreed: &Agreed<'_>, now: Seen) -> Result<bool, EventsError> {
+/// Has what happened told; the webhooks that calls wait for.
+fn tell(shared: &Shared, agreed: &Agreed<'_>, now: Seen) -> Result<BTreeSet<String>, EventsError> {
     let sale = SaleId::Deal(agreed.id);
     shared.with_record(sale, |folder| {
         let new = || Record::new(sale, agreed.compiled, agreed.offered.clone(), now);
@@ -85,7 +110,7 @@ fn tell(shared: &Shared, agreed: &Agreed<'_>, now: Seen) -> Result<bool, EventsE
         if record.take_deal(agreed.compiled, &agreed.happened, now) {
             folder.keep(&record)?;
         }
-        let is_told = record.calls.is_empty();
-        Ok((Some(record), is_told))
+        let waits = record.calls.iter().map(|call| call.webhook.clone()).collect();
+        Ok((Some(record), waits))
     })
 }

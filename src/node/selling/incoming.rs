@@ -3,7 +3,7 @@
 //! Each message is taken once. What it says the node says on the ledger, in the name of its account, of deals that go
 //! by contracts of its configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::DealId;
@@ -72,6 +72,15 @@ pub enum WordError {
     /// Its deal does not go by its contract.
     #[error(transparent)]
     Agreement(#[from] AgreementError),
+    /// The same message is being taken.
+    #[error("the message is being taken: send it again in a while")]
+    UnderWay,
+    /// The account has no such word.
+    #[error("the node's account has no such word on step {step} of the deal")]
+    NotHis {
+        /// Which step.
+        step: u8,
+    },
     /// The deal is not at that step.
     #[error("the deal is {status}, and not at step {step}")]
     Step {
@@ -98,7 +107,40 @@ pub struct Heard {
 
 /// Those who may send words, by their names.
 #[derive(Default)]
-pub(super) struct Incoming(BTreeMap<String, Mutex<Receiver>>);
+pub(super) struct Incoming(BTreeMap<String, Known>);
+
+/// Somebody who may send words.
+struct Known {
+    receiver: Mutex<Receiver>,
+    /// The ids of messages that are being taken.
+    under_way: Mutex<BTreeSet<String>>,
+}
+
+/// A message that is being taken; it ends when this is dropped.
+struct UnderWay<'a>(&'a Known, String);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().remove(&self.1);
+    }
+}
+
+impl Known {
+    /// Begins to take a message: it counts as taken only when it could be used, and nobody takes it meanwhile.
+    fn begin(
+        &self,
+        headers: Headers<'_>,
+        body: &[u8],
+        now_s: u64,
+    ) -> Result<UnderWay<'_>, WordError> {
+        let mut under_way = self.under_way.lock();
+        self.receiver.lock().look(headers, body, now_s)?;
+        match under_way.insert(headers.id.to_owned()) {
+            true => Ok(UnderWay(self, headers.id.to_owned())),
+            false => Err(WordError::UnderWay),
+        }
+    }
+}
 
 impl Incoming {
     /// Reads the secrets of the configuration.
@@ -111,12 +153,13 @@ impl Incoming {
                 place: node.place.clone(),
                 reason: format!("market.incoming: {reason}"),
             })?;
-            Ok((name.clone(), Mutex::new(Receiver::new(vec![secret], IDS))))
+            let receiver = Mutex::new(Receiver::new(vec![secret], IDS));
+            Ok((name.clone(), Known { receiver, under_way: Mutex::default() }))
         });
         Ok(Self(receivers.collect::<Result<_, NodeError>>()?))
     }
 
-    fn of(&self, name: &str) -> Result<&Mutex<Receiver>, WordError> {
+    fn of(&self, name: &str) -> Result<&Known, WordError> {
         self.0.get(name).ok_or_else(|| WordError::Unknown(name.to_owned()))
     }
 }
@@ -134,14 +177,26 @@ impl Desk {
         body: &[u8],
         now_s: u64,
     ) -> Result<Heard, WordError> {
-        let receiver = self.trade().incoming.of(name)?;
-        receiver.lock().take(headers, body, now_s)?;
-        let word = serde_json::from_slice(body).map_err(WordError::Body);
-        let heard = word.and_then(|word| self.say(word));
-        if heard.is_err() {
-            receiver.lock().give_back(headers.id);
-        }
-        heard
+        let sender = self.trade().incoming.of(name)?;
+        let _under_way = sender.begin(headers, body, now_s)?;
+        let heard = self.say(serde_json::from_slice(body).map_err(WordError::Body)?)?;
+        // One that does not fit into the memory of ids is seen from the ledger when it comes again.
+        sender.receiver.lock().take(headers, body, now_s).unwrap_or_default();
+        Ok(heard)
+    }
+
+    /// Whether a message is signed by another's program, and was not taken before.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub fn knows(
+        &self,
+        name: &str,
+        headers: Headers<'_>,
+        body: &[u8],
+        now_s: u64,
+    ) -> Result<(), WordError> {
+        Ok(self.trade().incoming.of(name)?.receiver.lock().look(headers, body, now_s)?)
     }
 
     fn say(&self, Word { kind, data, .. }: Word) -> Result<Heard, WordError> {
@@ -160,10 +215,47 @@ impl Desk {
             return Ok(Heard { deal, step, done: None });
         }
         // What the ledger would refuse would cost its fee.
+        let party = plan.parties.iter().position(|party| party.account == account);
+        let may = plan.steps.get(usize::from(step)).map(|step| match objects {
+            true => step.objected_by,
+            false => step.done_by,
+        });
+        if !party.zip(may).is_some_and(|(party, may)| may.has(party)) {
+            return Err(WordError::NotHis { step });
+        }
         if !matches!(found.deal.status, DealStatus::AtStep { step: at, .. } if at == step) {
             return Err(WordError::Step { status: deal::status(&found.deal.status), step });
         }
         let done = self.advance(Advance { deal, step, objects, evidence })?;
         Ok(Heard { deal, step, done: Some(done) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use chronolith_contract::webhook::Secret;
+
+    use super::*;
+
+    /// A message that was being taken was answered with 200 when it came again, and was lost where the first one failed
+    /// then.
+    #[test]
+    fn a_message_counts_as_taken_only_when_it_could_be_used() {
+        let secret = Secret::from([7; 32]);
+        let receiver = Mutex::new(Receiver::new(vec![secret.clone()], 10));
+        let known = Known { receiver, under_way: Mutex::default() };
+        let signature = secret.sign("msg_1", 1_000, b"{}");
+        let headers = Headers { id: "msg_1", timestamp: "1000", signature: &signature };
+        let begin = || known.begin(headers, b"{}", 1_000);
+        let first = begin().unwrap();
+        assert!(matches!(begin(), Err(WordError::UnderWay)));
+        drop(first);
+        let second = begin().unwrap();
+        known.receiver.lock().take(headers, b"{}", 1_000).unwrap();
+        drop(second);
+        assert!(matches!(begin(), Err(WordError::Webhook(WebhookError::Again))));
+        assert!(known.under_way.lock().is_empty());
     }
 }

@@ -39,6 +39,9 @@ pub struct SellingSettings {
     /// Lists that rules of contracts ask.
     #[serde(default)]
     pub lists: BTreeMap<String, Vec<String>>,
+    /// What the owner knows of what accounts ask for, by their addresses: rules of contracts ask it.
+    #[serde(default)]
+    pub purposes: BTreeMap<String, String>,
     /// The folder of notes to buyers.
     #[serde(default = "default_notes")]
     pub notes: PathBuf,

@@ -281,7 +281,7 @@ impl Runner {
                 };
                 let right = entry.right;
                 let Right { offer, buyer, coin, price, .. } = right;
-                let offered = Offered { offer: Some(offer), buyer, coin, price };
+                let offered = Offered { offer: Some(offer), owner: None, buyer, coin, price };
                 let (id, shown) = (SaleId::Request(entry.request), Shown::Request(right, terms));
                 sales.push(Sale { id, contract: terms.contract, offered, shown });
             }
@@ -291,7 +291,7 @@ impl Runner {
                     continue;
                 };
                 let Subscription { offer, subscriber: buyer, coin, price, .. } = found;
-                let offered = Offered { offer: Some(offer), buyer, coin, price };
+                let offered = Offered { offer: Some(offer), owner: None, buyer, coin, price };
                 let periods = subscription::drawn(venue, id)?;
                 let (id, shown) = (SaleId::Subscription(id), Shown::Subscription(found, periods));
                 sales.push(Sale { id, contract: terms.contract, offered, shown });

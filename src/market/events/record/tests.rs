@@ -41,7 +41,7 @@ fn right(status: RightStatus) -> Right {
 
 fn offered() -> Offered {
     let Right { offer, buyer, coin, price, .. } = right(RightStatus::Open);
-    Offered { offer: Some(offer), buyer, coin, price }
+    Offered { offer: Some(offer), owner: None, buyer, coin, price }
 }
 
 fn at(height: u64) -> Seen {
@@ -77,11 +77,11 @@ fn what_happens_is_called_for_once_with_the_steps_that_it_leads_to() {
     let mut record: Record = serde_json::from_str(&text).unwrap();
     assert!(!take(&mut record, GRANTED, 14, 20));
     let settled = RightStatus::Settled { wrapped: Hash([3; 32]) };
-    assert!(take(&mut record, settled, 70, 75));
+    assert!(take(&mut record, settled, 135, 140));
     // The end of the same name is not told beside what the ledger says.
     let expected = ["paid", "requested", "granted", "checking", "settled"];
     assert_eq!(names(&record), expected);
-    assert!(take(&mut record, RightStatus::Revoked, 75, 90));
+    assert!(take(&mut record, RightStatus::Revoked, 140, 150));
     assert_eq!(names(&record)[5..], ["revoked"]);
     let ids: BTreeSet<String> = record
         .calls
@@ -94,7 +94,7 @@ fn what_happens_is_called_for_once_with_the_steps_that_it_leads_to() {
     for call in record.calls.clone() {
         assert!(record.answered(&call) && !record.answered(&call));
     }
-    assert!(!take(&mut record, RightStatus::Revoked, 90, 900));
+    assert!(!take(&mut record, RightStatus::Revoked, 150, 900));
     assert!(record.calls.is_empty());
 }
 

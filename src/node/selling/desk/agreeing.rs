@@ -1,5 +1,7 @@
 //! Bounties and deals of several steps, as the node's account has a part in them.
 
+use std::time::Duration;
+
 use chronolith_chain::coin::BasisPoints;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, DealId};
@@ -78,7 +80,8 @@ impl Desk {
         self.with_venue(|venue| deal::advance(venue, &self.trade().account, said))
     }
 
-    /// Where a deal is by its contract, as JSON: the contract's queries are asked of the node's database.
+    /// Where a deal is by its contract, as JSON: the contract's queries are asked of the node's database, all of them
+    /// within a time.
     ///
     /// # Errors
     /// Where there is no such deal, its contract is none of the configuration, or the database does not answer.
@@ -87,12 +90,13 @@ impl Desk {
         deal: DealId,
         extent: &Extent,
         ruling: Option<&Ruling>,
+        within: Duration,
     ) -> Result<Value, MarketError> {
         let found = self.deal(deal)?;
         let contract = found.deal.plan.contract;
         let compiled = self.contracts().get(&contract);
         let compiled = compiled.ok_or_else(|| missing_here(&contract))?;
-        let answers = agreement::answers(&self.trade().db, compiled, extent)?;
+        let answers = agreement::answers(&self.trade().db, compiled, extent, within)?;
         let course = agreement::follow(compiled, &found, &answers, ruling)?;
         Ok(agreement::summary(deal, compiled, &found, &answers, &course))
     }

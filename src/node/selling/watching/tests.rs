@@ -34,7 +34,13 @@ fn sale(status: RightStatus, is_revocable: bool) -> Sale {
     Sale {
         id: SaleId::Request(RequestId([9; 32])),
         contract,
-        offered: Offered { offer: Some(offer), buyer, coin: Coin::Native, price: Amount(7) },
+        offered: Offered {
+            offer: Some(offer),
+            owner: None,
+            buyer,
+            coin: Coin::Native,
+            price: Amount(7),
+        },
         shown: Shown::Request(right, terms),
     }
 }
