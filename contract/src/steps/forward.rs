@@ -359,8 +359,9 @@ impl Way<'_> {
                 self.keep(effects);
                 Ok(())
             }
-            Err(unmet @ Refusal::Unfit { .. }) => {
-                self.followed.unmet.push(unmet.to_string());
+            Err(Refusal::Unfit { event, by, conditions, .. }) => {
+                let why = conditions.trim_start_matches("; ");
+                self.followed.unmet.push(format!("{event} by {by}: {why}"));
                 self.wait()
             }
             Err(refusal) => Err(refusal.into()),

@@ -12,7 +12,7 @@ use chronolith_contract::data::Extent;
 use chronolith_contract::steps::Ruling;
 use chronolith_engine::{Db, Options};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::Outcome;
 use crate::cli::chain::print_fields;
@@ -106,6 +106,10 @@ impl FollowCommand {
             }),
             None => Ok(()),
         };
+        if let (false, Some(fields)) = (self.acting.json, shown.as_object_mut()) {
+            // What there is nothing of.
+            fields.retain(|_, value| !is_empty(value));
+        }
         if !self.decide {
             keep()?;
             print_fields(self.acting.json, &shown)?;
@@ -140,5 +144,15 @@ impl FollowCommand {
             word: self.ruling.clone().unwrap_or_default(),
             points: self.ruling_bp.unwrap_or_default(),
         })
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(all) => all.is_empty(),
+        Value::Object(all) => all.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
