@@ -68,9 +68,9 @@ fn answers(criterion: &mut Criterion<CpuTime>) {
     let directory = tempfile::tempdir().unwrap();
     let (sql, chain) = world(directory.path());
     let height = chain.height().unwrap();
-    let block = chain.block(height - 1).unwrap().block.header.id();
+    let block = chain.block(height).unwrap().block.header.id();
     let settings =
-        |bodies| MakeSettings { bodies, since: Since(height - 1), ..MakeSettings::default() };
+        |bodies| MakeSettings { bodies, since: Since(height), ..MakeSettings::default() };
     let mut group = criterion.benchmark_group("answers of a week");
     group.sample_size(20);
     for (name, bodies, computed) in [

@@ -152,7 +152,7 @@ mod tests {
             "WITH warm AS (SELECT * FROM temperature WHERE value > 8) SELECT count(*) FROM warm",
             "SELECT count(*) FROM (WITH warm AS (SELECT * FROM Temperature) SELECT 1 FROM warm)",
         ] {
-            read(sql).unwrap_or_else(|problems| panic!("{sql}: {problems}"));
+            assert_eq!(read(sql).err(), None, "{sql}");
         }
     }
 }

@@ -1,8 +1,11 @@
 //! Batches: records that are written together or not at all.
 
+use std::ops::Range;
+
+use crate::block::Block;
 use crate::encoding::{Malformed, Reader, put_varint};
 use crate::error::WriteError;
-use crate::model::{BlobRef, Kind, Limits, MetricId, ValueRef};
+use crate::model::{BlobRef, Column, Kind, Limits, MetricId, ValueRef};
 use crate::wal::payload::Deletion;
 
 /// Records, and changes of state, that become visible and durable together.
@@ -92,6 +95,11 @@ pub(crate) fn read_value<'a>(
     }
 }
 
+/// Some values of a column; none where it is shorter.
+fn part<'a, T>(values: &'a [T], places: &Range<usize>) -> std::slice::Iter<'a, T> {
+    values.get(places.clone()).unwrap_or_default().iter()
+}
+
 impl Batch {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self { value_bytes_max: limits.value_bytes, ..Self::default() }
@@ -123,6 +131,48 @@ impl Batch {
         self.times.push(time_ns);
         self.bits.push(bits);
         Ok(())
+    }
+
+    /// Adds some records of a block, by their places in it: as [`Batch::push`] does one by one, and faster where values
+    /// have a fixed size.
+    ///
+    /// # Errors
+    /// As [`Batch::push`]; the records before the refused one are in the batch.
+    pub fn push_block(
+        &mut self,
+        metric: MetricId,
+        records: &Block,
+        places: Range<usize>,
+    ) -> Result<(), WriteError> {
+        let end = places.end.min(records.len());
+        let places = places.start.min(end)..end;
+        let times = records.times().get(places.clone()).unwrap_or_default();
+        match records.values() {
+            values if values.kind() != metric.kind() => {
+                return self.push_each(metric, records, places);
+            }
+            Column::F64(values) => self.bits.extend(part(values, &places).map(|one| one.to_bits())),
+            Column::I64(values) => self.bits.extend(part(values, &places).map(|one| *one as u64)),
+            Column::U64(values) => self.bits.extend(part(values, &places)),
+            Column::Bool(values) => {
+                self.bits.extend(part(values, &places).map(|one| u64::from(*one)));
+            }
+            Column::Text(_) | Column::Bytes(_) => return self.push_each(metric, records, places),
+        }
+        self.times.extend_from_slice(times);
+        self.metrics.resize(self.times.len(), metric.index());
+        self.kinds.resize(self.times.len(), metric.kind());
+        Ok(())
+    }
+
+    fn push_each(
+        &mut self,
+        metric: MetricId,
+        records: &Block,
+        places: Range<usize>,
+    ) -> Result<(), WriteError> {
+        let mut records = records.iter().take(places.end).skip(places.start);
+        records.try_for_each(|(time_ns, value)| self.push(metric, time_ns, value))
     }
 
     fn push_data(&mut self, value: ValueRef<'_>) -> Result<u64, WriteError> {
@@ -229,5 +279,52 @@ impl Batch {
         self.data.clear();
         self.state.clear();
         self.deletions.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+    use crate::{Db, Definition, Metric, Options, Value};
+
+    /// Records in blocks are the records one by one, of every kind and in every part.
+    #[test]
+    fn a_block_is_its_records_one_by_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(directory.path(), Options::default()).unwrap();
+        let values = [
+            [1.5, -0.0, f64::NAN].map(Value::F64),
+            [i64::MIN, 0, 7].map(Value::I64),
+            [0, 1, u64::MAX].map(Value::U64),
+            [true, false, true].map(Value::Bool),
+            ["", "a", "ä"].map(|text| Value::Text(text.to_owned())),
+            [&b""[..], b"a", b"\xff"].map(|bytes| Value::Bytes(bytes.to_vec())),
+        ];
+        for (values, number) in values.iter().zip(0..) {
+            let kind = values.first().unwrap().as_ref().kind();
+            let metric = Metric::new("car", format!("m{number}"));
+            let metric = db.define(Definition::new(metric, kind)).unwrap();
+            let mut column = Column::new(kind);
+            values.iter().for_each(|value| assert!(column.push(value.as_ref())));
+            let block = Block::from_columns(vec![10, 20, 30], column);
+            for places in [0..3, 0..0, 1..2, 2..9, 7..9] {
+                let (mut whole, mut each) = (db.batch(), db.batch());
+                whole.push_block(metric, &block, places.clone()).unwrap();
+                for (time_ns, value) in block.iter().take(places.end).skip(places.start) {
+                    each.push(metric, time_ns, value).unwrap();
+                }
+                assert_eq!(whole.times, each.times);
+                assert_eq!((whole.bits, whole.data), (each.bits, each.data));
+                assert_eq!((whole.metrics, whole.kinds), (each.metrics, each.kinds));
+            }
+            let other = if kind == Kind::F64 { Kind::I64 } else { Kind::F64 };
+            let other = db.define(Definition::new(Metric::new("car", "other"), other));
+            if let Ok(other) = other {
+                let mut batch = db.batch();
+                assert!(batch.push_block(other, &block, 0..3).is_err() && batch.is_empty());
+            }
+        }
     }
 }

@@ -197,11 +197,27 @@ impl Series {
     }
 
     /// Adds a record; how much memory that took.
-    fn push(&mut self, time_ns: i64, bits: u64, data: &[u8]) -> usize {
+    fn push_one(&mut self, time_ns: i64, bits: u64, data: &[u8]) -> usize {
         let opened = if self.current.covers(time_ns) { 0 } else { self.turn_to(time_ns) };
         let before = self.current.size_bytes();
-        self.current.push(time_ns, bits, data);
+        self.current.push_one(time_ns, bits, data);
         opened + self.current.size_bytes().saturating_sub(before)
+    }
+
+    /// Adds records in their order; how much memory that took.
+    fn push(&mut self, mut times: &[i64], mut bits: &[u64], data: &[u8]) -> usize {
+        let mut grown = 0;
+        while let Some(first) = times.first() {
+            if !self.current.covers(*first) {
+                grown += self.turn_to(*first);
+            }
+            let count = times.iter().take_while(|time| self.current.covers(**time)).count();
+            let before = self.current.size_bytes();
+            self.current.push(&times[..count], &bits[..count], data);
+            grown += self.current.size_bytes().saturating_sub(before);
+            (times, bits) = (&times[count..], &bits[count..]);
+        }
+        grown
     }
 
     /// Makes the open chunk of a time the current one; how much memory that took.
@@ -220,16 +236,22 @@ impl Series {
 impl Locked<'_> {
     /// Adds the batch's records in their order; `shape` knows every metric of a checked batch.
     pub(crate) fn apply(&mut self, batch: &Batch, shape: impl Fn(u32) -> Option<MetricShape>) {
-        let mut grown = 0;
-        for index in 0..batch.len() {
-            let (metric, time_ns) = (batch.metrics[index], batch.times[index]);
+        let (mut grown, mut begin) = (0, 0);
+        // Records of one metric behind each other need its place once.
+        for records in batch.metrics.chunk_by(|one, other| one == other) {
+            let places = begin..begin + records.len();
+            begin = places.end;
+            let (metric, first_ns) = (batch.metrics[places.start], batch.times[places.start]);
             let (shard, local) = place(metric);
             let Some(shard) = &mut self.shards[shard] else { continue };
             let count = shard.series.len();
-            let Some(series) = shard.get_or_insert(local, metric, time_ns, &shape) else {
+            let Some(series) = shard.get_or_insert(local, metric, first_ns, &shape) else {
                 continue;
             };
-            grown += series.push(time_ns, batch.bits[index], &batch.data);
+            grown += match (&batch.times[places.clone()], &batch.bits[places]) {
+                ([time_ns], [bits]) => series.push_one(*time_ns, *bits, &batch.data),
+                (times, bits) => series.push(times, bits, &batch.data),
+            };
             if shard.series.len() > count {
                 grown += SERIES_BYTES + CHUNK_BYTES;
             }

@@ -40,8 +40,11 @@ impl<'a> Writer<'a> {
                 known.policies.to_string()
             )));
         }
-        for (time_ns, value) in records.iter() {
-            self.batch.push(id, time_ns, value)?;
+        let mut place = 0;
+        while place < records.len() {
+            let end = place + (BATCH_RECORDS - self.batch.len()).min(records.len() - place);
+            self.batch.push_block(id, records, place..end)?;
+            place = end;
             if self.batch.len() >= BATCH_RECORDS {
                 self.write()?;
             }

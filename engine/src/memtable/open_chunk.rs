@@ -84,8 +84,19 @@ impl OpenChunk {
         }
     }
 
-    /// Adds a record. For kinds of varying size `bits` says where in `data` the value stands.
-    pub(crate) fn push(&mut self, time_ns: i64, bits: u64, data: &[u8]) {
+    /// Adds records in their order. For kinds of varying size `bits` says where in `data` the value stands.
+    pub(crate) fn push(&mut self, times: &[i64], bits: &[u64], data: &[u8]) {
+        if let (Records::Fixed { stream, .. }, Some(first)) = (&mut self.records, times.first())
+            && stream.last().is_none_or(|(last, _)| last < *first)
+            && times.is_sorted_by(|one, next| one < next)
+        {
+            return stream.extend(times, bits);
+        }
+        times.iter().zip(bits).for_each(|(time_ns, bits)| self.push_one(*time_ns, *bits, data));
+    }
+
+    /// Adds a record.
+    pub(crate) fn push_one(&mut self, time_ns: i64, bits: u64, data: &[u8]) {
         match &mut self.records {
             Records::Fixed { stream, late } => {
                 if stream.last().is_none_or(|(last, _)| last < time_ns) {

@@ -60,6 +60,16 @@ impl Gorilla {
         self.count += 1;
     }
 
+    /// Adds records in their order, as [`Gorilla::push`] does.
+    pub fn extend(&mut self, times: &[i64], bits: &[u64]) {
+        // Many records at once take at least this, so that the stream grows in few steps.
+        let room = times.len() & !7;
+        if room > GROW_BYTES && self.stream.capacity() - self.stream.len() < room {
+            self.stream.reserve_exact(room);
+        }
+        times.iter().zip(bits).for_each(|(time_ns, bits)| self.push(*time_ns, *bits));
+    }
+
     /// How many records there are.
     #[must_use]
     pub const fn len(&self) -> usize {
