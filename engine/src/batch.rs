@@ -327,4 +327,52 @@ mod tests {
             }
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+        /// Records of a metric that lie behind each other in a batch are taken at once, and are there as if they had come one
+        /// by one: late ones, those of a time that was there, of other windows, at the ends of time.
+        #[test]
+        fn records_in_one_batch_are_those_in_many(
+            records in proptest::collection::vec((0..3_usize, 0..7_i64, 0..40_i64, 0..1_000_i64), 1..300),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let open = |name: &str| Db::open(directory.path().join(name), Options::default()).unwrap();
+            let (whole, each) = (open("whole"), open("each"));
+            let kinds = [Kind::F64, Kind::I64, Kind::Text];
+            let define = |db: &Db| {
+                kinds.map(|kind| {
+                    let metric = Metric::new("car", kind.to_string());
+                    db.define(Definition::new(metric, kind).window_ns(60_000_000_000)).unwrap()
+                })
+            };
+            let (of_whole, of_each) = (define(&whole), define(&each));
+            let mut batch = whole.batch();
+            for (metric, window, second, number) in records {
+                let time_ns = match window {
+                    5 => i64::MIN + second,
+                    6 => i64::MAX - second,
+                    window => (window * 60 + second) * 1_000_000_000,
+                };
+                let value = match kinds[metric] {
+                    Kind::F64 => Value::F64(number as f64 / 7.0),
+                    Kind::I64 => Value::I64(number),
+                    _ => Value::Text(number.to_string()),
+                };
+                batch.push(of_whole[metric], time_ns, value.as_ref()).unwrap();
+                let mut one = each.batch();
+                one.push(of_each[metric], time_ns, value.as_ref()).unwrap();
+                each.write(&one, crate::Durability::Buffered).unwrap();
+            }
+            whole.write(&batch, crate::Durability::Buffered).unwrap();
+            for (metric, other) in of_whole.into_iter().zip(of_each) {
+                let read = |db: &Db, metric| {
+                    let blocks = db.scan(metric, ..).unwrap();
+                    blocks.map(|block| block.unwrap()).collect::<Vec<_>>()
+                };
+                proptest::prop_assert_eq!(read(&whole, metric), read(&each, other));
+            }
+        }
+    }
 }

@@ -146,6 +146,9 @@ fn refused(error: &BuyerError) -> Problem {
             Problem::not_found(message)
         }
         BuyerError::Market(MarketError::Other { .. }) => Problem::forbidden(message),
+        BuyerError::Market(MarketError::Agreement(error)) if error.may_pass() => {
+            Problem::unavailable("database", message, 5)
+        }
         BuyerError::Market(MarketError::Venue(error)) if !is_refusal(error) => {
             Problem::unavailable("chain", message, 5)
         }

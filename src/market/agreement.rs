@@ -97,3 +97,11 @@ pub enum AgreementError {
         reason: QuestionError,
     },
 }
+
+impl AgreementError {
+    /// Whether the same may succeed another time.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Query { reason: QuestionError::Limit(_), .. } | Self::Read(_))
+    }
+}

@@ -1,6 +1,8 @@
 //! Asking a database what a deal is about: its metrics, and no others.
 
 use std::time::Duration;
+#[cfg(feature = "sql")]
+use std::time::Instant;
 
 use chronolith_engine::{Db, MetricId};
 use serde_json::Value;
@@ -28,18 +30,26 @@ pub(super) fn ask(
 ) -> Result<Table, QuestionError> {
     use chronolith_query::{Limits, QueryError, Sql};
 
+    // While rows are made much may fail that is not the records' doing: what is told of them is known by its words.
     let of = |error: QueryError| match error {
-        QueryError::TooSlow(_)
-        | QueryError::TooMuchMemory { .. }
-        | QueryError::Read(_)
-        | QueryError::Cancelled
-        | QueryError::Runtime(_) => QuestionError::Limit(error.to_string()),
-        _ => QuestionError::Sql(error.to_string()),
+        QueryError::TooManyRows(_) | QueryError::NotRepeatable { .. } => {
+            QuestionError::Sql(error.to_string())
+        }
+        QueryError::Sql(problem) if is_of_records(problem.message()) => {
+            QuestionError::Sql(problem.to_string())
+        }
+        other => QuestionError::Limit(other.to_string()),
+    };
+    let planning = |error: QueryError| match error {
+        QueryError::Sql(problem) => QuestionError::Sql(problem.to_string()),
+        other => of(other),
     };
     let failed = |error: &dyn std::fmt::Display| QuestionError::Sql(error.to_string());
+    let begin = Instant::now();
     let session = Sql::new(db.clone()).map_err(of)?;
     let limits = Limits { rows: Some(ROWS_MOST), time: Some(within), ..Limits::default() };
-    let reads = session.reads(sql, &limits).map_err(of)?;
+    let reads = session.reads(sql, &limits).map_err(planning)?;
+    let limits = Limits { time: Some(within.saturating_sub(begin.elapsed())), ..limits };
     if let Some(other) = reads.metrics.iter().find(|read| !is_of_scope(read.metric)) {
         let known = db.definition(other.metric);
         let name = known.map(|known| known.metric.to_string()).unwrap_or_default();
@@ -62,6 +72,14 @@ pub(super) fn ask(
         rows.push(cells.collect());
     }
     Ok((columns, rows))
+}
+
+/// Whether a failure is of the records: values that are no number of the kind that is asked for, or too large.
+#[cfg(feature = "sql")]
+fn is_of_records(message: &str) -> bool {
+    let of_values = ["can't cast", "cannot cast", "cast error", "divide by zero", "overflow"];
+    let message = message.to_lowercase();
+    of_values.iter().any(|words| message.contains(words))
 }
 
 /// There is nothing to ask by.

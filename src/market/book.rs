@@ -89,7 +89,7 @@ pub struct Book {
     /// What is answered without asking, and what all answers about a device may cost: millionths of ε.
     questions: BTreeMap<ContentId, Option<u64>>,
     /// What the owner knows of what accounts ask for, by their addresses.
-    purposes: BTreeMap<String, String>,
+    purposes: BTreeMap<Address, String>,
 }
 
 /// What answers about a device cost so far, and may cost: millionths of ε.
@@ -145,10 +145,10 @@ impl Book {
         Self { questions: questions.collect(), ..self }
     }
 
-    /// The same, which tells rules what accounts ask for, by their addresses: the owner's word, since nobody could check
+    /// The same, which tells rules what accounts ask for: the owner's word, since nobody could check
     /// a buyer's.
     #[must_use]
-    pub fn knowing(self, purposes: BTreeMap<String, String>) -> Self {
+    pub fn knowing(self, purposes: BTreeMap<Address, String>) -> Self {
         Self { purposes, ..self }
     }
 
@@ -274,11 +274,10 @@ impl Book {
                 metrics.iter().map(|metric| metric.0.to_string()).collect()
             }
         };
-        let (buyer, certificates) =
-            (right.buyer.to_string(), certificates(venue, right.buyer, now)?);
+        let certificates = certificates(venue, right.buyer, now)?;
         let hours = right.until_ms.saturating_sub(right.from_ms).div_ceil(3_600_000);
         let request = Value::record([
-            ("buyer", Value::Text(buyer.clone())),
+            ("buyer", Value::Text(right.buyer.to_string())),
             ("certificates", Value::List(certificates)),
             ("from_s", integer(right.from_ms / 1_000)),
             ("until_s", integer(right.until_ms / 1_000)),
@@ -286,7 +285,7 @@ impl Book {
             ("level", integer(open.offer.terms.level.into())),
             ("metrics", Value::texts(metrics.iter().map(String::as_str))),
             ("paid", Value::Amount(Amount(right.escrow.0))),
-            ("purpose", Value::Text(self.purposes.get(&buyer).cloned().unwrap_or_default())),
+            ("purpose", Value::Text(self.purposes.get(&right.buyer).cloned().unwrap_or_default())),
         ]);
         let lists = compiled.contract().lists.iter().map(|name| {
             let known = self.lists.get(name).map(Vec::as_slice).unwrap_or_default();

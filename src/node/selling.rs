@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{DealId, RequestId, SubscriptionId};
 use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
@@ -107,7 +108,13 @@ impl Selling {
         }
         let questions = Questions::read(settings.questions.iter().map(|file| node.path(file)));
         let questions = questions.map_err(|error| wrong(".questions", &error))?;
-        let book = book.answering(&questions).knowing(settings.purposes.clone());
+        let purposes = settings.purposes.iter().map(|(account, purpose)| {
+            let address = account.parse::<Address>();
+            let address =
+                address.map_err(|error| wrong(".purposes", &format!("{account:?}: {error}")))?;
+            Ok((address, purpose.clone()))
+        });
+        let book = book.answering(&questions).knowing(purposes.collect::<Result<_, NodeError>>()?);
         let keys = db.keys().cloned().ok_or_else(|| {
             let reason = "the database has no keys to grant: chronolith keys init makes some";
             wrong("", &reason)

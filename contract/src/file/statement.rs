@@ -53,7 +53,7 @@ struct Tables {
 
 /// A name as the database reads it.
 fn name_of(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_ascii_lowercase() }
 }
 
 /// All names of tables in a query, whatever they stand for.
@@ -148,6 +148,10 @@ fn problem(sql: &str, metrics: &BTreeSet<String>) -> Option<String> {
                 return Some(format!(
                     "it makes a table {name:?} of one that has that name: give it another"
                 ));
+            }
+            // It would be taken for the metric that is named behind the schema.
+            if let Some(name) = read.iter().find(|name| name.starts_with("metric.")) {
+                return Some(format!("it reads {name:?}, which begins as metric.NAME does"));
             }
             let name = read.into_iter().find(|name| !metrics.contains(name))?;
             Some(format!("it reads {name:?}, which is no metric of the contract"))

@@ -65,7 +65,7 @@ fn a_template_that_is_wrong_says_where() {
         ("fixed = \"${fixed}\"", "fixed = \"1\"", "the parameter fixed is used nowhere"),
         ("kind = \"amount\"", "kind = \"money\"", "is one of integer, boolean, amount"),
         ("default = 120\nmin = 1", "default = 120\nmin = 121", "check_blocks is at least 121"),
-        ("default = 60\nmin = 1", "default = 60\nleast = 1", "there is no field \"least\""),
+        ("default = 120\nmin = 1", "default = 120\nleast = 1", "there is no field \"least\""),
         ("example = \"speed_mph\"", "", "needs a default, or an example"),
         ("then = \"settled\"", "then = \"setled\"", "did you mean settled?"),
         ("name = \"unit\"", "name = \"metric\"", "the name metric is taken"),

@@ -87,11 +87,12 @@ impl PlanCommand {
             arbiter_blocks: self.arbiter_blocks,
         };
         let plan = plan(&compiled, &agreed)?;
+        // What nobody who asks would join is not written.
+        let rows = check(&compiled, &plan)?.rows;
         whole::create(&self.output, |out| {
             use std::io::Write as _;
             Ok(writeln!(out, "{:#}", serde_json::to_value(&plan)?)?)
         })?;
-        let rows = check(&compiled, &plan)?.rows;
         let numbered = rows.iter().enumerate();
         let numbered = numbered.map(|(number, row)| format!("{number} {}", row.name));
         let names: Vec<&str> = compiled.contract().party_names().collect();

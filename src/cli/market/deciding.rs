@@ -163,7 +163,7 @@ impl BookArgs {
         let purposes = self.purpose.iter().map(|one| {
             let problem = || Usage(format!("{one:?} is no purpose; write ACCOUNT=WORD"));
             let (account, word) = one.split_once('=').ok_or_else(problem)?;
-            Ok((party.wallet.address(account)?.to_string(), word.to_owned()))
+            Ok((party.wallet.address(account)?, word.to_owned()))
         });
         let purposes = purposes.collect::<Result<_>>()?;
         let questions = Questions::read(&self.question)?;

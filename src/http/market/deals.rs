@@ -84,7 +84,7 @@ async fn course(
     let points = points.transpose()?;
     let ruling = (word.is_some() || points.is_some())
         .then(|| Ruling { word: word.unwrap_or_default(), points: points.unwrap_or_default() });
-    let (desk, within) = (desk(&state)?, state.request_time());
+    let (desk, within) = (desk(&state)?, state.request_time() / 2);
     let shown = run(&state, move || desk.course(wanted, &extent, ruling.as_ref(), within)).await?;
     Ok(answer(StatusCode::OK, &shown.map_err(|error| refused(&error.into()))?))
 }

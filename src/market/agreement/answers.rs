@@ -37,7 +37,20 @@ pub fn answers(
     let is_of_contract = |id: MetricId| {
         let known = db.definition(id);
         known.is_some_and(|known| {
-            contract.metrics.iter().any(|metric| metric.name == known.metric.name())
+            contract.metrics.iter().any(|metric| {
+                let device = known.metric.device();
+                let is_device = match metric.device.as_str() {
+                    "*" => {
+                        extent.devices.is_empty() || extent.devices.iter().any(|one| one == device)
+                    }
+                    named => named == device,
+                };
+                let tags = known.metric.tags();
+                let has = |(key, value): (&String, &String)| {
+                    tags.iter().any(|(known, found)| known == key && found == value)
+                };
+                metric.name == known.metric.name() && is_device && metric.tags.iter().all(has)
+            })
         })
     };
     let all = db.select(&Selector::all()).map_err(AgreementError::Read)?;

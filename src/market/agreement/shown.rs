@@ -1,8 +1,11 @@
 //! What a contract says of a deal, as JSON.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chronolith_chain::hash::DealId;
+use chronolith_chain::ledger::Next;
 use chronolith_contract::Compiled;
 use chronolith_contract::data::Extent;
 use chronolith_contract::rule::Value as Answer;
@@ -48,6 +51,15 @@ pub fn summary(
     let parties = parties.map(|(name, party)| format!("{name} {}", coins(party.amount)));
     let steps = course.forward.rows.iter().zip(plan.steps.iter());
     let steps = steps.map(|(row, step)| format!("{} {} blocks", row.name, step.blocks));
+    let of_arbiter: BTreeSet<u32> = plan
+        .steps
+        .iter()
+        .flat_map(|step| [step.on_done, step.on_timeout, step.on_objection])
+        .filter_map(|next| match next {
+            Next::Arbiter { blocks, .. } => Some(blocks),
+            Next::Step(_) | Next::Outcome(_) => None,
+        })
+        .collect();
     let arbiter = plan.arbiter.map(|account| {
         let name = name_of(contract, &plan.parties, Some(account));
         if name.is_empty() { account.to_string() } else { name }
@@ -60,6 +72,7 @@ pub fn summary(
         "contract": contract.name,
         "parties": parties.collect::<Vec<_>>().join(", "),
         "arbiter": arbiter,
+        "arbiter_blocks": of_arbiter,
         "steps": steps.collect::<Vec<_>>().join(", "),
         "ledger": deal::status(&found.deal.status),
         "at": deal.place(),
@@ -100,7 +113,8 @@ pub fn record(
         "until": extent.until,
         "answers": told(answers),
         "decisions": decisions.collect::<Vec<_>>(),
-        "unanswered": answers.failed,
+        // Which, and not why: the reason may name a record, and others' tables.
+        "unanswered": answers.failed.keys().collect::<Vec<_>>(),
         "ruling": ruling.map(|ruling| json!({"word": ruling.word, "points": ruling.points})),
         "unmet": course.followed.unmet,
         "at": course.followed.deal.place(),

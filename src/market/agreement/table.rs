@@ -129,18 +129,14 @@ pub fn check(compiled: &Compiled, found: &Plan) -> Result<Forward, AgreementErro
     if payment.is_none_or(|(_, buyer)| buyer.amount.0 < contract.price.fixed.0) {
         return Err(AgreementError::Plan("amounts"));
     }
-    let is_paced = |(step, row): (&Step, &Row)| match contract.steps.clock {
-        Clock::Blocks => u64::from(step.blocks) == row.within.max(1),
-        Clock::Time => true,
-    };
-    if !found.steps.iter().zip(&forward.rows).all(is_paced) {
-        return Err(AgreementError::Plan("deadlines"));
-    }
     let mut table = Table { contract, parties: &found.parties, outcomes: Vec::new() };
     let steps = forward.rows.iter().map(|row| table.step(row, 0, |_| Ok(0)));
     let steps = steps.collect::<Result<Vec<_>, AgreementError>>()?;
     if !found.steps.iter().map(timeless).eq(steps.iter().map(timeless)) {
         return Err(AgreementError::Plan("steps"));
+    }
+    if !is_paced(contract.steps.clock, &forward, &found.steps) {
+        return Err(AgreementError::Plan("deadlines"));
     }
     let outcomes = table.outcomes.iter().map(|(_, shares)| shares);
     if !found.outcomes.iter().map(|outcome| &outcome.shares).eq(outcomes) {
@@ -151,6 +147,41 @@ pub fn check(compiled: &Compiled, found: &Plan) -> Result<Forward, AgreementErro
         return Err(AgreementError::Plan("coins"));
     }
     Ok(forward)
+}
+
+/// Whether the blocks of steps, and those that the contract gives its arbiter, are the contract's: as they are, or those
+/// of one pace where it counts time.
+fn is_paced(clock: Clock, forward: &Forward, steps: &[Step]) -> bool {
+    let given = |lead: &Lead, next: Next| match (lead, next) {
+        (Lead::Arbiter { within: Some(within), .. }, Next::Arbiter { blocks, .. }) => {
+            Some((*within, blocks))
+        }
+        _ => None,
+    };
+    let pairs = forward.rows.iter().zip(steps).flat_map(|(row, step)| {
+        let said = |said: &Option<Said>, next| said.as_ref().and_then(|said| given(&said.to, next));
+        let arbiter = [
+            given(&row.late, step.on_timeout),
+            said(&row.done, step.on_done),
+            said(&row.objected, step.on_objection),
+        ];
+        [Some((row.within, step.blocks))].into_iter().chain(arbiter).flatten()
+    });
+    let mut pairs = pairs.map(|(within, blocks)| (within.max(1), u64::from(blocks)));
+    match clock {
+        Clock::Blocks => pairs.all(|(within, blocks)| within == blocks),
+        Clock::Time => {
+            // A block of so many milliseconds, rounded up to whole blocks, makes each of them.
+            let (mut least, mut most) = (1, u64::MAX);
+            for (within, blocks) in pairs {
+                least = least.max(within.div_ceil(blocks.max(1)));
+                if blocks > 1 {
+                    most = most.min(within.div_ceil(blocks - 1).saturating_sub(1));
+                }
+            }
+            least <= most
+        }
+    }
 }
 
 /// A step without its blocks, and those of the arbiter.

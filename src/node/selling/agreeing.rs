@@ -65,15 +65,17 @@ impl Runner {
             // What goes by another plan is nothing that the contract has names for.
             let Ok(forward) = check(compiled, &found.deal.plan) else { continue };
             let happened = happened(compiled, &forward, &found);
-            let known = self.agreed.get(&id);
-            let waits = known.filter(|known| known.happened == happened.len());
-            if waits.is_some_and(|known| !shared.has_room(book::hash(compiled), &known.waits)) {
-                continue;
-            }
             let is_over = matches!(
                 found.deal.status,
                 DealStatus::Closed { .. } | DealStatus::Arbitrated | DealStatus::Void
             );
+            let known = self.agreed.get_mut(&id).filter(|known| known.happened == happened.len());
+            if let Some(known) = known
+                && !shared.has_room(book::hash(compiled), &known.waits)
+            {
+                known.is_over = is_over && known.waits.is_empty();
+                continue;
+            }
             let count = happened.len();
             let Some(offered) = offered(&found.deal) else { continue };
             let agreed = Agreed { id, compiled, offered, happened };

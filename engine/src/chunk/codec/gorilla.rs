@@ -62,10 +62,10 @@ impl Gorilla {
 
     /// Adds records in their order, as [`Gorilla::push`] does.
     pub fn extend(&mut self, times: &[i64], bits: &[u64]) {
-        // Many records at once take at least this, so that the stream grows in few steps.
-        let room = times.len() & !7;
-        if room > GROW_BYTES && self.stream.capacity() - self.stream.len() < room {
-            self.stream.reserve_exact(room);
+        // A record takes two bits at least. Many at once make room in few steps, and never more than a quarter too much.
+        let least = times.len() / 4;
+        if least > GROW_BYTES && self.stream.capacity() - self.stream.len() < least {
+            self.stream.reserve_exact((least.max(self.stream.len() / 4) + 7) & !7);
         }
         times.iter().zip(bits).for_each(|(time_ns, bits)| self.push(*time_ns, *bits));
     }
