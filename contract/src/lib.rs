@@ -19,7 +19,7 @@
 //! deal.apply(&contract, &Event::new(EventKind::Granted, "owner", at(5)))?;
 //! assert_eq!(deal.due(&contract).ok_or("ended")?.who, "buyer");
 //! // Nobody objects, so the time to check passes.
-//! deal.advance(&contract, at(100))?;
+//! deal.advance(&contract, at(200))?;
 //! assert_eq!(deal.place(), "settled");
 //! assert_eq!(deal.paid()["owner"], Amount(1_000));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
