@@ -24,13 +24,19 @@ fn quoted(text: &str, quote: char) -> String {
 }
 
 impl Extent {
+    /// The devices of a metric that are of the deal; none for all of them.
+    #[must_use]
+    pub fn devices_of<'a>(&'a self, metric: &'a Metric) -> &'a [String] {
+        match metric.device.as_str() {
+            "*" => &self.devices,
+            _ => std::slice::from_ref(&metric.device),
+        }
+    }
+
     /// Which records of a metric's table are of the deal, as a condition of SQL.
     fn condition(&self, metric: &Metric) -> String {
         let mut conditions = Vec::new();
-        let devices = match metric.device.as_str() {
-            "*" => self.devices.as_slice(),
-            _ => std::slice::from_ref(&metric.device),
-        };
+        let devices = self.devices_of(metric);
         if !devices.is_empty() {
             let devices: Vec<String> = devices.iter().map(|name| quoted(name, '\'')).collect();
             conditions.push(format!("device IN ({})", devices.join(", ")));

@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
+use chronolith_chain::coin::Coin;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::Hash;
+use chronolith_chain::hash::{CoinId, Hash};
 use chronolith_chain::ledger::{CertificateKey, Delivery, OpenOffer, Right, Subject};
 use chronolith_chain::state::Overlay;
 use chronolith_contract::rule::Value;
-use chronolith_contract::{Amount, Compiled, FILE_BYTES_MAX, Problems};
-use chronolith_engine::Level;
+use chronolith_contract::{Amount, Compiled, Contract, FILE_BYTES_MAX, Metric as Named, Problems};
+use chronolith_engine::{Level, Metric};
 
 use super::offer;
 use super::policy::{Policy, Verdict};
 use super::purse::Purse;
 use super::question::Questions;
 use super::{MarketError, Venue, VenueError};
+use crate::wallet::secret_of;
 
 /// The most certificates of one buyer that rules are told.
 const CERTIFICATES_MOST: usize = 64;
@@ -72,6 +74,22 @@ pub fn read(place: &Path) -> Result<Compiled, BookError> {
     let text = std::fs::read_to_string(place).map_err(disk)?;
     let problems = |problems| BookError::Problems { place: place.to_owned(), problems };
     Compiled::read(&text).map_err(problems)
+}
+
+/// The coin of a contract's amounts; none where it names something else.
+pub(super) fn coin(contract: &Contract) -> Option<Coin> {
+    match contract.price.coin.as_str() {
+        "native" => Some(Coin::Native),
+        id => secret_of(id).ok().map(|id| Coin::Issued(CoinId(id))),
+    }
+}
+
+/// Whether a contract's metric is this one. Tags that the contract does not name may be there.
+pub(crate) fn is_of(named: &Named, metric: &Metric) -> bool {
+    let has = |(key, value): (&String, &String)| metric.tag_value(key) == Some(value);
+    named.name == metric.name()
+        && (named.device == "*" || named.device == metric.device())
+        && named.tags.iter().all(has)
 }
 
 /// What offers name a contract by: the digest of its content id.

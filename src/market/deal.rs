@@ -10,7 +10,8 @@ use chronolith_chain::ledger::{
 };
 use chronolith_chain::state::{Overlay, StateError};
 
-use super::{MarketError, Venue};
+use super::offer::missing;
+use super::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
 
@@ -66,6 +67,16 @@ pub fn arbitrate(
     decision: Arbitrate,
 ) -> Result<Done, MarketError> {
     Ok(venue.commit("decide a deal", &arbiter.signer(), decision)?)
+}
+
+/// A deal of the ledger.
+///
+/// # Errors
+/// Where there is none of that id.
+pub fn of(venue: &Venue, deal: DealId) -> Result<Found, MarketError> {
+    let found =
+        venue.look(|state, _| find(&Overlay::new(state), deal).map_err(VenueError::from))?;
+    found.ok_or_else(|| missing("deal", &deal))
 }
 
 /// A deal of a state; none where there is none of that id.

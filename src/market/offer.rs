@@ -3,7 +3,7 @@
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Rising;
-use chronolith_chain::hash::{CoinId, Hash, OfferId};
+use chronolith_chain::hash::{Hash, OfferId};
 use chronolith_chain::ledger::{
     Action, CloseOffer, Delivery, ExtensionKey, HiddenScope, Offer, OfferExtended, OfferKey,
     OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
@@ -12,12 +12,12 @@ use chronolith_chain::state::Overlay;
 use chronolith_contract::Compiled;
 use chronolith_engine::{ChunkKeys, Db};
 
-use super::book::hash;
+use super::book::{coin, hash};
 use super::purse::Purse;
 use super::scope::{Metrics, ScopeError};
 use super::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
-use crate::wallet::{AccountKey, secret_of};
+use crate::wallet::AccountKey;
 
 /// What an owner wants to offer.
 #[derive(Debug, Clone)]
@@ -90,10 +90,7 @@ impl Wish {
         if terms.answers_only && self.more.question.is_none() {
             return Err(wrong(&"it sells answers alone: name the question"));
         }
-        let coin = match price.coin.as_str() {
-            "native" => Coin::Native,
-            id => Coin::Issued(CoinId(secret_of(id).map_err(|_| wrong(&"its coin is none"))?)),
-        };
+        let coin = coin(contract.contract()).ok_or_else(|| wrong(&"its coin is none"))?;
         Ok(Self {
             coin,
             fixed: Amount(price.fixed.0),
@@ -198,6 +195,6 @@ pub fn delivery(venue: &Venue, offer: OfferId) -> Result<Delivery, VenueError> {
     })
 }
 
-pub(crate) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
+pub(super) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
     MarketError::Missing { what, id: id.to_string() }
 }

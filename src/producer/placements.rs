@@ -8,10 +8,12 @@
 use std::cmp::Ordering;
 
 use chronolith_chain::content::ContentId;
-use chronolith_contract::{Compiled, Metric as Named, Placement};
+use chronolith_contract::{Compiled, Placement};
 use chronolith_engine::Metric;
 use chronolith_fragment::{Cut, Profile, ShapeError};
 use chronolith_net::pack::PackError;
+
+use crate::market::book::is_of;
 
 /// How many peers keep a fragment: the ledger knows one lease of each.
 const REPLICAS: u8 = 1;
@@ -75,14 +77,6 @@ pub struct Keeping {
 pub struct Placements {
     contracts: Vec<Compiled>,
     otherwise: Keeping,
-}
-
-/// Whether a contract's metric is this one. Tags that the contract does not name may be there.
-fn is_of(named: &Named, metric: &Metric) -> bool {
-    let has = |(key, value): (&String, &String)| metric.tag_value(key) == Some(value);
-    named.name == metric.name()
-        && (named.device == "*" || named.device == metric.device())
-        && named.tags.iter().all(has)
 }
 
 /// How a contract has a metric kept.

@@ -47,6 +47,8 @@ struct Tables {
     read: Vec<String>,
     /// Those that each query which is being visited makes, from the outermost on.
     made: Vec<Vec<String>>,
+    /// All that any query makes.
+    named: BTreeSet<String>,
     /// A table that is made of one of its own name, or after it was read: which of the two is read is hard to see.
     doubtful: Option<String>,
 }
@@ -83,6 +85,7 @@ impl Visitor for Tables {
             let later = names.iter().skip(place).find(|name| inside.contains(*name));
             self.doubtful = self.doubtful.take().or_else(|| later.cloned());
         }
+        self.named.extend(names.iter().cloned());
         self.made.push(names);
         ControlFlow::Continue(())
     }
@@ -108,24 +111,6 @@ fn tables_of(question: &Query) -> Tables {
     tables
 }
 
-/// A table that a statement makes under the name of a metric.
-fn question_makes(question: &Query, metrics: &BTreeSet<String>) -> Option<String> {
-    struct Made<'a>(&'a BTreeSet<String>);
-    impl Visitor for Made<'_> {
-        type Break = String;
-
-        fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
-            let made = query.with.iter().flat_map(|with| &with.cte_tables);
-            let mut names = made.map(|table| name_of(&table.alias.name));
-            match names.find(|name| self.0.contains(name)) {
-                Some(name) => ControlFlow::Break(name),
-                None => ControlFlow::Continue(()),
-            }
-        }
-    }
-    question.visit(&mut Made(metrics)).break_value()
-}
-
 fn parse(sql: &str) -> Result<Vec<Statement>, ParserError> {
     let parser = Parser::new(&GenericDialect {}).with_recursion_limit(DEPTH_MAX);
     parser.try_with_sql(sql).and_then(|mut parser| parser.parse_statements())
@@ -142,9 +127,9 @@ pub(crate) fn tables(sql: &str) -> BTreeSet<String> {
 fn problem(sql: &str, metrics: &BTreeSet<String>) -> Option<String> {
     match parse(sql).as_deref() {
         Ok([Statement::Query(question)]) => {
-            let Tables { read, doubtful, .. } = tables_of(question);
-            let made = question_makes(question, metrics);
-            if let Some(name) = doubtful.or(made) {
+            let Tables { read, doubtful, named, .. } = tables_of(question);
+            let hides = || named.intersection(metrics).next().cloned();
+            if let Some(name) = doubtful.or_else(hides) {
                 return Some(format!(
                     "it makes a table {name:?} of one that has that name: give it another"
                 ));

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::DealId;
 use chronolith_chain::ledger::{Arbitrate, DealStatus};
-use chronolith_chain::state::Overlay;
 use chronolith_contract::data::Extent;
 use chronolith_contract::steps::Ruling;
 use chronolith_engine::{Db, Options};
@@ -22,8 +21,7 @@ use crate::cli::usage::{Usage, duration};
 use crate::cli::whole;
 use crate::database::with_files;
 use crate::market::agreement::{Answers, answers, follow, record, summary};
-use crate::market::deal;
-use crate::market::{VenueError, book};
+use crate::market::{book, deal};
 use crate::rows::rfc3339;
 
 /// Follow a deal of the ledger through its contract: where it is, what the data answers, and who gets what. Anybody
@@ -79,9 +77,7 @@ impl FollowCommand {
         let compiled = book::read(&self.file)?;
         let id = DealId(id(&self.deal, "deal")?);
         let mut venue = self.acting.venue.open()?;
-        let found = venue
-            .look(|state, _| deal::find(&Overlay::new(state), id).map_err(VenueError::from))?;
-        let found = found.with_context(|| format!("the ledger has no deal {id}"))?;
+        let found = deal::of(&venue, id)?;
         let extent = self.extent()?;
         let answers = match &self.db {
             Some(db) => {

@@ -1,6 +1,6 @@
 //! `chronolith market deal`: what several parties do one after the other, with coin set aside for it.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chronolith_chain::encoding::List;
 use chronolith_chain::hash::DealId;
 use chronolith_chain::ledger::{Advance, Arbitrate, Plan, Share};
@@ -171,11 +171,7 @@ pub(in crate::cli) struct ShowCommand {
 impl ShowCommand {
     fn run(&self) -> Result<Outcome> {
         let id = deal_id(&self.deal)?;
-        let found = self
-            .venue
-            .open()?
-            .look(|state, _| deal::find(&Overlay::new(state), id).map_err(VenueError::from))?;
-        let found = found.with_context(|| format!("the ledger has no deal {id}"))?;
+        let found = deal::of(&self.venue.open()?, id)?;
         let mut shown = shown::deal(id, &found);
         if let (false, Some(fields)) = (self.json, shown.as_object_mut()) {
             // What does not go onto a line.

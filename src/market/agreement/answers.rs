@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::AgreementError;
 use crate::market::asking::{Table, ask};
+use crate::market::book::is_of;
 use crate::market::question::QuestionError;
 
 /// Answers to a contract's queries.
@@ -37,19 +38,11 @@ pub fn answers(
     let is_of_contract = |id: MetricId| {
         let known = db.definition(id);
         known.is_some_and(|known| {
-            contract.metrics.iter().any(|metric| {
+            contract.metrics.iter().any(|named| {
+                let devices = extent.devices_of(named);
                 let device = known.metric.device();
-                let is_device = match metric.device.as_str() {
-                    "*" => {
-                        extent.devices.is_empty() || extent.devices.iter().any(|one| one == device)
-                    }
-                    named => named == device,
-                };
-                let tags = known.metric.tags();
-                let has = |(key, value): (&String, &String)| {
-                    tags.iter().any(|(known, found)| known == key && found == value)
-                };
-                metric.name == known.metric.name() && is_device && metric.tags.iter().all(has)
+                let is_of_deal = devices.is_empty() || devices.iter().any(|one| one == device);
+                is_of_deal && is_of(named, &known.metric)
             })
         })
     };

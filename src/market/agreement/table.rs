@@ -6,13 +6,12 @@ use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{List, TooLong};
-use chronolith_chain::hash::CoinId;
 use chronolith_chain::ledger::{DealOutcome, Next, Parties, Party, Plan, SHARES_MOST, Share, Step};
 use chronolith_contract::steps::{Forward, Lead, Row, Said};
 use chronolith_contract::{BUYER, Clock, Compiled, Contract};
 
 use super::AgreementError;
-use crate::wallet::secret_of;
+use crate::market::book;
 
 /// Whose account a party is, and what it sets aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,13 +199,8 @@ fn timeless(step: &Step) -> Step {
 }
 
 fn coin(contract: &Contract) -> Result<Coin, AgreementError> {
-    match contract.price.coin.as_str() {
-        "native" => Ok(Coin::Native),
-        id => match secret_of(id) {
-            Ok(id) => Ok(Coin::Issued(CoinId(id))),
-            Err(_) => Err(AgreementError::Coin(id.to_owned())),
-        },
-    }
+    let coin = book::coin(contract);
+    coin.ok_or_else(|| AgreementError::Coin(contract.price.coin.clone()))
 }
 
 fn parties(contract: &Contract, agreed: &Agreed) -> Result<Vec<Party>, AgreementError> {

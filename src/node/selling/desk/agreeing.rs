@@ -6,17 +6,15 @@ use chronolith_chain::coin::BasisPoints;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, DealId};
 use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SubmittedRight};
-use chronolith_chain::state::Overlay;
 use chronolith_contract::data::Extent;
 use chronolith_contract::steps::Ruling;
 use serde_json::Value;
 
 use super::Desk;
+use crate::market::MarketError;
 use crate::market::agreement;
 use crate::market::bounty::{self, Awarded, Posted};
 use crate::market::deal::{self, Found};
-use crate::market::offer::missing;
-use crate::market::{MarketError, VenueError};
 use crate::node::submit::Done;
 
 impl Desk {
@@ -106,12 +104,7 @@ impl Desk {
     /// # Errors
     /// Where there is none of that id.
     pub(in crate::node::selling) fn deal(&self, deal: DealId) -> Result<Found, MarketError> {
-        self.with_venue(|venue| {
-            let found = venue.look(|state, _| {
-                deal::find(&Overlay::new(state), deal).map_err(VenueError::from)
-            })?;
-            found.ok_or_else(|| missing("deal", &deal))
-        })
+        self.with_venue(|venue| deal::of(venue, deal))
     }
 
     /// Decides a disputed deal, as its arbiter.
