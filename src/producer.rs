@@ -250,11 +250,9 @@ impl Producer {
             let (chain, height) = (submitter.chain(), state.height()?);
             let ground = Ground { chain, height, state: &state };
             let mut anchoring = Anchoring::plan(ground, db, &self.account)?;
-            let transactions = anchoring.take_transactions();
-            // Of several the later ones may be taken where the first is not: they would be planned twice.
-            let most = if transactions.len() == 1 { TRIES } else { 1 };
-            let done = match submitter.hand_in(transactions, height) {
-                Err(SubmitError::Overtaken { .. }) if tries < most => {
+            let done = match submitter.hand_in(anchoring.take_transactions(), height) {
+                // Also of several: what is on the ledger by now is planned no more, and what comes there twice is refused.
+                Err(SubmitError::Overtaken { .. }) if tries < TRIES => {
                     tries += 1;
                     continue;
                 }

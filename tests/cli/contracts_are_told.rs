@@ -260,6 +260,17 @@ fn offer(directory: &Path) -> String {
     let offer = ["market", "offer", "--db", "net/nodes/1/fleet.db", "--device", "car"];
     let of = ["--metric", "speed", "--account", "producer-0"];
     let under = ["--contract", "net/nodes/1/watched.toml"];
+    // Offers that are refused before take the account's numbers from the producer, which is to anchor.
+    let settings = std::fs::read_to_string(directory.join("net/nodes/1/node.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let address = settings["http"]["listen"].as_str().unwrap().to_owned();
+    let door = Door { address };
+    until("the device is on the ledger", || {
+        // It may not listen yet, or have no producer yet.
+        std::net::TcpStream::connect(&door.address).ok()?;
+        let shown = door.get("/api/v1/producer").json();
+        (shown["anchored"].as_u64()? > 0).then_some(())
+    });
     until("the offer is taken", || {
         let output = chronolith(directory, &[&offer[..], &of, &under, &PARTY].concat());
         let line = String::from_utf8(output.stdout).unwrap();
