@@ -172,7 +172,7 @@ fn main() {
                 let chunk = ForeignChunk::new(cid.into(), &header, body).unwrap();
                 let tree = chunk.header().encryption.unwrap().tree;
                 let key = grant.body_key(&tree, chunk.slot()).unwrap();
-                records += chunk.open(Some(&key)).unwrap().1.len();
+                records += chunk.open(Some(&key)).unwrap().records().len();
             })
             .unwrap();
         decoded = decoded.min(before.elapsed().as_secs_f64());

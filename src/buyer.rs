@@ -233,6 +233,18 @@ impl Refused {
     }
 }
 
+/// Whether a database works, and does not take what it was given.
+const fn is_refusal(error: &WriteError) -> bool {
+    matches!(
+        error,
+        WriteError::Redefined { .. }
+            | WriteError::Refused(_)
+            | WriteError::UnknownBlob { .. }
+            | WriteError::Definition(_)
+            | WriteError::TooManyMetrics(_)
+    )
+}
+
 /// Fetches, checks, opens and writes what a right is of. What does not hold is named; the rest is taken.
 /// Done again, it takes the same records once more, which changes nothing.
 ///
@@ -275,14 +287,18 @@ pub fn receive(
                     .encryption
                     .and_then(|encryption| grant?.body_key(&encryption.tree, chunk.slot()));
                 let opened = chunk.open(key.as_ref()).map_err(Fault::Chunk)?;
-                checker.check_metric(&opened.0)?;
+                checker.check_metric(opened.definition())?;
                 Ok(opened)
             });
-        match opened {
-            Ok((definition, records)) => {
+        let placed = opened.and_then(|opened| match writer.place(&opened) {
+            Err(error) if is_refusal(&error) => Err(Fault::NotTaken(error)),
+            id => Ok((id, opened)),
+        });
+        match placed {
+            Ok((id, opened)) => {
                 received.chunks += 1;
-                received.records += records.len() as u64;
-                if let Err(error) = writer.add(definition, &records) {
+                received.records += opened.records().len() as u64;
+                if let Err(error) = id.and_then(|id| writer.add(id, opened)) {
                     failure.get_or_insert(error);
                 }
             }

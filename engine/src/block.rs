@@ -23,6 +23,14 @@ impl Block {
         Self { times, values }
     }
 
+    /// Two columns as records; `None` where they differ in length, the times do not strictly rise, or a text is
+    /// none.
+    #[must_use]
+    pub fn of_columns(times: Vec<i64>, values: Column) -> Option<Self> {
+        let fits = times.len() == values.len() && times.is_sorted_by(|a, b| a < b);
+        (fits && values.texts_are_whole()).then_some(Self { times, values })
+    }
+
     /// The times in nanoseconds since the epoch, strictly rising.
     #[must_use]
     pub fn times(&self) -> &[i64] {
@@ -59,7 +67,8 @@ impl Block {
     }
 
     /// About how much memory the records take: bytes.
-    pub(crate) fn size_bytes(&self) -> usize {
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
         size_of_val(&self.times[..]) + self.values.size_bytes()
     }
 

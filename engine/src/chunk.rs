@@ -14,7 +14,7 @@ pub(crate) mod statistics;
 pub(crate) mod stored;
 
 pub use chronolith_keys::{Encryption, TreeId};
-pub use foreign::{ForeignChunk, ForeignError};
+pub use foreign::{ForeignChunk, ForeignError, OpenedForeign};
 pub use header::{ChunkHeader, ChunkKey, HeaderError, Shown};
 pub use opened::{OpenChunkError, OpenedChunk};
 pub use statistics::{Statistics, Sum};

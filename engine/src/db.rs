@@ -8,6 +8,7 @@ mod compact;
 mod deidentify;
 mod delete;
 mod flush;
+mod load;
 mod moving;
 mod open;
 mod provable;
@@ -52,6 +53,7 @@ pub use changes::{Change, ChangeKind, Changes};
 pub use chunks::{ChunkBlocks, ChunkBodyInfo, ChunkInfo, ProvableChunk};
 pub use compact::CompactReport;
 pub use delete::DestroyReport;
+pub use load::BulkLoad;
 pub use moving::MoveReport;
 pub use provable::{BatchProof, Unproved};
 pub use seal::{SealReport, SealScope, SealedBatch};
@@ -98,6 +100,8 @@ pub(crate) struct Inner {
     /// Held for as long as it takes by whoever seals or compacts. Taken before all other locks but
     /// the one of whoever moves.
     rebuilding: Mutex<()>,
+    /// Held for reading by whoever makes the run of a bulk load, which may take long; closing waits for it.
+    loading: RwLock<()>,
     /// Held for a moment by whoever changes which files there are.
     upkeep: Mutex<Upkeep>,
     /// Signs seal batches; `None` where the database is open for reading only.

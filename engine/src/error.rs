@@ -180,6 +180,17 @@ pub enum WriteError {
         /// The limit in bytes.
         limit: usize,
     },
+    /// Records of a bulk load between others that are in it.
+    #[error(
+        "record {position} of the load: records of {metric} from before and after it are in the load; finish it and \
+         begin another"
+    )]
+    Overlap {
+        /// Which record of the load, from 0.
+        position: usize,
+        /// The metric.
+        metric: String,
+    },
     /// A batch larger than the limit; split it.
     #[error("the batch has {size} bytes, more than {limit}; split it")]
     BatchTooLarge {

@@ -79,7 +79,7 @@ pub use catalogue::{
 };
 pub use chronolith_keys::policy::Policies;
 pub use db::{
-    BatchProof, Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo,
+    BatchProof, BulkLoad, Change, ChangeKind, Changes, ChunkBlocks, ChunkBodyInfo, ChunkInfo,
     CodecStatistics, CompactReport, CopyReport, Db, DbStatistics, DestroyReport, MetricStatistics,
     MoveReport, ProvableChunk, SealReport, SealScope, SealedBatch, SealedChunk, SealedSegments,
     SegmentInfo, Snapshot, Unproved, restore,

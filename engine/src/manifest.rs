@@ -145,6 +145,13 @@ pub struct RetentionRule {
 }
 
 impl Manifest {
+    /// The last sequence that a run has or that was flushed: the log was on stable storage up to there when
+    /// this was written.
+    pub(crate) fn last_in_files(&self) -> Sequence {
+        let runs = self.runs.iter().map(|run| run.last_sequence);
+        runs.fold(self.flushed, Sequence::max)
+    }
+
     pub(crate) fn store(&self, disk: &dyn Disk, protect: &dyn Protect) -> Result<(), DiskError> {
         let encoded = serde_ipld_dagcbor::to_vec(self).map_err(std::io::Error::other);
         let content = encoded.at(disk, "encode", FILE)?;

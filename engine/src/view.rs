@@ -117,12 +117,17 @@ impl View {
     /// The same parts with an empty memtable that begins after a sequence; the active one before
     /// is frozen there.
     pub(crate) fn rotated(&self, last: Sequence) -> Self {
+        self.rotated_around(last, last)
+    }
+
+    /// The same with sequences between the two memtables that are of neither.
+    pub(crate) fn rotated_around(&self, last: Sequence, after: Sequence) -> Self {
         self.active.freeze(last);
         let mut rotated = self.clone();
         if !self.active.is_empty() {
             rotated.frozen.push(Arc::clone(&self.active));
         }
-        rotated.active = Arc::new(Memtable::new(last));
+        rotated.active = Arc::new(Memtable::new(after));
         rotated
     }
 }

@@ -11,8 +11,8 @@ use chronolith_chain::ledger::{
 };
 use chronolith_chain::list::{ListProof, ListRoot};
 use chronolith_chain::state::Overlay;
-use chronolith_engine::Definition;
 use chronolith_engine::chunk::{ChunkHeader, ForeignChunk, ForeignError, TreeId};
+use chronolith_engine::{Definition, WriteError};
 use chronolith_keys::{MetricIdentity, Windows};
 
 use super::Keys;
@@ -53,6 +53,9 @@ pub enum Fault {
     /// The right is not of it.
     #[error("the right is not of it: {0}")]
     Scope(&'static str),
+    /// The buyer's database does not take it.
+    #[error("the database does not take it: {0}")]
+    NotTaken(WriteError),
     /// The ledger cannot be read.
     #[error(transparent)]
     Venue(VenueError),

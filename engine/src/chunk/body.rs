@@ -96,6 +96,13 @@ impl<'a> BodyView<'a> {
         Ok(decode_values(kind, self.values, self.count, values)?)
     }
 
+    /// The columns of a body, without the inner header before them.
+    pub(crate) fn columns(body: &'a [u8]) -> Result<&'a [u8], BodyError> {
+        let mut reader = Reader::new(body);
+        reader.sized()?;
+        Ok(reader.bytes(reader.remaining())?)
+    }
+
     /// The names of the two codecs: times, values.
     pub(crate) fn codec_names(&self) -> Result<(&'static str, &'static str), BodyError> {
         Ok((times_codec_name(self.times)?, values_codec_name(self.values)?))
@@ -110,15 +117,8 @@ impl<'a> BodyView<'a> {
         if times.len() != values.len() || !times.is_sorted_by(|a, b| a < b) {
             return Err(BodyError::Times);
         }
-        if let Column::Text(texts) = &values {
-            let whole = std::str::from_utf8(texts.data()).is_ok();
-            let each = || {
-                (0..texts.len())
-                    .all(|i| std::str::from_utf8(texts.bytes(i).unwrap_or_default()).is_ok())
-            };
-            if !whole || !each() {
-                return Err(BodyError::Text);
-            }
+        if !values.texts_are_whole() {
+            return Err(BodyError::Text);
         }
         Ok(Block::from_columns(times, values))
     }

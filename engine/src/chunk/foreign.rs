@@ -4,6 +4,7 @@ use chronolith_keys::{BodyKey, ChunkSlot};
 use chronolith_merkle::matches;
 use cid::Cid;
 
+use super::body::BodyView;
 use super::opened::{OpenChunkError, OpenedChunk};
 use super::{ChunkHeader, HeaderError};
 use crate::block::Block;
@@ -95,11 +96,11 @@ impl ForeignChunk {
     ///
     /// # Errors
     /// Where the key is missing or another one, or the body is not what the header says.
-    pub fn open(&self, key: Option<&BodyKey>) -> Result<(Definition, Block), ForeignError> {
+    pub fn open(&self, key: Option<&BodyKey>) -> Result<OpenedForeign, ForeignError> {
         let cid = self.cid;
-        let opened = self.header.open_checked(&self.body, key);
-        let OpenedChunk { shown, records } =
-            opened.map_err(|source| ForeignError::Body { cid: cid.into(), source })?;
+        let failed = |source| ForeignError::Body { cid: cid.into(), source };
+        let plain = self.header.unlocked(&self.body, key).map_err(failed)?;
+        let OpenedChunk { shown, records } = self.header.open_plain(&plain).map_err(failed)?;
         let metric = Metric::new(shown.device, shown.name);
         let tags = shown.tags.into_iter();
         let metric = tags.fold(metric, |metric, (key, value)| metric.tag(key, value));
@@ -113,6 +114,36 @@ impl ForeignChunk {
         };
         let checked = definition.check(&Limits::default());
         checked.map_err(|source| ForeignError::Definition { cid: cid.into(), source })?;
-        Ok((definition, records))
+        let columns = BodyView::columns(&plain).map(<[u8]>::to_vec);
+        let columns = columns.map_err(|error| failed(OpenChunkError::Body(error.to_string())))?;
+        Ok(OpenedForeign { definition, records, columns })
+    }
+}
+
+/// What a chunk of somebody else holds.
+#[derive(Debug, Clone)]
+pub struct OpenedForeign {
+    definition: Definition,
+    records: Block,
+    /// The records as the body has them.
+    columns: Vec<u8>,
+}
+
+impl OpenedForeign {
+    /// What there is to say of the metric.
+    #[must_use]
+    pub const fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// The records.
+    #[must_use]
+    pub const fn records(&self) -> &Block {
+        &self.records
+    }
+
+    /// The records as they are encoded.
+    pub(crate) fn columns(&self) -> &[u8] {
+        &self.columns
     }
 }

@@ -1,5 +1,7 @@
 //! Opening a chunk that is not in a database: its header and its body, as anybody may have them.
 
+use std::borrow::Cow;
+
 use chronolith_keys::{BodyKey, ChunkSlot, TreeId};
 use chronolith_merkle::matches;
 
@@ -76,17 +78,11 @@ impl ChunkHeader {
         }
         let slot = ChunkSlot { window: self.window, generation: self.generation, part: self.part };
         let key = self.encryption.and_then(|encryption| keys?.opening_key(&encryption, slot));
-        self.open_checked(body, key.as_ref())
+        self.open_plain(&self.unlocked(body, key.as_ref())?)
     }
 
-    /// The same with the one key, of a body that is known to be the one that the header names.
-    pub(super) fn open_checked(
-        &self,
-        body: &[u8],
-        key: Option<&BodyKey>,
-    ) -> Result<OpenedChunk, OpenChunkError> {
-        let opened = self.unlocked(body, key)?;
-        let body = opened.as_deref().unwrap_or(body);
+    /// The records of a body in the clear, checked against all that the header says of it.
+    pub(super) fn open_plain(&self, body: &[u8]) -> Result<OpenedChunk, OpenChunkError> {
         let told = |shown: &Shown| usize::try_from(shown.count).unwrap_or(usize::MAX);
         let failed = |error: super::body::BodyError| OpenChunkError::Body(error.to_string());
         let shown = match (&self.shown, self.pseudonym) {
@@ -115,13 +111,13 @@ impl ChunkHeader {
         Ok(OpenedChunk { shown, records })
     }
 
-    /// The body in the clear, where it is encrypted.
-    fn unlocked(
+    /// The body in the clear; it is known to be the one that the header names.
+    pub(super) fn unlocked<'a>(
         &self,
-        body: &[u8],
+        body: &'a [u8],
         key: Option<&BodyKey>,
-    ) -> Result<Option<Vec<u8>>, OpenChunkError> {
-        let Some(encryption) = self.encryption else { return Ok(None) };
+    ) -> Result<Cow<'a, [u8]>, OpenChunkError> {
+        let Some(encryption) = self.encryption else { return Ok(Cow::Borrowed(body)) };
         let (tree, window) = (encryption.tree, self.window);
         let key = key.ok_or(OpenChunkError::NoKey { tree, window })?;
         if !key.is_committed(&encryption.commitment) {
@@ -133,7 +129,7 @@ impl ChunkHeader {
         };
         let lock = Lock { encryption, binding: self.binding(), label };
         let opened = lock.open(key, body);
-        opened.map(Some).map_err(|error| OpenChunkError::Locked(error.to_string()))
+        opened.map(Cow::Owned).map_err(|error| OpenChunkError::Locked(error.to_string()))
     }
 }
 

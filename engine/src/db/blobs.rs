@@ -31,7 +31,7 @@ pub(super) struct KeptBlobs {
     written: HashMap<Cid, u64>,
     /// On their way, and by how many writers.
     held: HashMap<Cid, usize>,
-    /// While a collection is under way: those that arrived since it began.
+    /// While a collection is under way: those that were held when it began, or arrived since.
     arrived: Option<HashSet<Cid>>,
     /// What is still shown to somebody.
     shown: Vec<Weak<View>>,
@@ -146,7 +146,14 @@ impl Inner {
     /// Keeps the blobs that a batch refers to until it is written; an error names the record whose
     /// blob is not here.
     pub(super) fn hold_blobs(&self, batch: &Batch) -> Result<HeldBlobs<'_>, WriteError> {
-        let referred = batch.blobs();
+        self.hold(batch.blobs())
+    }
+
+    /// The same of blobs by the positions of their records.
+    pub(super) fn hold(
+        &self,
+        referred: Vec<(usize, BlobRef)>,
+    ) -> Result<HeldBlobs<'_>, WriteError> {
         let mut held = HeldBlobs { inner: self, blobs: Vec::new() };
         if referred.is_empty() {
             return Ok(held);
@@ -190,8 +197,8 @@ impl Inner {
             if !kept.is_suspect {
                 return Ok(());
             }
-            // Before the view is taken: what is not in it arrives from now on.
-            kept.arrived = Some(HashSet::new());
+            // Before the view is taken: what is not in it is on its way now, or arrives from now on.
+            kept.arrived = Some(kept.held.keys().copied().collect());
         }
         let removed = self.collect_blobs();
         let mut kept = self.kept_blobs.lock();

@@ -79,10 +79,10 @@ impl Inner {
     pub(super) fn flush_with(&self, upkeep: &mut Upkeep) -> Maintained<Base> {
         let cut = self.cut(upkeep)?;
         let mut manifest = upkeep.manifest.clone();
-        let run = self.write_run(&mut manifest, &cut)?;
-        manifest.runs.extend(run.clone());
-        let run = run.map(|record| self.run(record));
-        self.publish(upkeep, manifest, &cut, |view| view.runs.extend(run))?;
+        let written = self.write_runs(&mut manifest, &cut)?;
+        manifest.runs.extend(written.iter().cloned());
+        let written = written.into_iter().map(|record| self.run(record));
+        self.publish(upkeep, manifest, &cut, |view| view.runs.extend(written))?;
         let mut view = View::clone(&self.view.read());
         view.frozen.clear();
         view.active = Arc::new(Memtable::new(cut.last));
@@ -108,15 +108,36 @@ impl Inner {
         Ok(Cut { view, last, log_file, state })
     }
 
-    /// Writes the frozen memtables into one run. Deletions that came between two of them are
-    /// carried out, so that none falls inside the run's sequences.
-    fn write_run(&self, manifest: &mut Manifest, cut: &Cut) -> Maintained<Option<RunRecord>> {
-        let tables = &cut.view.frozen;
+    /// Writes the frozen memtables into one run, or several where bulk loads came between them: no other run
+    /// falls inside a run's sequences.
+    fn write_runs(&self, manifest: &mut Manifest, cut: &Cut) -> Maintained<Vec<RunRecord>> {
+        let loads = cut.view.runs.iter().map(|live| live.record.first_sequence);
+        let loads: Vec<Sequence> = loads.collect();
+        let are_together = |one: &Arc<Memtable>, next: &Arc<Memtable>| {
+            !loads.iter().any(|load| (one.last() + 1..=next.after()).contains(load))
+        };
+        let mut written = Vec::new();
+        for tables in cut.view.frozen.chunk_by(are_together) {
+            let last = tables.last().map_or(cut.last, |table| table.last());
+            written.extend(self.write_run(manifest, cut, tables, last)?);
+        }
+        Ok(written)
+    }
+
+    /// Writes some memtables into one run. Deletions that came between two of them are carried out, so
+    /// that none falls inside the run's sequences.
+    fn write_run(
+        &self,
+        manifest: &mut Manifest,
+        cut: &Cut,
+        tables: &[Arc<Memtable>],
+        last: Sequence,
+    ) -> Maintained<Option<RunRecord>> {
         let Some(oldest) = tables.first() else { return Ok(None) };
         let mut metrics: Vec<u32> = tables.iter().flat_map(|table| table.metrics()).collect();
         metrics.sort_unstable();
         metrics.dedup();
-        let sequences = (oldest.after() + 1, cut.last);
+        let sequences = (oldest.after() + 1, last);
         let mut output = RunOutput::new(self, manifest.take_number(), sequences)?;
         for metric in metrics {
             let reference = self.metric_ref(metric)?;

@@ -128,6 +128,7 @@ impl Db {
             wal: None,
             state: Mutex::new(state),
             rebuilding: Mutex::new(()),
+            loading: RwLock::new(()),
             database: manifest.database.clone(),
             upkeep: Mutex::new(Upkeep { manifest }),
             key,
@@ -305,6 +306,7 @@ impl Inner {
     /// Applies one frame of the log.
     fn replay(&self, sequence: Sequence, payload: Payload) -> Result<(), ReadError> {
         let mut registry = self.registry.write();
+        self.make_way_for_load(sequence);
         payload.definitions.into_iter().for_each(|d| registry.define(d, sequence));
         if !payload.deletions.is_empty() {
             let mut view = self.view.write();
@@ -332,6 +334,14 @@ impl Inner {
         let mut shards = view.active.lock(&payload.batch.metrics);
         shards.apply(&payload.batch, |metric| registry.shape(metric));
         Ok(())
+    }
+
+    /// Where a bulk load has the sequence, what comes before it and what comes behind it are two memtables.
+    fn make_way_for_load(&self, sequence: Sequence) {
+        let mut view = self.view.write();
+        if view.runs.iter().any(|live| live.record.first_sequence == sequence) {
+            *view = Arc::new(view.rotated_around(sequence - 1, sequence));
+        }
     }
 
     /// Cuts off what is torn, and makes sure that what was read is on stable storage: a process
@@ -442,9 +452,10 @@ impl Inner {
     /// more writes.
     fn settle(&self) -> Maintained<()> {
         let Some(wal) = &self.wal else { return Ok(()) };
-        // Whoever moves or rebuilds finishes first; afterwards the files belong to the next opening.
+        // Whoever moves, rebuilds or loads finishes first; afterwards the files belong to the next opening.
         let _moving = self.moving.lock();
         let _rebuilding = self.rebuilding.lock();
+        let _loading = self.loading.write();
         let mut upkeep = self.upkeep.lock();
         if wal.is_closed() {
             return Ok(());

@@ -7,7 +7,7 @@ use crate::layers::{self, Layer, MetricRef, Source};
 use crate::manifest::{RunRecord, Tombstone};
 use crate::memtable::OpenCopy;
 use crate::model::Window;
-use crate::run::{self, Run, RunWriter, Section};
+use crate::run::{self, Columns, Run, RunWriter, Section};
 use crate::wal::Sequence;
 
 /// A run under construction. Windows must come in the order of metric and window.
@@ -83,6 +83,17 @@ impl<'a> RunOutput<'a> {
         };
         self.note(block.len() as u64, first_ns, last_ns);
         Ok(self.writer.push_block(metric.number, window, block)?)
+    }
+
+    /// Adds encoded columns of a window as they are.
+    pub(super) fn put_columns(
+        &mut self,
+        metric: MetricRef,
+        window: Window,
+        columns: Columns<'_>,
+    ) -> Maintained<()> {
+        self.note(columns.count.into(), columns.first_ns, columns.last_ns);
+        Ok(self.writer.push_columns(metric.number, window, columns)?)
     }
 
     /// Adds a section of another run.

@@ -61,6 +61,7 @@ pub fn wal_frame(data: &[u8]) {
                 first_file: 1,
                 last_file: 1,
                 after,
+                named: after,
                 confirmed,
                 is_shared: false,
             };

@@ -171,6 +171,17 @@ impl Column {
         }
     }
 
+    /// Whether every text is UTF-8, and none a reference to a blob.
+    pub(crate) fn texts_are_whole(&self) -> bool {
+        let Self::Text(texts) = self else { return true };
+        // All together may be although one is not.
+        let each = || {
+            (0..texts.len())
+                .all(|at| std::str::from_utf8(texts.bytes(at).unwrap_or_default()).is_ok())
+        };
+        texts.blobs().is_empty() && std::str::from_utf8(texts.data()).is_ok() && each()
+    }
+
     /// Adds a value; `false`, and nothing is added, where its kind is another.
     #[must_use]
     pub fn push(&mut self, value: ValueRef<'_>) -> bool {

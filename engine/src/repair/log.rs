@@ -73,6 +73,8 @@ impl Repairer<'_> {
         // Each frame that cannot be read took room: a sequence beyond that is nobody's.
         let bytes: u64 = maps.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         let last = last.min(flushed.saturating_add(bytes / frame::HEADER_BYTES as u64 + 1));
+        // But for those of runs that the manifest names.
+        let last = last.max(self.manifest.last_in_files());
         let mut missing: Option<(Sequence, Sequence)> = None;
         for sequence in flushed + 1..=last {
             let payload = match frames.get(&sequence) {

@@ -24,6 +24,20 @@ const SECTION_BYTES_MAX: usize = 16 << 20;
 /// The longest stream that is kept as it is: bytes.
 const STREAM_BYTES_MAX: usize = 64 << 20;
 
+/// Encoded columns of records of one window.
+pub(crate) struct Columns<'a> {
+    pub(crate) count: u32,
+    pub(crate) first_ns: i64,
+    pub(crate) last_ns: i64,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Whether one section takes the records of a block.
+pub(crate) fn fits_section(block: &Block) -> bool {
+    block.len() <= SECTION_RECORDS_MAX && block.size_bytes() <= SECTION_BYTES_MAX
+        || block.len() == 1
+}
+
 /// A run under construction, removed again where it is not finished. Sections must come in the
 /// order of metric, window and time.
 pub(crate) struct RunWriter<'a> {
@@ -75,18 +89,26 @@ impl<'a> RunWriter<'a> {
         let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) else {
             return Ok(());
         };
-        let is_short =
-            block.len() <= SECTION_RECORDS_MAX && block.size_bytes() <= SECTION_BYTES_MAX;
-        if is_short || block.len() == 1 {
+        if fits_section(block) {
+            let bytes = &encode_columns(block, Policy::Fastest);
             let count = block.len() as u32;
-            let (offset, size, form) = (0, 0, COLUMNS);
-            let section = Section { metric, window, count, first_ns, last_ns, offset, size, form };
-            let columns = encode_columns(block, Policy::Fastest);
-            return self.put(section, |out| out.extend_from_slice(&columns));
+            return self.push_columns(metric, window, Columns { count, first_ns, last_ns, bytes });
         }
         let middle = block.len() / 2;
         self.push_block(metric, window, &block.part(0..middle))?;
         self.push_block(metric, window, &block.part(middle..block.len()))
+    }
+
+    /// Adds encoded columns as they are.
+    pub(crate) fn push_columns(
+        &mut self,
+        metric: u32,
+        window: Window,
+        Columns { count, first_ns, last_ns, bytes }: Columns<'_>,
+    ) -> Result<(), DiskError> {
+        let (offset, size, form) = (0, 0, COLUMNS);
+        let section = Section { metric, window, count, first_ns, last_ns, offset, size, form };
+        self.put(section, |out| out.extend_from_slice(bytes))
     }
 
     /// Adds a section of another run: its record unchanged, where it says itself what it holds.

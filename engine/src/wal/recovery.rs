@@ -105,6 +105,8 @@ pub(crate) struct LogStart<'a> {
     pub(crate) last_file: u64,
     /// What stands up to here is in runs and chunks.
     pub(crate) after: Sequence,
+    /// Frames up to here cannot be torn: the manifest names what came with them.
+    pub(crate) named: Sequence,
     /// The end that a clean close recorded: what stands before it cannot be torn.
     pub(crate) confirmed: Option<LogEnd>,
     /// Another process may cut the files meanwhile: they are copied, not mapped.
@@ -118,6 +120,7 @@ impl<'a> LogStart<'a> {
             first_file: manifest.first_log,
             last_file: manifest.last_known_log(),
             after: manifest.flushed,
+            named: manifest.last_in_files(),
             confirmed: manifest.clean_end,
             is_shared: false,
         }
@@ -131,7 +134,7 @@ pub(crate) fn replay(
     log: LogStart<'_>,
     take: &mut dyn FnMut(Sequence, Payload) -> Result<(), ReadError>,
 ) -> Result<Recovered, ReadError> {
-    let LogStart { database, first_file, last_file, after, confirmed, is_shared } = log;
+    let LogStart { database, first_file, last_file, after, named, confirmed, is_shared } = log;
     let numbers = files(disk, first_file, last_file)?;
     // The first file may begin with frames that were flushed already.
     let mut last_sequence = None;
@@ -210,6 +213,7 @@ pub(crate) fn replay(
         let is_header =
             at == 0 && (bytes.len() > FILE_HEADER_BYTES || is_named || index + 1 < maps.len());
         let is_confirmed = is_header
+            || last_sequence.unwrap_or(after).max(after) < named
             || confirmed.is_some_and(|confirmed| place < confirmed)
             || is_confirmed_later(database, &maps[index..], at, last_sequence.unwrap_or(after));
         if is_confirmed {
@@ -224,6 +228,11 @@ pub(crate) fn replay(
         return Ok(Recovered { files: numbers, end: place, confirmed, last_sequence, torn });
     }
     let last_sequence = last_sequence.unwrap_or(after).max(after);
+    if last_sequence < named {
+        return Err(
+            missing_end(&maps, named, "is not there, and the manifest names its run").into()
+        );
+    }
     let confirmed = unconfirmed.begins(first_file, confirmed);
     Ok(Recovered { files: numbers, end, confirmed, last_sequence, torn: None })
 }

@@ -12,7 +12,7 @@ use chronolith_engine::{
 };
 
 use crate::hooked::Hooked;
-use crate::oracle::{options, scan};
+use crate::oracle::{load, options, scan};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -76,7 +76,10 @@ fn writers_and_compactions_side_by_side_leave_no_record_without_its_blob() {
                         let content = [(round % 3) as u8; 40];
                         let place = writer * 1000 + round % 7;
                         let blob = db.write_blob(&content[..]).unwrap();
-                        refer(db, id, place, blob).unwrap();
+                        match writer {
+                            0 => refer(db, id, place, blob).unwrap(),
+                            _ => load(db, &[(id, place, Value::Blob(blob))]).unwrap(),
+                        };
                         // What somebody else's record shows may be gone by now; then it is said.
                         for (_, value) in scan(db, id, 0, 10_000).into_iter().take(2) {
                             let Value::Blob(seen) = value else { continue };

@@ -80,10 +80,10 @@ fn with_its_key_a_chunk_of_any_level_and_kind_gives_its_metric_and_records() {
             let foreign = ForeignChunk::new(cid, &header, body).unwrap();
             let tree = foreign.header().encryption.unwrap().tree;
             let key = granted.body_key(&tree, foreign.slot()).unwrap();
-            let (told, records) = foreign.open(Some(&key)).unwrap();
-            assert_eq!(told, definition);
+            let opened = foreign.open(Some(&key)).unwrap();
+            assert_eq!(*opened.definition(), definition);
             let records: Vec<_> =
-                records.iter().map(|(time, value)| (time, value.to_value())).collect();
+                opened.records().iter().map(|(time, value)| (time, value.to_value())).collect();
             let expected: Vec<_> =
                 (10..20).map(|second| (second * SECOND_NS, value(second))).collect();
             assert_eq!(records, expected, "{level:?} {kind:?}");
@@ -155,7 +155,7 @@ fn keys_of_windows_to_come_are_given_before_there_is_a_record() {
     let foreign = ForeignChunk::new(cid, &header, body).unwrap();
     let tree = foreign.header().encryption.unwrap().tree;
     let key = granted.body_key(&tree, foreign.slot()).unwrap();
-    assert_eq!(foreign.open(Some(&key)).unwrap().1.len(), 1);
+    assert_eq!(foreign.open(Some(&key)).unwrap().records().len(), 1);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use chronolith_engine::{
     verify,
 };
 
-use crate::oracle::{Oracle, options};
+use crate::oracle::{Oracle, load, options};
 
 pub(crate) const SECOND_NS: i64 = 1_000_000_000;
 const NAMESPACE: &str = "script";
@@ -46,6 +46,8 @@ pub(crate) enum How {
     Buffered,
     /// Submitted; somebody waits for the ticket later, or nobody does.
     Submitted,
+    /// As a bulk load.
+    Loaded,
 }
 
 /// A change of what the store holds.
@@ -216,7 +218,12 @@ impl Writer {
             let value = (self.random.below(4) != 0).then(|| self.random.next());
             state.push((self.random.below(6) as u8, value));
         }
-        let how = [How::Synced, How::Buffered, How::Submitted][self.random.below(3) as usize];
+        let how = match self.random.below(3) {
+            0 if state.is_empty() && !records.is_empty() => How::Loaded,
+            0 => How::Synced,
+            1 => How::Buffered,
+            _ => How::Submitted,
+        };
         Event::Write { records, state, how }
     }
 
@@ -618,10 +625,37 @@ impl Player {
                         let ticket = db.submit(&batch)?;
                         self.tickets.push((self.events, ticket));
                     }
+                    How::Loaded => self.load(db, records)?,
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl Player {
+    fn load(&mut self, db: &Db, records: &[(u32, i64, Value)]) -> Result<(), Failed> {
+        let ids = records.iter().map(|(metric, time_ns, value)| {
+            Ok::<_, WriteError>((id(db, *metric)?, *time_ns, value.clone()))
+        });
+        let records = ids.collect::<Result<Vec<_>, _>>()?;
+        let Err(error) = load(db, &records) else {
+            self.acknowledge(self.events);
+            return Ok(());
+        };
+        if db.write(&db.batch(), Durability::Buffered).is_ok() {
+            // It failed before it was shown, and is no event.
+            self.events -= 1;
+            self.journal.started.pop();
+            self.journal.contents.pop();
+            self.journal.models.pop();
+            self.model = self.journal.models.last().cloned().unwrap_or_default();
+            self.unknown.truncate(self.unknown.len() - records.len());
+        }
+        Err(match error {
+            WriteError::Maintenance(error) => Failed::Maintenance(*error),
+            error => Failed::Write(error),
+        })
     }
 }
 

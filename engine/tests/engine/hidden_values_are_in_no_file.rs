@@ -12,7 +12,7 @@ use chronolith_engine::{
 
 use crate::crash_script::SECOND_NS;
 use crate::keyed::beside;
-use crate::oracle::options;
+use crate::oracle::{load, options};
 
 const TEXTS: [&str; 8] = [
     "WVWZZZ1KZAP031415",     // a value
@@ -44,19 +44,24 @@ fn definition(kind: Kind, level: Level) -> Definition {
     definition.window_ns(10 * SECOND_NS).unit(TEXTS[5]).level(level)
 }
 
-fn write(db: &Db, metrics: &[MetricId], from: i64) {
+fn records(db: &Db, metrics: &[MetricId], from: i64) -> Vec<(MetricId, i64, Value)> {
     let blob = db.write_blob(BLOB).unwrap();
+    let value = |metric: &MetricId, second: i64| match metric.kind() {
+        Kind::F64 => Value::F64(NUMBER),
+        Kind::I64 => Value::I64(INTEGER),
+        Kind::Text => Value::Text(format!("{}-{second}", TEXTS[0])),
+        _ => Value::Blob(blob),
+    };
+    let at = |second: i64| {
+        metrics.iter().map(move |metric| (*metric, second * SECOND_NS, value(metric, second)))
+    };
+    (from..from + 4).flat_map(at).collect()
+}
+
+fn write(db: &Db, metrics: &[MetricId], from: i64) {
     let mut batch = db.batch();
-    for second in from..from + 4 {
-        for metric in metrics {
-            let value = match metric.kind() {
-                Kind::F64 => Value::F64(NUMBER),
-                Kind::I64 => Value::I64(INTEGER),
-                Kind::Text => Value::Text(format!("{}-{second}", TEXTS[0])),
-                _ => Value::Blob(blob),
-            };
-            batch.push(*metric, second * SECOND_NS, value.as_ref()).unwrap();
-        }
+    for (metric, time_ns, value) in records(db, metrics, from) {
+        batch.push(metric, time_ns, value.as_ref()).unwrap();
     }
     batch.put_state("names", TEXTS[7].as_bytes(), TEXTS[0].as_bytes());
     db.write(&batch, Durability::Synced).unwrap();
@@ -86,11 +91,12 @@ fn found(with: impl Fn(&SimDisk) -> Options) -> (BTreeSet<&'static str>, BTreeSe
     db.define(definition(Kind::F64, Level::Secret).unit(format!("{}-2", TEXTS[5]))).unwrap();
     db.compact().unwrap();
     write(&db, &metrics, 20);
+    load(&db, &records(&db, &metrics, 40)).unwrap();
     db.close().unwrap();
     let db = Db::open_on(Arc::new(disk.clone()), options).unwrap();
     assert_eq!(
         db.scan(metrics[2], ..).unwrap().map(|block| block.unwrap().len()).sum::<usize>(),
-        13
+        17
     );
     write(&db, &metrics, 30);
     drop(db);

@@ -5,6 +5,7 @@ mod aggregates_are_exact;
 mod all_holds_with_keys;
 mod batches_that_arrive_during_upkeep_are_safe;
 mod blobs_stay_while_they_are_needed;
+mod bulk_loads_are_batches_without_a_log;
 mod chunks_of_others_are_opened;
 mod chunks_open_with_their_keys;
 mod closing_is_final;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chronolith_engine::{
-    Aggregated, Aggregation, Clock, Db, Every, Function, Kind, Maintenance, MetricId, Options,
-    Value, ValueRef,
+    Aggregated, Aggregation, Block, Clock, Column, Db, Every, Function, Kind, Maintenance,
+    MetricId, Options, Value, ValueRef, WriteError,
 };
 
 use crate::keyed::of_this_test;
@@ -32,6 +32,25 @@ impl Oracle {
         let Some(records) = self.metrics.get(&metric.index()) else { return Vec::new() };
         records.range(from_ns..=to_ns).map(|(time_ns, value)| (*time_ns, value.clone())).collect()
     }
+}
+
+/// Writes records as a bulk load: of each metric two blocks, the later one first.
+pub(crate) fn load(db: &Db, records: &[(MetricId, i64, Value)]) -> Result<u64, WriteError> {
+    let mut series: BTreeMap<MetricId, BTreeMap<i64, &Value>> = BTreeMap::new();
+    for (metric, time_ns, value) in records {
+        series.entry(*metric).or_default().insert(*time_ns, value);
+    }
+    let mut load = db.bulk_load();
+    for (metric, records) in series {
+        let records: Vec<(i64, &Value)> = records.into_iter().collect();
+        for half in records.chunks(records.len().div_ceil(2)).rev() {
+            let mut values = Column::new(metric.kind());
+            half.iter().for_each(|(_, value)| assert!(values.push(value.as_ref())));
+            let times = half.iter().map(|(time_ns, _)| *time_ns).collect();
+            load.push(metric, &Block::of_columns(times, values).unwrap())?;
+        }
+    }
+    load.finish()
 }
 
 /// The records that a scan gives.

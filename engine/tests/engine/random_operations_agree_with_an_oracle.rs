@@ -7,7 +7,7 @@ use chronolith_engine::{
 use proptest::prelude::*;
 
 use crate::keyed::with_keys;
-use crate::oracle::{Oracle, assert_agrees, options, scan};
+use crate::oracle::{Oracle, assert_agrees, load, options, scan};
 
 const SECOND_NS: i64 = 1_000_000_000;
 
@@ -15,6 +15,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 enum Operation {
     /// Records of (metric, time, choice of value).
     Write(Vec<(usize, i64, u64)>),
+    Load(Vec<(usize, i64, u64)>),
     Flush,
     Seal,
     SealClosed(i64),
@@ -39,6 +40,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let time = || (-22..22_i64).prop_map(|second| second * SECOND_NS + 1);
     prop_oneof![
         8 => records().prop_map(Operation::Write),
+        3 => records().prop_map(Operation::Load),
         2 => Just(Operation::Flush),
         2 => Just(Operation::Seal),
         1 => time().prop_map(Operation::SealClosed),
@@ -98,6 +100,16 @@ fn run(operations: &[Operation]) {
     for operation in operations {
         match operation {
             Operation::Write(records) => write(&db, &mut oracle, &metrics, records),
+            Operation::Load(records) => {
+                let records = records.iter().map(|(metric, time_ns, choice)| {
+                    (metrics[*metric], *time_ns, value(metrics[*metric].kind(), *choice))
+                });
+                let records: Vec<_> = records.collect();
+                records
+                    .iter()
+                    .for_each(|(id, time, value)| oracle.write(*id, *time, value.as_ref()));
+                load(&db, &records).unwrap();
+            }
             Operation::Flush => db.flush().unwrap(),
             Operation::Seal => drop(db.seal(SealScope::All).unwrap()),
             Operation::SealClosed(now_ns) => {

@@ -1,6 +1,8 @@
 //! Random histories of a database: written in order, late, twice, deleted, sealed, compacted.
 
-use chronolith_engine::{Db, Durability, Kind, Metric, MetricId, SealScope};
+use std::collections::BTreeMap;
+
+use chronolith_engine::{Block, Column, Db, Durability, Kind, Metric, MetricId, SealScope};
 
 use crate::oracle::SECOND_NS;
 
@@ -122,15 +124,25 @@ impl Player {
         db.write(&batch, Durability::Buffered).unwrap();
     }
 
-    /// A run of old records.
+    /// A run of old records, as a batch or a bulk load.
     fn backfill(&mut self, db: &Db, metrics: &[MetricId]) {
         let id = metrics[self.random.below(metrics.len() as u64) as usize];
         let mut time_ns = self.now_ns - self.random.below(200) as i64 * self.stride_ns;
-        let mut batch = db.batch();
+        let mut records = BTreeMap::new();
         for _ in 0..self.random.below(20) {
             time_ns += self.random.below(self.stride_ns as u64) as i64;
-            let value = self.value();
-            batch.push(id, time_ns.min(self.now_ns), value).unwrap();
+            records.insert(time_ns.min(self.now_ns), self.value());
+        }
+        if self.random.below(2) == 0 {
+            let (times, values) = records.into_iter().unzip();
+            let mut load = db.bulk_load();
+            load.push(id, &Block::of_columns(times, Column::F64(values)).unwrap()).unwrap();
+            load.finish().unwrap();
+            return;
+        }
+        let mut batch = db.batch();
+        for (time_ns, value) in records {
+            batch.push(id, time_ns, value).unwrap();
         }
         db.write(&batch, Durability::Buffered).unwrap();
     }
