@@ -20,7 +20,7 @@ pub mod peers;
 pub mod source;
 mod write;
 
-use chronolith_chain::coin::Amount;
+use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::hash::{OfferId, RequestId};
 use chronolith_chain::ledger::{
     Cancel, HiddenScope, OpenOffer, Request, Right, RightStatus, Subject,
@@ -63,6 +63,32 @@ pub enum BuyerError {
     /// The database takes no records.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Its note cannot be had.
+    #[error("nobody who can be reached has the note of {request}: ask its owner for it")]
+    NoNote {
+        /// The request.
+        request: RequestId,
+    },
+    /// There is nothing to dispute.
+    #[error("the keys of {request} open all {chunks} chunks of it: there is nothing to dispute")]
+    Holds {
+        /// The request.
+        request: RequestId,
+        /// How many chunks.
+        chunks: usize,
+    },
+    /// What does not hold is no key, so that the ledger cannot judge it.
+    #[error(
+        "no key of {request} is seen to be wrong, and the ledger judges nothing else: chunk {at} of the note: {fault}"
+    )]
+    NotJudged {
+        /// The request.
+        request: RequestId,
+        /// Which chunk: its place in the note.
+        at: usize,
+        /// What is wrong with it.
+        fault: Box<Fault>,
+    },
     /// The note names nothing.
     #[error(
         "the note of the request {request} names no chunk: there is none in its range yet, or the owner \
@@ -102,6 +128,8 @@ pub struct Asked {
     pub request: RequestId,
     /// What is set aside.
     pub price: Amount,
+    /// In which coin.
+    pub coin: Coin,
     /// Its block.
     pub done: Done,
 }
@@ -109,7 +137,7 @@ pub struct Asked {
 /// Asks for a right. The secret of the one-time key is in the purse before the price is set aside.
 ///
 /// # Errors
-/// Where there is no such offer, or the ledger refuses.
+/// Where there is no such offer, it hides what was not told or is something else, or the ledger refuses.
 pub fn request(
     venue: &mut Venue,
     buyer: &AccountKey,
@@ -117,16 +145,9 @@ pub fn request(
     wish: Wish,
 ) -> Result<Asked, MarketError> {
     let open = offer::find(venue, wish.offer)?;
-    if let (Subject::Hidden(_), Some(scope)) = (&open.offer.scope.subject, &wish.scope)
-        && scope.subject() != open.offer.scope.subject
-    {
-        return Err(MarketError::Missing {
-            what: "offer of this disclosure",
-            id: wish.offer.to_string(),
-        });
-    }
+    ensure_disclosed(wish.offer, &open.offer.scope.subject, wish.scope.as_ref())?;
     let Wish { offer, from_ms, until_ms, deadline_blocks, scope } = wish;
-    let price = open.offer.price(from_ms, until_ms)?;
+    let (price, coin) = (open.offer.price(from_ms, until_ms)?, open.offer.coin);
     let since = venue.look(|_, height| Ok::<_, VenueError>(height))?;
     let secret = OneTimeSecret::generate(&mut KeyRandom::new()?);
     let action = Request {
@@ -145,7 +166,22 @@ pub fn request(
         Ok::<_, MarketError>(request)
     };
     let (request, done) = venue.commit_kept("ask for a right", &buyer.signer(), action, keep)?;
-    Ok(Asked { request, price, done })
+    Ok(Asked { request, price, coin, done })
+}
+
+/// Refuses to pay for what its buyer could neither check nor open.
+fn ensure_disclosed(
+    offer: OfferId,
+    subject: &Subject,
+    told: Option<&HiddenScope>,
+) -> Result<(), MarketError> {
+    match (subject, told) {
+        (Subject::Hidden(_), None) => Err(MarketError::Undisclosed(offer)),
+        (subject, Some(scope)) if scope.subject() != *subject => {
+            Err(MarketError::Missing { what: "offer of this disclosure", id: offer.to_string() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Takes a request back. The payment comes back after some blocks, unless a grant was on its way.

@@ -124,6 +124,11 @@ pub enum MarketError {
         /// Its id.
         id: String,
     },
+    /// Whoever buys what he was not told of could neither check nor open it.
+    #[error(
+        "the offer {0} hides what it is of: give the disclosure that its owner told to those who may buy"
+    )]
+    Undisclosed(chronolith_chain::hash::OfferId),
     /// There is nothing to dispute.
     #[error("the answer {0} is what its owner signed: there is nothing to dispute")]
     Holds(chronolith_chain::content::ContentId),

@@ -9,6 +9,7 @@
 //! POST   /api/v1/market/requests               asks for a right; what is granted comes into the database
 //! DELETE /api/v1/market/requests/{request}     takes a request back
 //! POST   /api/v1/market/requests/{request}/revoke   takes a granted right back, with the refund that its terms say
+//! POST   /api/v1/market/requests/{request}/dispute  shows the ledger a key that is wrong: the payment comes back
 //! POST   /api/v1/market/requests/{request}/grant    the owner's yes
 //! POST   /api/v1/market/requests/{request}/decline  the owner's no
 //! POST   /api/v1/market/requests/{request}/answer   the owner's database is asked, and the answer sealed
@@ -18,6 +19,7 @@
 //! POST   /api/v1/market/subscriptions          subscribes; the keys of each period come into the database
 //! POST   /api/v1/market/subscriptions/{subscription}/top_up  pays for more periods
 //! DELETE /api/v1/market/subscriptions/{subscription}  ends one
+//! POST   /api/v1/market/subscriptions/{subscription}/periods/{period}/dispute  shows a wrong key of a period
 //! GET    /api/v1/market/bounties               the bounties of the chain; with ?closed=true all that there were
 //! POST   /api/v1/market/bounties               posts one, with its reward set aside
 //! GET    /api/v1/market/bounties/{bounty}      a bounty, and what was submitted to it
@@ -63,9 +65,11 @@ use super::problem::Problem;
 use super::state::HttpState;
 use crate::buyer::BuyerError;
 use crate::chain::coins;
+use crate::market::bought::Bought;
+use crate::market::subscription::Period;
 use crate::market::{MarketError, VenueError};
-use crate::node::Desk;
 use crate::node::submit::{Done, SubmitError};
+use crate::node::{Desk, NotTaken};
 
 /// The routes.
 pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
@@ -141,6 +145,8 @@ fn refused(error: &BuyerError) -> Problem {
         BuyerError::Market(MarketError::UnderWay { .. }) => {
             Problem::new(StatusCode::CONFLICT, "under_way", message)
         }
+        // Nothing was done, and its owner's node may be back.
+        BuyerError::NoNote { .. } => Problem::unavailable("no_note", message, 5),
         BuyerError::NoKeys { .. }
         | BuyerError::Market(MarketError::Missing { .. } | MarketError::NotHere { .. }) => {
             Problem::not_found(message)
@@ -176,6 +182,20 @@ async fn found(
     Ok(answer(StatusCode::OK, &shown.await?))
 }
 
+/// What of something that was bought was not taken, by what it is disputed by.
+fn not_taken(one: &NotTaken) -> Value {
+    let mut shown = match one.bought {
+        Bought::Request(request) => json!({"request": request}),
+        Bought::Period(Period { subscription, number }) => {
+            json!({"subscription": subscription, "period": number})
+        }
+    };
+    shown["chunks"] = json!(one.chunks);
+    shown["why"] = json!(one.reason);
+    shown["disputable"] = json!(one.is_disputable);
+    shown
+}
+
 /// What was done, with its block and fee.
 fn done(mut shown: Value, done: &Done) -> Value {
     shown["height"] = json!(done.height);
@@ -207,6 +227,7 @@ async fn status(State(state): State<HttpState>) -> Result<Response, Problem> {
         "answered": status.answered,
         "declined": status.declined,
         "received": status.received,
+        "not_taken": status.not_taken.values().map(not_taken).collect::<Vec<_>>(),
         "waiting": waiting.collect::<Vec<_>>(),
         "webhooks": webhooks.collect::<Vec<_>>(),
         "questions": desk.questions().ids().collect::<Vec<_>>(),

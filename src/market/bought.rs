@@ -28,6 +28,15 @@ impl Bought {
         }
     }
 
+    /// What it is called, and its id: of a period, that of its subscription.
+    #[must_use]
+    pub fn name(self) -> (&'static str, String) {
+        match self {
+            Self::Request(request) => ("request", request.to_string()),
+            Self::Period(period) => ("subscription", period.subscription.to_string()),
+        }
+    }
+
     /// What the ledger has of it: the right, the offer that it is of, and the height of the state.
     ///
     /// # Errors
@@ -49,6 +58,20 @@ impl Bought {
             Self::Period(period) => {
                 let kept = purse.subscription(period.subscription)?;
                 Ok(Requested { request: period.request(), ..kept })
+            }
+        }
+    }
+
+    /// The same; none where this wallet did not ask for it.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn known(self, purse: &Purse) -> Result<Option<Requested>, PurseError> {
+        match self {
+            Self::Request(request) => purse.known(request),
+            Self::Period(period) => {
+                let kept = purse.known_subscription(period.subscription)?;
+                Ok(kept.map(|kept| Requested { request: period.request(), ..kept }))
             }
         }
     }

@@ -62,6 +62,28 @@ pub enum PurseError {
     },
 }
 
+/// Why what is kept or was told is not what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mismatch {
+    /// It is something else.
+    #[error("it has the format {found:?}, not {expected:?}")]
+    Format {
+        /// What it says that it is.
+        found: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// It is of another offer or request.
+    #[error("it is of {found}, not of {wanted}")]
+    Other {
+        /// Of which.
+        found: String,
+        /// Which was asked for.
+        wanted: String,
+    },
+}
+
 /// What a hidden offer is of: for the owner, and for those who may buy it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,8 +107,16 @@ impl Disclosure {
     /// Where it is something else, or of another offer.
     pub fn read(place: &Path, offer: OfferId) -> Result<Self, PurseError> {
         let told: Self = read(place)?;
-        check(place, (&told.format, OFFER_FORMAT), (&told.offer, &offer.to_string()))?;
+        told.check(offer).map_err(|error| wrong(place, error.to_string()))?;
         Ok(told)
+    }
+
+    /// Refuses what is something else, or of another offer.
+    ///
+    /// # Errors
+    /// What it is.
+    pub fn check(&self, offer: OfferId) -> Result<(), Mismatch> {
+        compare((&self.format, OFFER_FORMAT), (&self.offer, &offer.to_string()))
     }
 }
 
@@ -207,8 +237,12 @@ impl Purse {
     /// # Errors
     /// Where it cannot be read.
     pub fn known(&self, request: RequestId) -> Result<Option<Requested>, PurseError> {
-        let place = self.folder.join(REQUESTS.0).join(format!("{request}.json"));
-        if place.exists() { self.request(request).map(Some) } else { Ok(None) }
+        self.found(REQUESTS, request)
+    }
+
+    fn found(&self, of: (&str, &str), request: RequestId) -> Result<Option<Requested>, PurseError> {
+        let place = self.folder.join(of.0).join(format!("{request}.json"));
+        if place.exists() { self.kept(of, request).map(Some) } else { Ok(None) }
     }
 
     /// A request of this wallet.
@@ -226,7 +260,8 @@ impl Purse {
     ) -> Result<Requested, PurseError> {
         let place = self.folder.join(folder).join(format!("{request}.json"));
         let file: RequestFile = read(&place)?;
-        check(&place, (&file.format, format), (&file.request, &request.to_string()))?;
+        compare((&file.format, format), (&file.request, &request.to_string()))
+            .map_err(|error| wrong(&place, error.to_string()))?;
         let bytes = |what, text: &str| {
             secret_of(text).map_err(|error| wrong(&place, format!("{what}: {error}")))
         };
@@ -348,6 +383,17 @@ impl Purse {
         self.kept(SUBSCRIPTIONS, RequestId(subscription.0))
     }
 
+    /// A subscription of this wallet, in the place of a request; none where it has none of that id.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn known_subscription(
+        &self,
+        subscription: SubscriptionId,
+    ) -> Result<Option<Requested>, PurseError> {
+        self.found(SUBSCRIPTIONS, RequestId(subscription.0))
+    }
+
     /// The ids of all requests of this wallet, in order.
     ///
     /// # Errors
@@ -382,17 +428,14 @@ fn wrong(place: &Path, reason: String) -> PurseError {
     PurseError::Content { place: place.to_owned(), reason }
 }
 
-/// Refuses a file of another format, or of something else of the same.
-fn check(
-    place: &Path,
-    (format, expected): (&str, &str),
-    (id, wanted): (&str, &str),
-) -> Result<(), PurseError> {
+/// Refuses another format, or something else of the same.
+fn compare((format, expected): (&str, &str), (id, wanted): (&str, &str)) -> Result<(), Mismatch> {
     if format != expected {
-        return Err(wrong(place, format!("it has the format {format:?}, not {expected:?}")));
+        let (found, expected) = (format.to_owned(), expected.to_owned());
+        return Err(Mismatch::Format { found, expected });
     }
     if id != wanted {
-        return Err(wrong(place, format!("it is of {id}, not of {wanted}")));
+        return Err(Mismatch::Other { found: id.to_owned(), wanted: wanted.to_owned() });
     }
     Ok(())
 }
@@ -455,6 +498,26 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use super::*;
+
+    #[test]
+    fn a_disclosure_is_of_one_offer_and_comes_back_as_json() {
+        let scope = HiddenScope {
+            salt: [7; 32],
+            device: Address([1; 32]),
+            tree: 2,
+            trees: Default::default(),
+        };
+        let (offer, other) = (OfferId([3; 32]), OfferId([4; 32]));
+        let told = serde_json::to_value(Disclosure::new(offer, scope.clone())).unwrap();
+        let back: Disclosure = serde_json::from_value(told.clone()).unwrap();
+        assert_eq!((back.check(offer), &back.scope), (Ok(()), &scope));
+        assert_eq!(back.scope.subject(), scope.subject(), "it has the hash of the ledger");
+        assert!(matches!(back.check(other), Err(Mismatch::Other { .. })));
+        let mut other = told;
+        other["format"] = "chronolith request 1".into();
+        let other: Disclosure = serde_json::from_value(other).unwrap();
+        assert!(matches!(other.check(offer), Err(Mismatch::Format { .. })));
+    }
 
     /// Answers were kept in memory alone: a node that was killed before its answer was in a block made another one,
     /// which cost of the budget again and told more by its other noise.

@@ -70,7 +70,7 @@ use incoming::Incoming;
 pub use incoming::{Heard, Word, WordError};
 use look::Look;
 pub use settings::SellingSettings;
-pub use told::{SellingEvent, SellingStatus};
+pub use told::{NotTaken, SellingEvent, SellingStatus};
 use watching::Watch;
 
 /// Hears what the role does.
@@ -138,6 +138,7 @@ impl Selling {
             contracts,
             incoming: Incoming::read(settings, node)?,
             node: node.clone(),
+            link: link.clone(),
             deadline: Duration::from_secs(settings.deadline_s),
         });
         let (stop, tell) = (Stop::default(), Arc::new(tell) as Tell);

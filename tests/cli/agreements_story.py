@@ -12,23 +12,13 @@ import sys
 import time
 
 from chronolith import ChronolithError, Client
-from story import until
+from story import hand_in, refused, until
 
 seller_port, buyer_port, program, sold_offer, file, contract_file, secret_file = sys.argv[1:]
 seller = Client(f"http://127.0.0.1:{seller_port}")
 buyer = Client(f"http://127.0.0.1:{buyer_port}")
 RANGE = ("2026-01-01T10:00:00Z", "2026-01-01T16:00:00Z")
 NOBODY = "00" * 32
-
-
-def refused(status, work, *said):
-    """Does what must be refused with a status, in words that say so."""
-    try:
-        work()
-    except ChronolithError as error:
-        assert error.status == status and all(word in str(error) for word in said), (error.status, error)
-        return error
-    raise SystemExit(f"nobody refuses {said}")
 
 
 def content(data):
@@ -47,14 +37,8 @@ def height():
 
 def lie(request, batches):
     """Answers a request, in the seller's name, with bytes that are not what he signs."""
-    chain = json.loads(seller._read("/api/v1/chain", {}))
-    account = json.loads(seller._read(f"/api/v1/chain/accounts/{account_of(seller)}", {}))
     answer = {"request": request, "answer": content(b"the truth"), "wrapped": "ab" * 200, "batches": batches}
-    body = {"chain": chain["chain"], "nonce": account["nonce"], "valid_until": chain["height"] + 100}
-    body.update(fee=str(10**16), action={"AnswerRequest": answer})
-    sign = [program, "wallet", "sign", "--from", "producer-0", "--wallet", "net/wallet"]
-    signed = subprocess.run(sign, input=json.dumps(body).encode(), check=True, stdout=subprocess.PIPE).stdout
-    seller._read("/api/v1/chain/transactions", {}, signed, {"Content-Type": "application/json"})
+    hand_in(seller, program, "producer-0", {"AnswerRequest": answer})
 
 
 # A question of the configuration is answered by the seller's node, without anyone looking.

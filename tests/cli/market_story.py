@@ -16,8 +16,10 @@ HOUR_NS = 3_600 * 10**9
 
 
 until("the nodes answer", lambda: seller.market.status() and buyer.market.status())
+# The grade is of level 1, by a rule of the seller's database.
 seller.write(
-    Record(device="car", time=BEGIN_NS + hour * HOUR_NS, values={"speed": float(hour)}) for hour in range(48)
+    Record(device="car", time=BEGIN_NS + hour * HOUR_NS, values={"speed": float(hour), "grade": float(-hour)})
+    for hour in range(48)
 )
 
 

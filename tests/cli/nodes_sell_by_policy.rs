@@ -45,9 +45,11 @@ const QUESTION: &str = "format = 'chronolith question 1'\n\
     WHERE time >= $from AND time < $until'''\n\
     least = { column = 'records', count = 2 }\n";
 
-/// Gives the seller's node a question; first one that is none, with which it does not start.
+/// Hides a metric of the seller's node, and gives it a question; first one that is none, with which it does not start.
 fn configure(directory: &Path) {
     let seller = directory.join("net/nodes/9");
+    let hide = ["privacy", "set", "--db", "net/nodes/9/fleet.db", "--metric", "grade"];
+    expect(directory, 0, &[&hide[..], &["--level", "1"]].concat());
     let settings = fs::read_to_string(seller.join("node.toml")).unwrap();
     let asked = settings.replace("questions = []", "questions = ['question.toml']");
     assert_ne!(settings, asked, "{settings}");
@@ -120,6 +122,10 @@ fn a_node_sells_to_another_that_receives_with_peers_away() {
     let row = &agreed["answered"][0];
     assert_eq!((row[0].as_u64(), row[1].as_f64()), (Some(6), Some(13.0)), "{agreed}");
     assert_eq!(agreed["deal"], "closed with outcome 0");
+    let hidden = told_of("hidden_story.py", &[program()]);
+    assert_eq!(hidden["bought"], value!([-10.0, -11.0, -12.0, -13.0, -14.0, -15.0]), "{hidden}");
+    let issued = told_of("issued_story.py", &[program()]);
+    assert_eq!(issued["left"], "750", "{issued}");
     // The buyer by the command line, as a stranger with a wallet alone: the node has the database.
     let party = ["--config", "net/nodes/0/node.toml", "--wallet", "net/wallet", "--json"];
     let buy = ["market", "buy", told["offer"].as_str().unwrap(), "--account", "buyer"];

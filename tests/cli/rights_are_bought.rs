@@ -41,15 +41,18 @@ pub(crate) fn offer(place: &Path, metric: &str, more: &[&str]) -> Value {
     json(place, 0, &[&offer[..], &PARTIES, more].concat())
 }
 
-/// Asks for ten minutes, two whole windows, as the buyer.
+/// What asks for ten minutes, two whole windows.
+fn buying<'a>(offer: &'a Value, account: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let offer = offer["offer"].as_str().unwrap();
+    let range = ["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"];
+    let buy = ["market", "buy", offer, "--account", account, "--json"];
+    [&buy[..], &range, &PARTIES, more].concat()
+}
+
+/// Asks for them as the buyer.
 fn buy(place: &Path, offer: &Value, more: &[&str]) -> String {
-    let buy = [
-        &["market", "buy", offer["offer"].as_str().unwrap(), "--account", "buyer", "--json"][..],
-        &["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"],
-        &PARTIES,
-        more,
-    ];
-    json(place, 0, &buy.concat())["request"].as_str().unwrap().to_owned()
+    let bought = json(place, 0, &buying(offer, "buyer", more));
+    bought["request"].as_str().unwrap().to_owned()
 }
 
 pub(crate) fn grant(place: &Path, request: &str) {
@@ -150,6 +153,22 @@ fn what_is_hidden_is_sold_to_those_who_were_told_and_granted_by_hand() {
     let offers = json(place, 0, &["market", "offers", "--chain", "c", "--json"]);
     assert_eq!(offers[0]["metrics"], "hidden");
     let disclosure = offer["disclosure"].as_str().unwrap();
+    // Who was told nothing, or something else, would pay for what he can neither check nor open.
+    let told = fs::read_to_string(place.join(disclosure)).unwrap();
+    let mut changed: Value = serde_json::from_str(&told).unwrap();
+    changed["scope"]["salt"] = value!("07".repeat(32));
+    fs::write(place.join("changed.json"), changed.to_string()).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(place.join("changed.json"), private).unwrap();
+    let wrong: [(&[&str], &str); 2] = [
+        (&[], "hides what it is of"),
+        (&["--disclosure", "changed.json"], "no offer of this disclosure"),
+    ];
+    for (told, said) in wrong {
+        let output = chronolith(place, &buying(&offer, "buyer", told));
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && problem.contains(said), "{problem}");
+    }
     let request = buy(place, &offer, &["--disclosure", disclosure]);
     // No policy grants level 1.
     fs::write(place.join("policy.toml"), "levels = [2, 3, 4]\n").unwrap();
@@ -300,12 +319,8 @@ fn a_contracts_rule_grants_those_whom_it_names_and_keeps_what_it_decided_from() 
 }
 
 fn buy_as(place: &Path, offer: &Value, account: &str) -> String {
-    let buy = [
-        &["market", "buy", offer["offer"].as_str().unwrap(), "--account", account, "--json"][..],
-        &["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"],
-        &PARTIES,
-    ];
-    json(place, 0, &buy.concat())["request"].as_str().unwrap().to_owned()
+    let bought = json(place, 0, &buying(offer, account, &[]));
+    bought["request"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the market's routes refuse before anything is asked of the chain: who may not, and what cannot be understood,
 //! with its field and place.
 
+use chronolith_chain::address::Address;
 use serde_json::json as value;
 
 use crate::http::Server;
@@ -37,6 +38,8 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         format!("/requests/{id}/answer"),
         format!("/requests/{id}/answer/dispute"),
         format!("/requests/{id}/revoke"),
+        format!("/requests/{id}/dispute"),
+        format!("/subscriptions/{id}/periods/0/dispute"),
     ];
     for path in &changing {
         let refused = post(&reader, path, &bounty.to_string()).expect(403).json();
@@ -66,6 +69,22 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         "outcomes": [{"shares": [{"of": 0, "to": 0, "share": "all"}]}],
     });
     let submissions = format!("/bounties/{id}/submissions");
+    // What is bought of a hidden offer, with one thing of what its owner told changed.
+    let hidden = |part: &str, name: &str, wrong: serde_json::Value| {
+        let device = Address([7; 32]).to_string();
+        let scope = value!({"salt": id, "device": device, "tree": 0, "trees": [id]});
+        let told = value!({"format": "chronolith hidden offer 1", "offer": id, "scope": scope});
+        let (from, until) = ("2026-01-01", "2026-01-02");
+        let mut body = value!({"offer": id, "from": from, "until": until, "disclosure": told});
+        body.pointer_mut(part).unwrap()[name] = wrong;
+        body.to_string()
+    };
+    let told = "/disclosure";
+    let scope = "/disclosure/scope";
+    // What it understands it would buy, if it dealt, and dispute.
+    post(&admin, "/requests", &hidden(told, "offer", value!(id))).expect(404);
+    post(&admin, &format!("/requests/{id}/dispute"), "").expect(404);
+    post(&admin, &format!("/subscriptions/{id}/periods/0/dispute"), "").expect(404);
     for (path, body, field, said) in [
         ("/bounties", with("text", value!("abc")), "text", "is not a content id"),
         ("/bounties", with("reward", value!("1e3")), "reward", "is no amount"),
@@ -102,6 +121,22 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
             "question",
         ),
         ("/offers", value!({"device": "a", "contract": "x"}).to_string(), "contract", "content id"),
+        ("/offers", value!({"device": "a", "coin": "MILE"}).to_string(), "coin", "64 hexadecimal"),
+        ("/offers", value!({"device": "a", "coin": {}}).to_string(), "coin", "64 hexadecimal"),
+        (
+            "/requests",
+            hidden(scope, "salt", value!("07")),
+            "disclosure.scope.salt",
+            "64 hexadecimal",
+        ),
+        (
+            "/requests",
+            hidden(scope, "device", value!("chron1")),
+            "disclosure.scope.device",
+            "chron1",
+        ),
+        ("/requests", hidden(told, "scope", value!(7)), "disclosure.scope", "invalid type"),
+        ("/requests", hidden("", "disclosure", value!("file")), "disclosure", "invalid type"),
     ] {
         let refused = post(&admin, path, &body).expect(400).json();
         let message = refused["message"].as_str().unwrap();
@@ -130,6 +165,17 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
             "of what is revocable",
         ),
         ("/requests/7/answer", String::new(), "is no id"),
+        ("/requests/7/dispute", String::new(), "is no id"),
+        ("/subscriptions/7/periods/0/dispute", String::new(), "is no id"),
+        (&format!("/subscriptions/{id}/periods/x/dispute"), String::new(), "is no period"),
+        (
+            "/offers",
+            value!({"device": "a", "contract": CID, "coin": id}).to_string(),
+            "are what the contract says",
+        ),
+        ("/requests", hidden(told, "secret", value!(7)), "unknown field `secret`"),
+        ("/requests", hidden(told, "offer", value!("08".repeat(32))), "it is of 0808"),
+        ("/requests", hidden(told, "format", value!("a")), "it has the format \"a\""),
     ] {
         let refused = post(&admin, path, &body).expect(400).json();
         let message = refused["message"].as_str().unwrap();

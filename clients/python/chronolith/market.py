@@ -17,8 +17,9 @@ def _part(limit: Optional[int], after: Optional[str], **more: Optional[str]) -> 
 class Market:
     """What a node deals in, by ``client.market``.
 
-    Prices are coin as texts, ``"12"`` or ``"0.5"``; times are texts of RFC 3339. What sets coin aside or gives
-    keys away needs a token with the scope ``admin``.
+    Prices are coin as texts, ``"12"`` or ``"0.5"``, of 10^18 of the smallest unit each, or ``"250motes"``: so many of
+    the smallest unit, also of an issued coin. Times are texts of RFC 3339. What sets coin aside or gives keys away
+    needs a token with the scope ``admin``.
 
     Lists have at most ``limit`` entries, 100 where it is not said and never more than 1,000, behind the id
     ``after``: the last one of the part before. A ``ChronolithError`` with the code ``unsettled`` says that something
@@ -29,7 +30,11 @@ class Market:
         self._client = client
 
     def status(self) -> Dict[str, Any]:
-        """How the role is doing, with the requests that wait for the owner's word."""
+        """How the role is doing.
+
+        Among it the requests that wait for the owner's word (``"waiting"``), and what was bought and not taken
+        (``"not_taken"``), with the reasons.
+        """
         return self._ask("GET", "")
 
     def offers(self, limit: Optional[int] = None, after: Optional[str] = None) -> List[Dict[str, Any]]:
@@ -50,6 +55,8 @@ class Market:
         revocable: bool = False,
         revocation_fee_bp: int = 0,
         contract: Optional[str] = None,
+        coin: Optional[str] = None,
+        check_blocks: Optional[int] = None,
     ) -> Dict[str, Any]:
         """Offers metrics of a device; none means all that are not hidden, also those to come.
 
@@ -57,12 +64,17 @@ class Market:
         the text of the file of another. ``sources`` are offers that the data was made of; ``royalty_bp`` is what is
         asked of sales of what is made of this data, in basis points of their price. What is ``revocable`` may be
         taken back after it was paid. With ``contract``, the content id of one of the node's configuration, price and
-        terms are what it says, and its rules grant.
+        terms are what it says, and its rules grant. ``coin`` is the id of an issued coin that the price is in, the
+        chain's own where it is not said; ``check_blocks`` is how many blocks a buyer has to check what he was given.
+
+        Where ``"hidden"`` is true the ledger has a hash alone: ``"disclosure"`` is what it is of. Give it to those who
+        may buy, and to nobody else.
         """
         asked: Dict[str, Any] = {"device": device, "metrics": list(metrics)}
         said = {"per_hour": per_hour, "fixed": fixed, "from": start, "until": end, "question": question}
         said.update(contract=contract, royalty_bp=royalty_bp or None, sources=list(sources) or None)
         said.update(revocable=revocable or None, revocation_fee_bp=revocation_fee_bp or None)
+        said.update(coin=coin, check_blocks=check_blocks)
         asked.update((name, value) for name, value in said.items() if value is not None)
         return self._ask("POST", "/offers", asked)
 
@@ -70,12 +82,33 @@ class Market:
         """Takes an offer back; what was bought of it stays."""
         return self._ask("DELETE", f"/offers/{offer}")
 
-    def buy(self, offer: str, start: str, end: str, deadline_blocks: Optional[int] = None) -> Dict[str, Any]:
-        """Asks for a right, with its price set aside. What is granted comes into the node's database."""
+    def buy(
+        self,
+        offer: str,
+        start: str,
+        end: str,
+        deadline_blocks: Optional[int] = None,
+        disclosure: Optional[Mapping[str, Any]] = None,
+    ) -> Dict[str, Any]:
+        """Asks for a right, with its price set aside. What is granted comes into the node's database.
+
+        A hidden offer needs its ``disclosure``: the JSON that its owner told, as ``offer`` gave it to him and as it
+        is in his wallet.
+        """
         asked: Dict[str, Any] = {"offer": offer, "from": start, "until": end}
         if deadline_blocks is not None:
             asked["deadline_blocks"] = deadline_blocks
+        if disclosure is not None:
+            asked["disclosure"] = dict(disclosure)
         return self._ask("POST", "/requests", asked)
+
+    def dispute(self, request: str) -> Dict[str, Any]:
+        """Looks at what was bought once more, and shows the ledger a key that is wrong: the payment comes back.
+
+        What ``status()["not_taken"]`` has as ``"disputable"`` can be disputed while the time to check is not over. A
+        ``ChronolithError`` with the status 422 where the keys hold, so that nothing is shown for nothing.
+        """
+        return self._ask("POST", f"/requests/{request}/dispute")
 
     def cancel(self, request: str) -> Dict[str, Any]:
         """Takes a request back."""
@@ -134,6 +167,10 @@ class Market:
     def top_up(self, subscription: str, periods: int) -> Dict[str, Any]:
         """Pays for more periods."""
         return self._ask("POST", f"/subscriptions/{subscription}/top_up", {"periods": periods})
+
+    def dispute_period(self, subscription: str, period: int) -> Dict[str, Any]:
+        """The same as ``dispute`` of a period of a subscription, which ends with it."""
+        return self._ask("POST", f"/subscriptions/{subscription}/periods/{period}/dispute")
 
     def end(self, subscription: str) -> Dict[str, Any]:
         """Ends a subscription; what is not drawn comes back."""

@@ -15,13 +15,30 @@ export interface Part {
   after?: string;
 }
 
-/** What is offered. Prices are coin as texts: "12", "0.5". Times are texts of RFC 3339. */
+/**
+ * What a hidden offer is of: what the ledger has the hash of. Its owner has it from `offer`, and in his wallet, and
+ * gives it to those who may buy, and to nobody else.
+ */
+export interface Disclosure {
+  format: string;
+  offer: string;
+  scope: { salt: string; device: string; tree: number; trees: string[] };
+}
+
+/**
+ * What is offered. Prices are coin as texts, "12" or "0.5", of 10^18 of the smallest unit each, or "250motes": so many
+ * of the smallest unit, also of an issued coin. Times are texts of RFC 3339.
+ */
 export interface Offering {
   device: string;
   /** None means all that are not hidden, also those to come. */
   metrics?: string[];
   perHour?: string;
   fixed?: string;
+  /** The id of an issued coin that the price is in; the chain's own where it is not said. */
+  coin?: string;
+  /** How many blocks a buyer has to check what he was given. */
+  checkBlocks?: number;
   start?: string;
   end?: string;
   /**
@@ -51,6 +68,8 @@ export interface Wish {
   end: string;
   /** For how many blocks the owner may think. */
   deadlineBlocks?: number;
+  /** What a hidden offer is of, as its owner told it: it cannot be bought without. */
+  disclosure?: Disclosure;
 }
 
 /** Periods that are subscribed to. */
@@ -153,7 +172,10 @@ export class Market {
     return (await this.#ask("GET", withParameters(`${PATH}/${name}`, { ...more, limit, after }))) as Shown[];
   }
 
-  /** How the role is doing, with the requests that wait for the owner's word. */
+  /**
+   * How the role is doing, with the requests that wait for the owner's word (`waiting`) and what was bought and not
+   * taken (`not_taken`).
+   */
   async status(): Promise<Shown> {
     return (await this.#ask("GET", PATH)) as Shown;
   }
@@ -163,14 +185,16 @@ export class Market {
     return await this.#list("offers", part);
   }
 
-  /** Offers metrics of a device. */
+  /** Offers metrics of a device. Where `hidden` is true, `disclosure` is what those need who may buy. */
   async offer(offering: Offering): Promise<Shown> {
-    const { device, metrics = [], perHour, fixed, start, end, question, royaltyBp, sources } = offering;
-    const { revocable, revocationFeeBp, contract } = offering;
+    const { device, metrics = [], perHour, fixed, coin, start, end, question, royaltyBp, sources } = offering;
+    const { checkBlocks, revocable, revocationFeeBp, contract } = offering;
     // What is undefined is not sent.
+    const price = { per_hour: perHour, fixed, coin };
     const range = { from: start, until: end };
-    const terms = { revocable, revocation_fee_bp: revocationFeeBp, contract, royalty_bp: royaltyBp };
-    const asked = { device, metrics, per_hour: perHour, fixed, ...range, ...terms, question, sources };
+    const revocation = { revocable, revocation_fee_bp: revocationFeeBp };
+    const terms = { check_blocks: checkBlocks, ...revocation, contract, royalty_bp: royaltyBp };
+    const asked = { device, metrics, ...price, ...range, ...terms, question, sources };
     return (await this.#ask("POST", `${PATH}/offers`, asked)) as Shown;
   }
 
@@ -180,9 +204,18 @@ export class Market {
   }
 
   /** Asks for a right, with its price set aside. What is granted comes into the node's database. */
-  async buy({ offer, start, end, deadlineBlocks }: Wish): Promise<Shown> {
-    const asked = { offer, from: start, until: end, deadline_blocks: deadlineBlocks };
+  async buy({ offer, start, end, deadlineBlocks, disclosure }: Wish): Promise<Shown> {
+    const asked = { offer, from: start, until: end, deadline_blocks: deadlineBlocks, disclosure };
     return (await this.#ask("POST", `${PATH}/requests`, asked)) as Shown;
+  }
+
+  /**
+   * Looks at what was bought once more, and shows the ledger a key that is wrong: the payment comes back. What
+   * `not_taken` of the status has as `disputable` can be disputed while the time to check is not over. An error with
+   * the status 422 where the keys hold, so that nothing is shown for nothing.
+   */
+  async dispute(request: string): Promise<Shown> {
+    return (await this.#ask("POST", `${PATH}/requests/${request}/dispute`)) as Shown;
   }
 
   /** Takes a request back. */
@@ -246,6 +279,12 @@ export class Market {
   /** Pays for more periods. */
   async topUp(subscription: string, periods: number): Promise<Shown> {
     return (await this.#ask("POST", `${PATH}/subscriptions/${subscription}/top_up`, { periods })) as Shown;
+  }
+
+  /** The same as `dispute` of a period of a subscription, which ends with it. */
+  async disputePeriod(subscription: string, period: number): Promise<Shown> {
+    const path = `${PATH}/subscriptions/${subscription}/periods/${period}/dispute`;
+    return (await this.#ask("POST", path)) as Shown;
   }
 
   /** Ends a subscription; what is not drawn comes back. */

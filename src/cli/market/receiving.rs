@@ -16,13 +16,12 @@ use super::RequestArgs;
 use super::subscribing::bought;
 use crate::buyer::peers::{Peers, Way, note_from};
 use crate::buyer::source::CarFile;
-use crate::buyer::{Keys, Received, dispute, keys, receive};
+use crate::buyer::{BuyerError, Keys, Received, dispute, keys, receive};
 use crate::cli::Outcome;
 use crate::cli::chain::print_fields;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::fetch::Seeker;
 use crate::cli::output::say;
-use crate::market::bought::Bought;
 use crate::market::note::{NOTE_BYTES_MAX, Note};
 use crate::market::purse::Requested;
 use crate::market::{Venue, notes};
@@ -115,10 +114,8 @@ impl ReceiveCommand {
     ) -> Result<Option<Value>> {
         let Some(dispute) = dispute::of(requested, keys, note, received) else { return Ok(None) };
         let buyer = self.request.acting.party.key()?;
-        let done = match bought(&self.request, self.period)? {
-            Bought::Period(period) => dispute::hand_in_period(venue, &buyer, dispute, period)?,
-            Bought::Request(_) => dispute::hand_in(venue, &buyer, dispute)?,
-        };
+        let bought = bought(&self.request, self.period)?;
+        let done = dispute::hand_in(venue, &buyer, bought, &keys.right, dispute)?;
         Ok(Some(json!({"height": done.height})))
     }
 
@@ -182,7 +179,5 @@ fn note_from_peers(config: &Path, request: RequestId) -> Result<Vec<u8>> {
     }
     let network = client.network();
     let mut notes = asked.iter().map(|(peer, at)| note_from(&network, *peer, at, request));
-    notes.find_map(|note| note).with_context(|| {
-        format!("nobody who can be reached has the note of {request}: ask its owner for it")
-    })
+    Ok(notes.find_map(|note| note).ok_or(BuyerError::NoNote { request })?)
 }

@@ -76,7 +76,7 @@ impl TryFrom<String> for Time {
     }
 }
 
-/// An amount of the chain's own coin as people write it; nothing where it is not said.
+/// An amount as people write it, in coin or in the smallest unit; nothing where it is not said.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Coins(pub(super) Amount);

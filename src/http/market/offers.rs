@@ -7,7 +7,7 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use chronolith_chain::coin::{BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::OfferId;
+use chronolith_chain::hash::{CoinId, OfferId};
 use chronolith_chain::ledger::{Delivery, ExtensionKey, OfferKey};
 use chronolith_chain::state::Overlay;
 use serde::Deserialize;
@@ -23,6 +23,7 @@ use crate::http::problem::Problem;
 use crate::http::state::HttpState;
 use crate::market::MarketError;
 use crate::market::offer::{More, Wish};
+use crate::market::purse::Disclosure;
 
 /// The routes.
 pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
@@ -66,6 +67,8 @@ struct OfferBody {
     until: Option<Time>,
     fixed: Option<Coins>,
     per_hour: Option<Coins>,
+    /// The issued coin of the price; the chain's own, where none is said.
+    coin: Option<CoinId>,
     check_blocks: Option<u32>,
     #[serde(default)]
     revocable: bool,
@@ -87,13 +90,14 @@ impl OfferBody {
     fn check(&self) -> Result<(), Problem> {
         let says_terms = self.fixed.is_some()
             || self.per_hour.is_some()
+            || self.coin.is_some()
             || self.check_blocks.is_some()
             || self.revocable
             || self.revocation_fee_bp > 0
             || self.royalty_bp > 0;
         if self.contract.is_some() && says_terms {
             return Err(Problem::invalid(
-                "the body: price, time to check, revocation and royalty are what the contract says",
+                "the body: price, coin, time to check, revocation and royalty are what the contract says",
             ));
         }
         if self.revocation_fee_bp > 0 && !self.revocable {
@@ -116,7 +120,7 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
             metrics: told.metrics,
             from_ms: told.from.map_or(0, |from| from.0),
             until_ms: told.until.map(|until| until.0),
-            coin: Coin::Native,
+            coin: told.coin.map_or(Coin::Native, Coin::Issued),
             fixed: told.fixed.unwrap_or_default().0,
             per_hour: told.per_hour.unwrap_or_default().0,
             check_blocks: told.check_blocks,
@@ -138,10 +142,13 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
         Ok::<_, MarketError>((desk.offer(wish)?, question))
     });
     let (offered, question) = offered.await?;
+    let disclosure = offered.hidden.map(|scope| Disclosure::new(offered.offer, scope));
     let shown = json!({
         "offer": offered.offer.to_string(),
         "level": offered.terms.terms.level,
-        "hidden": offered.hidden.is_some(),
+        "coin": offered.terms.coin,
+        "hidden": disclosure.is_some(),
+        "disclosure": disclosure,
         "check_blocks": offered.terms.terms.check_blocks,
         "question": question,
         "contract": contract,

@@ -13,13 +13,14 @@ use serde_json::json;
 use super::input::{Time, body, id};
 use super::lists::Part;
 use super::{admin, dealt, desk, done, read};
-use crate::buyer;
+use crate::buyer::{self, BuyerError};
 use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
 use crate::http::parameters::last;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
-use crate::market::MarketError;
+use crate::market::bought::Bought;
+use crate::market::purse::Disclosure;
 use crate::node::Desk;
 use crate::node::submit::Done;
 
@@ -35,6 +36,7 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         .route("/api/v1/market/requests/{request}/grant", admin(state, post(grant)))
         .route("/api/v1/market/requests/{request}/decline", admin(state, post(decline)))
         .route("/api/v1/market/requests/{request}/revoke", admin(state, post(revoke)))
+        .route("/api/v1/market/requests/{request}/dispute", admin(state, post(dispute)))
 }
 
 async fn rights(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
@@ -70,27 +72,45 @@ struct RequestBody {
     from: Time,
     until: Time,
     deadline_blocks: Option<u64>,
+    /// What a hidden offer is of: the JSON of the file that its owner told.
+    disclosure: Option<Disclosure>,
+}
+
+impl RequestBody {
+    /// Refuses what is told of another offer.
+    fn check(&self) -> Result<(), Problem> {
+        let checked = self.disclosure.as_ref().map_or(Ok(()), |told| told.check(self.offer));
+        checked.map_err(|error| {
+            Problem::invalid(format!("the body: the disclosure: {error}"))
+                .with("field", "disclosure")
+        })
+    }
 }
 
 async fn buy(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
     let told: RequestBody = body(&state, request).await?;
+    told.check()?;
     let wish = buyer::Wish {
         offer: told.offer,
         from_ms: told.from.0,
         until_ms: told.until.0,
         deadline_blocks: told.deadline_blocks.unwrap_or(DEADLINE_BLOCKS),
-        scope: None,
+        scope: told.disclosure.map(|told| told.scope),
     };
     let asked = dealt(&state, move |desk| desk.buy(wish)).await?;
-    let shown = json!({"request": asked.request.to_string(), "price": coins(asked.price)});
+    let shown = json!({
+        "request": asked.request.to_string(),
+        "price": coins(asked.price),
+        "coin": asked.coin,
+    });
     Ok(answer(StatusCode::CREATED, &done(shown, &asked.done)))
 }
 
 /// Does something to a request, and shows its block.
-async fn of_request(
+async fn of_request<E: Into<BuyerError> + Send + 'static>(
     state: &HttpState,
     request: String,
-    work: impl FnOnce(&Desk, RequestId) -> Result<Done, MarketError> + Send + 'static,
+    work: impl FnOnce(&Desk, RequestId) -> Result<Done, E> + Send + 'static,
 ) -> Result<Response, Problem> {
     let wanted = id(&request, RequestId)?;
     let made = dealt(state, move |desk| work(desk, wanted)).await?;
@@ -123,4 +143,11 @@ async fn revoke(
     Path(request): Path<String>,
 ) -> Result<Response, Problem> {
     of_request(&state, request, Desk::revoke).await
+}
+
+async fn dispute(
+    State(state): State<HttpState>,
+    Path(request): Path<String>,
+) -> Result<Response, Problem> {
+    of_request(&state, request, |desk, request| desk.dispute(Bought::Request(request))).await
 }

@@ -17,7 +17,8 @@ use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
-use crate::market::subscription;
+use crate::market::bought::Bought;
+use crate::market::subscription::{self, Period};
 
 /// After how many blocks without a draw a subscription ends, where it is not said.
 const PATIENCE_BLOCKS: u32 = 10_000;
@@ -31,6 +32,10 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
         )
         .route("/api/v1/market/subscriptions/{subscription}", admin(state, delete(end)))
         .route("/api/v1/market/subscriptions/{subscription}/top_up", admin(state, post(top_up)))
+        .route(
+            "/api/v1/market/subscriptions/{subscription}/periods/{period}/dispute",
+            admin(state, post(dispute)),
+        )
 }
 
 async fn subscriptions(
@@ -99,4 +104,18 @@ async fn end(
     let wanted = id(&subscription, SubscriptionId)?;
     let ended = dealt(&state, move |desk| desk.end(wanted)).await?;
     Ok(answer(StatusCode::OK, &done(json!({"subscription": subscription}), &ended)))
+}
+
+async fn dispute(
+    State(state): State<HttpState>,
+    Path((subscription, period)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let wanted = id(&subscription, SubscriptionId)?;
+    let number = period.parse::<u32>().map_err(|_| {
+        Problem::invalid(format!("{period:?} is no period: write its number, from 0 on"))
+    })?;
+    let bought = Bought::Period(Period { subscription: wanted, number });
+    let made = dealt(&state, move |desk| desk.dispute(bought)).await?;
+    let shown = json!({"subscription": subscription, "period": number});
+    Ok(answer(StatusCode::OK, &done(shown, &made)))
 }

@@ -1,10 +1,11 @@
 //! Where deals are made by hand in a node that runs: one at a time, since each needs the account's next
 //! nonce.
 //!
-//! Bounties and deals are in `desk/agreeing.rs`, answers in `desk/answering.rs`.
+//! Bounties and deals are in `desk/agreeing.rs`, answers in `desk/answering.rs`, disputes of keys in `desk/bought.rs`.
 
 mod agreeing;
 mod answering;
+mod bought;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Subscribed};
 use crate::market::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
-use crate::node::{Client, NodeSettings};
+use crate::node::{Client, NodeLink, NodeSettings};
 use crate::wallet::AccountKey;
 
 /// What deals are made with.
@@ -43,6 +44,7 @@ pub(super) struct Trade {
     pub(super) contracts: BTreeMap<ContentId, Compiled>,
     pub(super) incoming: Incoming,
     pub(super) node: NodeSettings,
+    pub(super) link: NodeLink,
     pub(super) deadline: Duration,
 }
 
@@ -130,7 +132,7 @@ impl Desk {
     /// Asks for a right; what is granted is received into the node's database.
     ///
     /// # Errors
-    /// Where there is no such offer, or the ledger refuses.
+    /// Where there is no such offer, it hides what was not told or is something else, or the ledger refuses.
     pub fn buy(&self, wish: buyer::Wish) -> Result<buyer::Asked, MarketError> {
         let Trade { purse, account, .. } = &self.0.trade;
         self.with_venue(|venue| buyer::request(venue, account, purse, wish))

@@ -1,19 +1,16 @@
 //! Receiving what the node's account bought into its database.
 
+use std::collections::BTreeSet;
+
+use chronolith_chain::hash::RequestId;
 use chronolith_chain::ledger::{Delivery, PeriodStatus, Right, RightStatus};
 use chronolith_engine::Durability;
-use futures::executor::block_on;
 
 use super::look::Look;
-use super::{Runner, SellingEvent};
-use crate::buyer::peers::{Peers, Way, note_from};
-use crate::buyer::{BuyerError, Received, keys, receive};
-use crate::market::MarketError;
+use super::{NotTaken, Runner, SellingEvent};
+use crate::buyer::{BuyerError, Received, keys};
 use crate::market::bought::Bought;
-use crate::market::note::Note;
-use crate::market::notes::key;
 use crate::market::offer;
-use crate::market::purse::Requested;
 use crate::market::queue::Side;
 use crate::market::subscription::{self, Period};
 
@@ -23,8 +20,10 @@ const NAMESPACE: &str = "market-received";
 impl Runner {
     /// Receives what was granted and is not here yet, or not all of it. One that fails keeps no other.
     pub(super) fn receive(&mut self) -> Result<(), BuyerError> {
-        let mut first = Ok(());
-        for bought in self.granted()? {
+        let (mut first, granted) = (Ok(()), self.granted()?);
+        let ids: BTreeSet<RequestId> = granted.iter().map(|bought| bought.request()).collect();
+        self.desk.status_mut().not_taken.retain(|request, _| ids.contains(request));
+        for bought in granted {
             let request = bought.request();
             let is_time = self.looks.get(&request).is_none_or(Look::is_time);
             if !is_time || self.stop.is_told() {
@@ -76,52 +75,38 @@ impl Runner {
         if delivery != Delivery::Keys {
             return Ok(false);
         }
-        let Some(note) = self.note_of(&requested)? else { return Ok(false) };
+        let Some(note) = self.desk.note_of(&requested)? else { return Ok(false) };
         let chunks = note.chunks.iter().filter(|told| told.pack.is_some()).count();
         let before = trade.db.state(NAMESPACE, &request.0);
         let before = before.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
         if chunks == 0 || before.is_some_and(|before| before >= chunks as u64) {
             return Ok(false);
         }
-        let received = self.fetch(bought, &requested, &note)?;
+        // Peers may take their time, and deals by hand need not wait for them.
+        let venue = self.desk.connect()?;
+        let keys = keys(&venue, bought, &requested)?;
+        let received = self.desk.fetch(&venue, &keys, &requested, &note)?;
         let Received { chunks: had, records, refused, .. } = &received;
         if refused.is_empty() {
             let mut batch = trade.db.batch();
             batch.put_state(NAMESPACE, &request.0, &(*had as u64).to_le_bytes());
             trade.db.write(&batch, Durability::Synced)?;
-            self.desk.status_mut().received += 1;
         }
+        self.show(bought, &received);
         let (chunks, records, refused) = (*had, *records, refused.len());
         (self.tell)(SellingEvent::Received { request, chunks, records, refused });
         Ok(refused == 0)
     }
 
-    /// The note, from its owner or whoever announced that he has it; none where nobody does yet.
-    fn note_of(&self, requested: &Requested) -> Result<Option<Note>, BuyerError> {
-        let request = requested.request;
-        let Some(network) = self.link.network() else { return Ok(None) };
-        let found = block_on(network.find(key(&request)));
-        let mut sealed = found.peers.iter().map(|peer| note_from(&network, *peer, &[], request));
-        let Some(sealed) = sealed.find_map(|note| note) else { return Ok(None) };
-        let note = Note::open(&sealed, requested.chain, request, &requested.secret);
-        Ok(Some(note.map_err(MarketError::from)?))
-    }
-
-    fn fetch(
-        &self,
-        bought: Bought,
-        requested: &Requested,
-        note: &Note,
-    ) -> Result<Received, BuyerError> {
-        let db = &self.desk.trade().db;
-        let network = self.link.network();
-        let mut peers = Peers(|_| {
-            let network = network.clone().ok_or("the node is beginning or ending")?;
-            Ok(Way { network, holders: Vec::new(), kept: None })
-        });
-        // Peers may take their time, and deals by hand need not wait for them.
-        let venue = self.desk.connect()?;
-        let keys = keys(&venue, bought, requested)?;
-        receive(&venue, requested, &keys, note, &mut peers, db)
+    /// Shows whether all of something was taken, and what was not.
+    fn show(&self, bought: Bought, received: &Received) {
+        let mut status = self.desk.status_mut();
+        match NotTaken::of(bought, received) {
+            Some(not_taken) => drop(status.not_taken.insert(bought.request(), not_taken)),
+            None => {
+                status.received += 1;
+                status.not_taken.remove(&bought.request());
+            }
+        }
     }
 }

@@ -10,8 +10,8 @@ use crate::buyer::BuyerError;
 use crate::buyer::answer::{self, Opened};
 use crate::market::MarketError;
 use crate::market::answering::{Answered, Made, asked, hand_in, make};
+use crate::market::bought::Bought;
 use crate::market::grant::waits;
-use crate::market::purse::Requested;
 use crate::market::question::{Question, Questions};
 use crate::market::queue::right;
 use crate::node::submit::Done;
@@ -85,12 +85,11 @@ impl Desk {
     /// Where the request was made elsewhere or by another account of the wallet, is not answered, or its block is
     /// not here.
     pub fn opened(&self, request: RequestId) -> Result<Opened, BuyerError> {
-        let requested = self.requested(request)?;
+        let bought = Bought::Request(request);
+        let requested = self.requested(bought)?;
         // Many blocks may be looked at, and deals need not wait for that.
         let venue = self.connect()?;
-        if right(&venue, request)?.0.buyer != self.account() {
-            return Err(MarketError::Other { what: "request", id: request.to_string() }.into());
-        }
+        self.bought_right(&venue, bought)?;
         answer::open(&venue, &requested)
     }
 
@@ -99,16 +98,11 @@ impl Desk {
     /// # Errors
     /// As [`Desk::opened`]; where the answer holds, or the ledger refuses.
     pub fn dispute_answer(&self, request: RequestId) -> Result<Done, BuyerError> {
-        let (requested, opened) = (self.requested(request)?, self.opened(request)?);
+        let requested = self.requested(Bought::Request(request))?;
+        let opened = self.opened(request)?;
         let account = &self.trade().account;
         let done = self.with_venue(|venue| answer::dispute(venue, account, &requested, &opened))?;
         Ok(done)
-    }
-
-    fn requested(&self, request: RequestId) -> Result<Requested, MarketError> {
-        let known = self.trade().purse.known(request)?;
-        let (what, id) = ("request of the node's wallet", request.to_string());
-        known.ok_or(MarketError::NotHere { what, id })
     }
 }
 
