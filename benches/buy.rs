@@ -113,7 +113,7 @@ fn main() {
     let terms = offer::Wish {
         device: "car".to_owned(),
         metrics: vec!["speed".to_owned()],
-        from_ms: 0,
+        from_ms: None,
         until_ms: None,
         coin: Coin::Native,
         fixed: Amount::ZERO,

@@ -49,6 +49,42 @@ pub enum IdentityError {
     /// No randomness.
     #[error(transparent)]
     Random(#[from] crate::wallet::WalletError),
+    /// The account does not own a device.
+    #[error("{device} is not {account}'s on the ledger: {reason}")]
+    NotOwned {
+        /// The device.
+        device: chronolith_chain::address::Address,
+        /// The account.
+        account: chronolith_chain::address::Address,
+        /// Whose it is.
+        reason: String,
+    },
+    /// A device has another name already.
+    #[error("{device} is {name:?} in this database: one device has one name")]
+    Named {
+        /// The device.
+        device: chronolith_chain::address::Address,
+        /// Its name.
+        name: String,
+    },
+    /// A device's name stands for another device already.
+    #[error(
+        "the database has sealed chunks of the device {name:?} as another one: begin a database of its own for what \
+         it produces from now on"
+    )]
+    Sealed {
+        /// The name.
+        name: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Read(#[from] chronolith_engine::ReadError),
+    /// The keys of the database.
+    #[error(transparent)]
+    Keys(#[from] crate::keys::KeysError),
+    /// The ledger's state cannot be read.
+    #[error(transparent)]
+    State(#[from] chronolith_chain::state::StateError),
     /// A time that no certificate has.
     #[error("a certificate cannot be valid until then: {0}")]
     Time(String),

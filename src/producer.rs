@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::ledger::{PackKey, Parameters, ParametersKey};
 use chronolith_chain::state::{Overlay, StateError};
@@ -26,7 +27,7 @@ use chronolith_engine::{Db, ReadError};
 use chronolith_fragment::Profile;
 use chronolith_net::pack::PackError;
 
-use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground};
+use crate::chain::anchor::{AnchorError, AnchorReport, Anchoring, Ground, Unowned};
 use crate::node::placing::{Placer, PlacingError, Progress, Terms, ToPlace};
 use crate::node::submit::{SubmitError, Submitter, TRIES};
 use crate::node::turn::Turn;
@@ -94,6 +95,16 @@ pub enum ProducerError {
     /// Packs cannot be read or written.
     #[error(transparent)]
     File(#[from] PackFileError),
+    /// The account does not anchor for a device any more.
+    #[error("chunks of {name} are not anchored: of the device {device}, {why}")]
+    LeftOut {
+        /// The device's name in the database.
+        name: String,
+        /// The device.
+        device: Address,
+        /// Why.
+        why: Unowned,
+    },
     /// Another producer has the folder of packs.
     #[error("{} cannot be locked; is another producer using it? {source}", place.display())]
     InUse {
@@ -138,7 +149,8 @@ pub struct HandedOver {
     /// How many leases that their peers lost are others' now.
     pub moved: usize,
     /// What placements refuse: a pack that too few peers of its regions would take, the first of those to be
-    /// placed and the first of those to be moved. They wait, and no round has failed for them.
+    /// placed and the first of those to be moved; and the first device that is not anchored for. They wait, and
+    /// no round has failed for them.
     pub refused: Vec<ProducerError>,
     /// The first thing else that did not work; all other is done.
     pub failure: Option<ProducerError>,
@@ -223,7 +235,14 @@ impl Producer {
     ) -> HandedOver {
         let mut done = HandedOver::default();
         // What fails keeps nothing else from being done.
-        let anchored = self.anchor(client, db).map(|anchored| done.anchored = anchored);
+        let anchored = self.anchor(client, db).map(|anchored| {
+            let left_out = anchored.left_out.iter().next().map(|(name, one)| {
+                let (device, why) = (one.device, one.why.clone());
+                ProducerError::LeftOut { name: name.clone(), device, why }
+            });
+            done.refused.extend(left_out);
+            done.anchored = anchored;
+        });
         let placed = self.place(client, tell, &mut done);
         let placed = placed.and_then(|failed| done.note(failed));
         let moved = self.move_lost(client, tell, &mut done);

@@ -2,7 +2,7 @@
 //!
 //! The chain learns the root of each batch and what it does to the catalogues of the devices in it,
 //! and nothing else. Each device is registered first, under a key that follows from the account's
-//! secret and the device's name. All of it can be done again at any time: what is on the chain
+//! secret and the device's name, unless it was taken over from another owner. All of it can be done again at any time: what is on the chain
 //! already is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,19 @@ pub enum AnchorError {
         /// The content id.
         cid: String,
     },
+    /// The keys of the database are of another device.
+    #[error(
+        "the chunks of {name} are sealed as the device {device}, which is not on this chain and not one of \
+         {account}: anchor with the account of keys.toml, on the chain that has the device"
+    )]
+    OtherDevice {
+        /// The device's name in the database.
+        name: String,
+        /// The device.
+        device: Address,
+        /// The account that anchors.
+        account: Address,
+    },
     /// The ledger refuses.
     #[error("the ledger refuses {what}: {refusal}")]
     Refused {
@@ -106,11 +119,46 @@ pub struct AnchoredBatch {
     pub fee: Amount,
 }
 
+/// A device that is not anchored for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The device on the ledger.
+    pub device: Address,
+    /// Why.
+    pub why: Unowned,
+}
+
+/// Why an account does not anchor for a device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unowned {
+    /// It is another's.
+    #[error("it was handed over to {0}")]
+    HandedOver(Address),
+    /// It produces no more.
+    #[error("it was retired")]
+    Retired,
+    /// Its chunks are sealed under a key tree that is not the owner's.
+    #[error(
+        "its chunks are sealed here under the keys of its owner number {}, and the account is number {}: take it over \
+         in a database of its own, with chronolith identity device take",
+        here.saturating_add(1), ledger.saturating_add(1)
+    )]
+    Tree {
+        /// The number of the key tree here.
+        here: u32,
+        /// The number of the key tree on the ledger.
+        ledger: u32,
+    },
+}
+
 /// What anchoring did.
 #[derive(Debug, Clone, Default)]
 pub struct AnchorReport {
     /// Devices that were registered, with their keys.
     pub registered: Vec<(String, Address)>,
+    /// Devices that the account does not anchor for. Their chunks are left out.
+    pub left_out: BTreeMap<String, LeftOut>,
     /// Batches that were anchored.
     pub anchored: Vec<AnchoredBatch>,
     /// How many batches were on the chain already.
@@ -172,10 +220,6 @@ fn root(db: &Db, number: u64, batch: &Batch) -> Result<Hash, AnchorError> {
         return Err(AnchorError::NotWhole { batch: number });
     }
     Ok(Hash(root))
-}
-
-fn device_of(key: &AccountKey, name: &str) -> Address {
-    key.device(name).public().into()
 }
 
 /// Anchors every seal batch of a database that the account has not anchored yet, in their order.
@@ -268,6 +312,8 @@ struct Plan<'a> {
     chain: ChainId,
     state: &'a dyn View,
     composer: Composer,
+    /// What the names of devices stand for; none of those that are left out.
+    devices: BTreeMap<String, Option<Address>>,
     /// Where catalogues are, as if all of it were committed.
     catalogues: BTreeMap<String, Hash>,
     /// The last batch so far with chunks of a device.
@@ -287,6 +333,7 @@ impl<'a> Plan<'a> {
             chain,
             state,
             composer: Composer::new(chain, state, height, account.address)?,
+            devices: BTreeMap::new(),
             catalogues: BTreeMap::new(),
             last_batches: BTreeMap::new(),
             transactions: Vec::new(),
@@ -303,6 +350,13 @@ impl<'a> Plan<'a> {
     }
 
     fn add_missing(&mut self, number: u64, batch: &Batch) -> Result<(), AnchorError> {
+        let mut ours = Vec::new();
+        for name in &batch.devices {
+            ours.extend(self.device(name)?.map(|device| (name.as_str(), device)));
+        }
+        if ours.is_empty() {
+            return Ok(());
+        }
         let root = root(self.db, number, batch)?;
         let key = AnchorKey { producer: self.account.address, root: root.0 };
         let is_known = Overlay::new(self.state).get(&key)?.is_some();
@@ -312,10 +366,8 @@ impl<'a> Plan<'a> {
             return Ok(());
         }
         let mut devices = Vec::new();
-        for name in &batch.devices {
-            if let Some(catalogue) = self.catalogue(name, number, is_known)? {
-                devices.push(catalogue);
-            }
+        for named in ours {
+            devices.extend(self.catalogue(named, number, is_known)?);
         }
         if devices.is_empty() {
             self.report.known += 1;
@@ -341,15 +393,45 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
+    /// The device that a name stands for: the one that the keys are of, which one that was taken over is, or
+    /// else the account's own; none, and it is noted, where the account does not anchor for it.
+    fn device(&mut self, name: &str) -> Result<Option<Address>, AnchorError> {
+        if let Some(known) = self.devices.get(name) {
+            return Ok(*known);
+        }
+        let own = Address::from(self.account.device(name).public());
+        let sealed = self.db.keys().map(|keys| keys.account(name)).filter(|one| one.key != [0; 32]);
+        let device = sealed.map_or(own, |sealed| Address(sealed.key));
+        let account = self.account.address;
+        let why = match Overlay::new(self.state).get(&DeviceKey { device })? {
+            None if device != own => {
+                let name = name.to_owned();
+                return Err(AnchorError::OtherDevice { name, device, account });
+            }
+            None => None,
+            Some(known) if !known.may_anchor(device, account) => {
+                Some(Unowned::HandedOver(known.owner))
+            }
+            Some(known) if known.is_retired => Some(Unowned::Retired),
+            Some(known) => sealed
+                .filter(|sealed| sealed.era != known.tree)
+                .map(|sealed| Unowned::Tree { here: sealed.era, ledger: known.tree }),
+        };
+        let ours = why.is_none().then_some(device);
+        let left_out = why.map(|why| (name.to_owned(), LeftOut { device, why }));
+        self.report.left_out.extend(left_out);
+        self.devices.insert(name.to_owned(), ours);
+        Ok(ours)
+    }
+
     /// What a batch does to a device's catalogue, where that is not on the chain; a device that is
     /// not there yet is registered.
     fn catalogue(
         &mut self,
-        name: &str,
+        (name, device): (&str, Address),
         number: u64,
         is_known: bool,
     ) -> Result<Option<DeviceCatalogue>, AnchorError> {
-        let device = device_of(self.account, name);
         let planned = self.catalogues.get(name).copied();
         let before = match planned {
             Some(hash) => hash,
@@ -408,7 +490,7 @@ pub fn paths(
     db: &Db,
     wanted: &BTreeSet<ContentId>,
     producer: Address,
-) -> Result<Vec<ChunkPath>, AnchorError> {
+) -> Result<Vec<(ChunkKey, ChunkPath)>, AnchorError> {
     let mut paths = Vec::new();
     for (number, batch) in batches(db)? {
         let is_wanted = |(_, (_, id)): &(usize, &(ChunkKey, ContentId))| wanted.contains(id);
@@ -417,8 +499,8 @@ pub fn paths(
             continue;
         }
         let (root, tree) = (root(db, number, &batch)?, batch.tree());
-        for (index, (_, chunk)) in chosen {
-            paths.push(chunk_path(&tree, root, index, *chunk, producer)?);
+        for (index, (key, chunk)) in chosen {
+            paths.push((*key, chunk_path(&tree, root, index, *chunk, producer)?));
         }
     }
     Ok(paths)

@@ -138,7 +138,7 @@ impl InitCommand {
 }
 
 /// What names the keys of a database.
-fn named(database: &DatabaseArgs) -> Result<KeysFile> {
+pub(super) fn keys_of(database: &DatabaseArgs) -> Result<KeysFile> {
     let db = database.db.display();
     KeysFile::read(&database.db)?.with_context(|| {
         format!("{db} has no keys; make some with: chronolith keys init --db {db}")
@@ -158,7 +158,7 @@ pub(super) struct StatusCommand {
 
 impl StatusCommand {
     fn run(&self) -> Result<Outcome> {
-        let file = named(&self.database)?;
+        let file = keys_of(&self.database)?;
         let keystore = file.open(&self.database.db, true)?.keystore();
         let shown = json!({
             "keystore": file.keystore_place(&self.database.db),
@@ -184,7 +184,7 @@ pub(super) struct PassphraseCommand {
 
 impl PassphraseCommand {
     fn run(&self) -> Result<Outcome> {
-        let named = named(&self.database)?;
+        let named = keys_of(&self.database)?;
         let mut opened = named.open_file(&self.database.db)?;
         rewrap(&self.database.db, named, &mut opened, &self.passphrase)?;
         say!("the passphrase is changed; the recovery words are the same");
@@ -223,7 +223,7 @@ pub(super) struct RecoverCommand {
 
 impl RecoverCommand {
     fn run(&self) -> Result<Outcome> {
-        let named = named(&self.database)?;
+        let named = keys_of(&self.database)?;
         let words = words(&self.words_file)?;
         let key = Secret::from_words(&words).context("these are no recovery words")?;
         let mut opened = named.recover(&self.database.db, key)?;
@@ -263,7 +263,7 @@ pub(super) struct RenewCommand {
 
 impl RenewCommand {
     fn run(&self) -> Result<Outcome> {
-        let mut named = named(&self.database)?;
+        let mut named = keys_of(&self.database)?;
         let db = &self.database.db;
         let mut opened = named.open_file(db)?;
         let passphrase = self.passphrase.get(&named.keystore_place(db))?;
@@ -302,7 +302,7 @@ pub(super) struct DestroyCommand {
 
 impl DestroyCommand {
     fn run(&self) -> Result<Outcome> {
-        named(&self.database)?;
+        keys_of(&self.database)?;
         if self.selector.is_empty() {
             bail!(Usage("name the metrics: --metric, --device or --label".to_owned()));
         }

@@ -1,13 +1,18 @@
-//! A device that changes hands: the new owner's word that he takes it.
+//! A device that changes hands: the new owner's word that he takes it, and his database, which seals and anchors as
+//! that device from then on.
+
+use std::path::Path;
 
 use chronolith_chain::address::Address;
 use chronolith_chain::hash::ChainId;
 use chronolith_chain::keys::Signature;
 use chronolith_chain::ledger::{DeviceKey, TransferDevice};
 use chronolith_chain::state::{Overlay, StateError, View};
+use chronolith_engine::{Db, Selector};
 use serde::{Deserialize, Serialize};
 
 use super::IdentityError;
+use crate::keys::{DeviceEntry, KeysFile};
 use crate::wallet::AccountKey;
 
 /// What the file says it is.
@@ -65,4 +70,53 @@ impl Consent {
             consent: self.signature,
         })
     }
+}
+
+/// Notes in the keys of a database that one of its devices is one that the account took over: its chunks are
+/// sealed under the key tree that the ledger has for the new owner, and anchored for that device. Open databases
+/// see it when they are opened again.
+///
+/// # Errors
+/// Where the account of the keys does not own the device, it has another name there, or chunks of the name were
+/// sealed already.
+pub fn take(
+    state: &dyn View,
+    (database, db): (&Path, &Db),
+    mut keys: KeysFile,
+    (device, name): (Address, &str),
+) -> Result<DeviceEntry, IdentityError> {
+    let account = keys.account(database)?.address;
+    let known = Overlay::new(state).get(&DeviceKey { device })?;
+    let not_owned = |reason| IdentityError::NotOwned { device, account, reason };
+    let known = known.ok_or_else(|| not_owned("there is no such device".to_owned()))?;
+    if known.owner != account {
+        return Err(not_owned(format!("its owner is {}", known.owner)));
+    }
+    if known.is_retired {
+        return Err(not_owned("it was retired".to_owned()));
+    }
+    if let Some(other) = other_name(db, &keys, device, name) {
+        return Err(IdentityError::Named { device, name: other });
+    }
+    let entry = DeviceEntry { account: device, tree: known.tree };
+    if keys.devices.get(name) != Some(&entry) {
+        for metric in db.select(&Selector::all().device(name))? {
+            if !db.chunks(metric, ..)?.is_empty() {
+                return Err(IdentityError::Sealed { name: name.to_owned() });
+            }
+        }
+        keys.devices.insert(name.to_owned(), entry);
+        keys.write(database)?;
+    }
+    Ok(entry)
+}
+
+/// Another name that stands for a device: its catalogue would be that of one of them.
+fn other_name(db: &Db, keys: &KeysFile, device: Address, name: &str) -> Option<String> {
+    let named = keys.devices.iter().filter(|(_, entry)| entry.account == device);
+    let named = named.map(|(other, _)| other.clone());
+    let there = db.label_values("device").into_iter().map(|(other, _)| other);
+    let there =
+        there.filter(|other| db.keys().is_some_and(|keys| keys.account(other).key == device.0));
+    named.chain(there).find(|other| other != name)
 }

@@ -9,6 +9,7 @@
 //! has none, or a wrong one, has keys that open nothing: what it says of chunks is checked against
 //! their anchors.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -17,10 +18,10 @@ use chronolith_chain::address::Address;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::{DecodeError, List, TooLong, decode, encode};
 use chronolith_chain::hash::{ChainId, RequestId};
-use chronolith_chain::ledger::{AnchorKey, HiddenScope, OpenOffer, Right};
-use chronolith_chain::state::Overlay;
+use chronolith_chain::ledger::{AnchorKey, Era, EraKey, HiddenScope, OpenOffer, Right};
+use chronolith_chain::state::{Overlay, StateError};
 use chronolith_engine::chunk::ChunkKey;
-use chronolith_engine::{Db, KeyRandom};
+use chronolith_engine::{Db, DeviceAccount, KeyRandom};
 use chronolith_fragment::MaskSecret;
 use chronolith_keys::{OneTimeSecret, SealError};
 use zeroize::Zeroizing;
@@ -228,7 +229,8 @@ pub fn write(
     })
 }
 
-/// The ways from some chunks to the batches that are anchored, in the order of their batches.
+/// The ways from some chunks to the batches that are anchored, in the order of their batches; of those alone that
+/// their owner could anchor then. Others' chunks may be in a batch of his: of a device that he handed over.
 ///
 /// # Errors
 /// Where the database or the state cannot be read.
@@ -238,21 +240,36 @@ pub fn anchored_paths(
     owner: Address,
     wanted: &BTreeSet<ContentId>,
 ) -> Result<Vec<ChunkPath>, MarketError> {
-    let mut paths = anchor::paths(db, wanted, owner)?;
-    venue.look(|state, _| {
+    let paths = anchor::paths(db, wanted, owner)?;
+    Ok(venue.look(|state, _| {
         let state = Overlay::new(state);
-        let roots: BTreeSet<_> = paths.iter().map(|path| path.root).collect();
-        let mut anchored = BTreeSet::new();
-        for root in roots {
-            let key = AnchorKey { producer: owner, root: root.0 };
-            if state.get(&key).map_err(VenueError::from)?.is_some() {
-                anchored.insert(root);
+        let (mut anchored, mut eras, mut found) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (key, path) in paths {
+            let root = path.root;
+            if let Entry::Vacant(place) = anchored.entry(root) {
+                place.insert(state.get(&AnchorKey { producer: owner, root: root.0 })?);
             }
+            if let Entry::Vacant(place) = eras.entry(key.metric) {
+                place.insert(era_of(&state, db, key.metric)?);
+            }
+            let (anchored, era) = (anchored.get(&root), eras.get(&key.metric));
+            let Some(anchored) = anchored.copied().flatten() else { continue };
+            let could = era.copied().flatten().is_none_or(|(device, era): (Address, Era)| {
+                era.could_anchor(device, owner, anchored.time_ms)
+            });
+            found.extend(could.then_some(path));
         }
-        paths.retain(|path| anchored.contains(&path.root));
-        Ok::<_, MarketError>(())
-    })?;
-    Ok(paths)
+        Ok::<_, VenueError>(found)
+    })?)
+}
+
+/// The device of a metric, and the time that its keys here are of; none where the ledger has none.
+fn era_of(state: &Overlay<'_>, db: &Db, metric: u32) -> Result<Option<(Address, Era)>, StateError> {
+    let definition = db.metric_by_number(metric).and_then(|id| db.definition(id));
+    let Some((keys, definition)) = db.keys().zip(definition) else { return Ok(None) };
+    let DeviceAccount { key, era: tree } = keys.account(definition.metric.device());
+    let device = Address(key);
+    Ok(state.get(&EraKey { device, tree })?.map(|era| (device, era)))
 }
 
 type Places = BTreeMap<ContentId, u32>;

@@ -1,16 +1,17 @@
 //! Offering data, and taking an offer back.
 
+use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Rising;
 use chronolith_chain::hash::{Hash, OfferId};
 use chronolith_chain::ledger::{
-    Action, CloseOffer, Delivery, ExtensionKey, HiddenScope, Offer, OfferExtended, OfferKey,
-    OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
+    Action, CloseOffer, Delivery, EraKey, ExtensionKey, HiddenScope, Offer, OfferExtended,
+    OfferKey, OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_contract::Compiled;
-use chronolith_engine::{ChunkKeys, Db};
+use chronolith_engine::{ChunkKeys, Db, DeviceAccount};
 
 use super::book::{coin, hash};
 use super::purse::Purse;
@@ -26,8 +27,8 @@ pub struct Wish {
     pub device: String,
     /// The names of metrics; none means all that are not hidden, also those to come.
     pub metrics: Vec<String>,
-    /// The beginning, in milliseconds since the epoch.
-    pub from_ms: u64,
+    /// The beginning, in milliseconds since the epoch; since when the device is the owner's where none is said.
+    pub from_ms: Option<u64>,
     /// The end, if there is one.
     pub until_ms: Option<u64>,
     /// The coin of the price.
@@ -132,12 +133,13 @@ pub fn offer(
 ) -> Result<Offered, MarketError> {
     let metrics = Metrics::named(db, &wish.device, &wish.metrics)?;
     let (subject, hidden) = metrics.subject(keys, wish.metrics.is_empty())?;
-    let least = venue.look(|state, _| {
-        let parameters: Parameters = Overlay::new(state)
-            .get(&ParametersKey {})
-            .map_err(VenueError::from)?
-            .unwrap_or_default();
-        Ok::<_, VenueError>(parameters.get(ParameterName::CheckBlocksLeast))
+    let DeviceAccount { key, era } = keys.account(&wish.device);
+    let (least, owned_from_ms) = venue.look(|state, _| {
+        let state = Overlay::new(state);
+        let parameters: Parameters = state.get(&ParametersKey {})?.unwrap_or_default();
+        let era = state.get(&EraKey { device: Address(key), tree: era })?;
+        let least = parameters.get(ParameterName::CheckBlocksLeast);
+        Ok::<_, VenueError>((least, era.map_or(0, |era| era.from_ms)))
     })?;
     let terms = Terms {
         level: metrics.level().number(),
@@ -146,7 +148,8 @@ pub fn offer(
         revocation_fee: wish.revocation_fee,
         auto_grant: wish.auto_grant,
     };
-    let scope = Scope { subject, from_ms: wish.from_ms, until_ms: wish.until_ms };
+    let from_ms = wish.from_ms.unwrap_or(owned_from_ms);
+    let scope = Scope { subject, from_ms, until_ms: wish.until_ms };
     let Wish { coin, fixed, per_hour, .. } = wish;
     let action = Offer { scope, coin, fixed, per_hour, terms };
     let keep = |made_by| {

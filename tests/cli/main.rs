@@ -39,6 +39,7 @@ mod crates_depend_in_one_direction;
 mod deals_are_made_by_command;
 #[cfg(feature = "sql")]
 mod deals_go_by_contracts;
+mod devices_change_hands;
 mod exports_come_back;
 mod exports_keep_every_name;
 mod facts_of_the_chain_are_proved;

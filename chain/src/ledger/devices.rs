@@ -49,6 +49,14 @@ pub struct Device {
     pub is_retired: bool,
 }
 
+impl Device {
+    /// Whether an account may anchor for it, whose key this is: its owner, its producer, and the device itself.
+    #[must_use]
+    pub fn may_anchor(&self, device: Address, account: Address) -> bool {
+        [self.owner, self.producer, device].contains(&account)
+    }
+}
+
 /// The time in which a device was one owner's.
 #[derive(
     Debug,

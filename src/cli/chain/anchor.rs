@@ -57,6 +57,10 @@ pub(in crate::cli) fn anchor_all(
         .iter()
         .map(|(name, device)| json!({"device": name, "key": device}))
         .collect();
+    let left_out = report.left_out.iter();
+    let left_out: Vec<_> = left_out
+        .map(|(name, one)| json!({"device": name, "key": one.device, "why": one.why.to_string()}))
+        .collect();
     let anchored: Vec<_> = report
         .anchored
         .iter()
@@ -72,13 +76,17 @@ pub(in crate::cli) fn anchor_all(
             })
         })
         .collect();
-    Ok(json!({
+    let mut shown = json!({
         "account": account.address,
         "height": chain.height()?,
         "registered": registered,
         "anchored": anchored,
         "known": report.known,
-    }))
+    });
+    if !left_out.is_empty() {
+        shown["left_out"] = json!(left_out);
+    }
+    Ok(shown)
 }
 
 impl AnchorCommand {

@@ -10,10 +10,12 @@ use serde_json::json;
 
 use crate::cli::Outcome;
 use crate::cli::chain::{print_fields, read_json};
+use crate::cli::database::DatabaseArgs;
+use crate::cli::keys::keys_of;
 use crate::cli::listing::ListingArgs;
 use crate::cli::market::{ActingArgs, PartyArgs, VenueArgs};
 use crate::cli::whole;
-use crate::identity::transfer::Consent;
+use crate::identity::transfer::{Consent, take};
 use crate::market::VenueError;
 
 /// Devices: keys of their own under owners. What a device produced while it was somebody's stays his to sell.
@@ -25,6 +27,8 @@ pub(in crate::cli) enum DeviceCommand {
     Accept(AcceptCommand),
     /// Give a device to whoever signed that he takes it
     Transfer(TransferCommand),
+    /// Say that a device of a database is one that the account took over
+    Take(TakeCommand),
     /// Say that a device produces no more
     Retire(RetireCommand),
 }
@@ -35,6 +39,7 @@ impl DeviceCommand {
             Self::List(command) => command.run(),
             Self::Accept(command) => command.run(),
             Self::Transfer(command) => command.run(),
+            Self::Take(command) => command.run(),
             Self::Retire(command) => command.run(),
         }
     }
@@ -145,6 +150,44 @@ impl TransferCommand {
             self.producer.as_deref().map(|text| self.acting.address(text)).transpose()?;
         let shown = json!({"device": consent.device, "to": consent.to, "tree": u64::from(consent.tree) + 1});
         self.acting.commit("hand over a device", consent.transfer(producer)?, shown)
+    }
+}
+
+/// Say that a device of a database is one that the account took over: what is written of it is sealed under keys
+/// of the new owner's, and anchored for that device.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TakeCommand {
+    /// The device: its address
+    #[arg(value_name = "DEVICE")]
+    device: String,
+
+    #[command(flatten)]
+    database: DatabaseArgs,
+
+    /// What it is called in the database
+    #[arg(long, value_name = "NAME")]
+    name: String,
+
+    #[command(flatten)]
+    venue: VenueArgs,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl TakeCommand {
+    fn run(&self) -> Result<Outcome> {
+        let (device, place) = (device(&self.device)?, &self.database.db);
+        let keys = keys_of(&self.database)?;
+        // A server would go on as before.
+        let db = self.database.change()?;
+        let taken = self.venue.open()?.look(|state, _| {
+            Ok::<_, VenueError>(take(state, (place, &db), keys.clone(), (device, &self.name)))
+        })?;
+        let owners = u64::from(taken?.tree) + 1;
+        print_fields(self.json, &json!({"device": device, "name": self.name, "owners": owners}))?;
+        Ok(Outcome::Done)
     }
 }
 

@@ -46,7 +46,7 @@ pub(in crate::cli) struct OfferCommand {
     #[arg(long, value_name = "NAME")]
     metric: Vec<String>,
 
-    /// From this time on [default: from the beginning]
+    /// From this time on [default: since the device is the account's]
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
 
@@ -125,7 +125,7 @@ impl OfferCommand {
         Ok(Wish {
             device: self.device.clone(),
             metrics: self.metric.clone(),
-            from_ms: self.from.as_deref().map(time_ms).transpose()?.unwrap_or(0),
+            from_ms: self.from.as_deref().map(time_ms).transpose()?,
             until_ms: self.until.as_deref().map(time_ms).transpose()?,
             coin: match &self.coin {
                 Some(coin) => Coin::Issued(CoinId(id(coin, "coin")?)),

@@ -118,7 +118,7 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
         let wish = Wish {
             device: told.device,
             metrics: told.metrics,
-            from_ms: told.from.map_or(0, |from| from.0),
+            from_ms: told.from.map(|from| from.0),
             until_ms: told.until.map(|until| until.0),
             coin: told.coin.map_or(Coin::Native, Coin::Issued),
             fixed: told.fixed.unwrap_or_default().0,

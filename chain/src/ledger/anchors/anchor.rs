@@ -91,7 +91,7 @@ impl Rules for Anchor {
             let key = DeviceKey { device: entry.device };
             let mut device = ledger.find(&key, Thing::Device)?;
             ensure(!device.is_retired, Refusal::Status(Thing::Device))?;
-            let may = [device.owner, device.producer, entry.device].contains(&call.sender);
+            let may = device.may_anchor(entry.device, call.sender);
             ensure(may, Refusal::NotAllowed(Thing::Device))?;
             let (expected, found) = (device.catalogue, entry.before);
             ensure(found == expected, Refusal::Catalogue { expected, found })?;
