@@ -288,12 +288,16 @@ fn shown(bundle: &AnswerBundle, verified: &VerifiedAnswer) -> Value {
 }
 
 /// In which sense nothing is left out.
-fn complete(verified: &VerifiedAnswer) -> &'static str {
+fn complete(verified: &VerifiedAnswer) -> String {
     let is_of_devices = verified.devices.iter().all(|device| device.other_metrics.is_some());
-    match is_of_devices {
-        true => "all chunks that were anchored by this height, of all metrics of these devices",
-        false => "all chunks that were anchored by this height, of these metrics",
-    }
+    let of = match is_of_devices {
+        true => "all metrics of these devices",
+        false => "these metrics",
+    };
+    // The catalogue of a device that changed hands is what its last owner made of it.
+    let changed_hands = verified.devices.iter().any(|device| device.facts.eras.len() > 1);
+    let whose = if changed_hands { ", as the last owner's catalogue lists them" } else { "" };
+    format!("all chunks that were anchored by this height, of {of}{whose}")
 }
 
 /// Whether the rows follow from the chunks.
