@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use chronolith_disk::{CrashMode, SimDisk};
+use chronolith_disk::{CrashMode, Disk, SimDisk};
 use chronolith_engine::chunk::ForeignChunk;
 use chronolith_engine::{
     BlobRef, Block, Change, ChangeKind, Changes, Column, Db, Definition, Durability, Kind, Limits,
@@ -12,6 +12,7 @@ use chronolith_engine::{
 };
 
 use crate::crash_script::SECOND_NS;
+use crate::hooked::Hooked;
 use crate::oracle::{load, options, scan};
 
 fn database(disk: &SimDisk) -> Db {
@@ -244,6 +245,54 @@ fn loads_and_batches_of_many_writers_are_in_the_order_of_their_sequences() {
     assert_eq!(all(&db, speed), expected, "sealed");
 }
 
+/// A batch that comes while a load flushes what is in memory is older than the load, whatever comes later: in memory,
+/// read back from the log, in runs and in chunks.
+#[test]
+fn what_comes_right_before_a_load_is_older() {
+    let disk = Arc::new(Hooked::new());
+    let db = Db::open_on(Arc::clone(&disk) as Arc<dyn Disk>, options()).unwrap();
+    let speed = define(&db, "speed", Kind::I64, 10 * SECOND_NS);
+    let write = |db: &Db, records: &[(i64, i64)]| {
+        let mut batch = db.batch();
+        records.iter().for_each(|(time_ns, value)| batch.push(speed, *time_ns, *value).unwrap());
+        db.write(&batch, Durability::Buffered).unwrap();
+    };
+    write(&db, &[(1, 10), (2, 10), (3, 10)]);
+    // The second run is that of what was in memory.
+    let (hooked, mut runs) = (db.clone(), 0);
+    disk.set(move |call, path| {
+        runs += usize::from(call == "open" && path.starts_with("runs/"));
+        if runs == 2 {
+            runs += 1;
+            let mut batch = hooked.batch();
+            batch.push(speed, 2, 20_i64).unwrap();
+            batch.push(speed, 5, 20_i64).unwrap();
+            hooked.write(&batch, Durability::Buffered).unwrap();
+        }
+    });
+    load(&db, &[(speed, 2, Value::I64(30)), (speed, 4, Value::I64(30))]).unwrap();
+    disk.clear();
+    let survived = database(&disk.sim.crash(CrashMode::KeepAll, 0));
+    for db in [db, survived] {
+        let mut expected = vec![(1, 10), (2, 30), (3, 10), (4, 30), (5, 20)];
+        let check = |expected: &[(i64, i64)], when: &str| {
+            let expected: Vec<_> =
+                expected.iter().map(|(time_ns, value)| (*time_ns, Value::I64(*value))).collect();
+            assert_eq!(all(&db, speed), expected, "{when}");
+        };
+        check(&expected, "loaded");
+        write(&db, &[(6, 60)]);
+        expected.push((6, 60));
+        check(&expected, "written behind it");
+        db.flush().unwrap();
+        check(&expected, "flushed");
+        db.compact().unwrap();
+        check(&expected, "compacted");
+        db.seal(SealScope::All).unwrap();
+        check(&expected, "sealed");
+    }
+}
+
 /// What is there after a power cut is what came up to some sequence, loads among it, whoever wrote.
 #[test]
 fn a_power_cut_beside_loads_leaves_a_prefix() {
@@ -277,6 +326,7 @@ fn a_power_cut_beside_loads_leaves_a_prefix() {
             });
         }
     });
+    db.sync().unwrap();
     let mut prefixes: Vec<BTreeMap<i64, i64>> = vec![BTreeMap::new()];
     for records in done.into_inner().unwrap().into_values() {
         let mut next = prefixes[prefixes.len() - 1].clone();
@@ -313,10 +363,10 @@ fn a_log_that_ends_before_a_load_is_damage() {
         disk.files().into_iter().filter(|name| name.starts_with("wal/")).collect();
     let last = logs.iter().max().unwrap();
     let before = disk.deep_clone();
-    let file = chronolith_disk::Disk::open(&disk, last).unwrap();
+    let file = disk.open(last).unwrap();
     file.set_len(file.len().unwrap() - 1).unwrap();
     drop(file);
-    let cut: Arc<dyn chronolith_disk::Disk> = Arc::new(disk);
+    let cut: Arc<dyn Disk> = Arc::new(disk);
     let reported = verify(&cut, &options()).faults;
     assert_eq!(reported.len(), 1, "{reported:?}");
     assert!(Db::open_on(Arc::clone(&cut), options()).is_err());
