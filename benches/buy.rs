@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use chronolith::buyer::source::{CarFile, Source as _};
@@ -156,7 +157,7 @@ fn main() {
         let opened = keys(&venue, Bought::Request(asked.request), &requested).unwrap();
         let note = Note::open(&sealed, chain, asked.request, &requested.secret).unwrap();
         let received =
-            receive(&venue, &requested, &opened, &note, &mut CarFile(&car), &into).unwrap();
+            receive(&venue, &purse, &requested, &opened, &note, &mut CarFile(&car), &into).unwrap();
         let receiving = before.elapsed();
         assert_eq!((received.chunks as u64, received.refused.len()), (CHUNKS, 0));
         into.close().unwrap();
@@ -173,6 +174,7 @@ fn main() {
                 let tree = chunk.header().encryption.unwrap().tree;
                 let key = grant.body_key(&tree, chunk.slot()).unwrap();
                 records += chunk.open(Some(&key)).unwrap().records().len();
+                ControlFlow::Continue(())
             })
             .unwrap();
         decoded = decoded.min(before.elapsed().as_secs_f64());

@@ -20,26 +20,30 @@ pub mod peers;
 pub mod source;
 mod write;
 
+use std::ops::ControlFlow;
+use std::time::Duration;
+
 use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::hash::{OfferId, RequestId};
-use chronolith_chain::ledger::{
-    Cancel, HiddenScope, OpenOffer, Request, Right, RightStatus, Subject,
-};
-use chronolith_engine::chunk::{ForeignChunk, ForeignError, OpenChunkError};
+use chronolith_chain::ledger::{Cancel, HiddenScope, OpenOffer, Request, Right, RightStatus};
 use chronolith_engine::{Db, KeyRandom, WriteError};
 use chronolith_keys::{Grant, OneTimeSecret, OpenError};
 
 use crate::market::bought::Bought;
 use crate::market::grant::context;
 use crate::market::note::Note;
+use crate::market::offer::{self, ensure_disclosed};
 use crate::market::purse::{Purse, Requested};
-use crate::market::queue::status;
-use crate::market::{MarketError, Venue, VenueError, offer};
+use crate::market::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
 use check::{Checker, Fault};
+use dispute::Evidence;
 use source::{Source, SourceError};
 use write::Writer;
+
+/// How long notes are looked for, and chunks for a dispute.
+pub const LOOK_TIME_MOST: Duration = Duration::from_secs(300);
 
 /// Why what was bought is not there.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +54,12 @@ pub enum BuyerError {
     Market(#[from] MarketError),
     /// The grant's keys are not in any block that is here.
     #[error(
-        "the block with the keys of the request {request} is not here any more: ask another node, or the \
-         owner to grant a new request"
+        "the block with the keys of {bought} is not here any more: ask another node, or the owner to grant a new \
+         request"
     )]
     NoKeys {
-        /// The request.
-        request: RequestId,
+        /// What was bought.
+        bought: Bought,
     },
     /// Blocks cannot be had.
     #[error(transparent)]
@@ -64,26 +68,26 @@ pub enum BuyerError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// Its note cannot be had.
-    #[error("nobody who can be reached has the note of {request}: ask its owner for it")]
+    #[error("nobody who can be reached has the note of {bought}: ask its owner for it")]
     NoNote {
-        /// The request.
-        request: RequestId,
+        /// What was bought.
+        bought: Bought,
     },
     /// There is nothing to dispute.
-    #[error("the keys of {request} open all {chunks} chunks of it: there is nothing to dispute")]
+    #[error("the keys of {bought} open all {chunks} chunks of it: there is nothing to dispute")]
     Holds {
-        /// The request.
-        request: RequestId,
+        /// What was bought.
+        bought: Bought,
         /// How many chunks.
         chunks: usize,
     },
     /// What does not hold is no key, so that the ledger cannot judge it.
     #[error(
-        "no key of {request} is seen to be wrong, and the ledger judges nothing else: chunk {at} of the note: {fault}"
+        "no key of {bought} is seen to be wrong, and the ledger judges nothing else: chunk {at} of the note: {fault}"
     )]
     NotJudged {
-        /// The request.
-        request: RequestId,
+        /// What was bought.
+        bought: Bought,
         /// Which chunk: its place in the note.
         at: usize,
         /// What is wrong with it.
@@ -91,12 +95,11 @@ pub enum BuyerError {
     },
     /// The note names nothing.
     #[error(
-        "the note of the request {request} names no chunk: there is none in its range yet, or the owner \
-         has not anchored it"
+        "the note of {bought} names no chunk: there is none in its range yet, or the owner has not anchored it"
     )]
     Nothing {
-        /// The request.
-        request: RequestId,
+        /// What was bought.
+        bought: Bought,
     },
 }
 
@@ -144,8 +147,8 @@ pub fn request(
     purse: &Purse,
     wish: Wish,
 ) -> Result<Asked, MarketError> {
-    let open = offer::find(venue, wish.offer)?;
-    ensure_disclosed(wish.offer, &open.offer.scope.subject, wish.scope.as_ref())?;
+    let (open, delivery) = (offer::find(venue, wish.offer)?, offer::delivery(venue, wish.offer)?);
+    ensure_disclosed(wish.offer, &open.offer.scope.subject, delivery, wish.scope.as_ref())?;
     let Wish { offer, from_ms, until_ms, deadline_blocks, scope } = wish;
     let (price, coin) = (open.offer.price(from_ms, until_ms)?, open.offer.coin);
     let since = venue.look(|_, height| Ok::<_, VenueError>(height))?;
@@ -169,21 +172,6 @@ pub fn request(
     Ok(Asked { request, price, coin, done })
 }
 
-/// Refuses to pay for what its buyer could neither check nor open.
-fn ensure_disclosed(
-    offer: OfferId,
-    subject: &Subject,
-    told: Option<&HiddenScope>,
-) -> Result<(), MarketError> {
-    match (subject, told) {
-        (Subject::Hidden(_), None) => Err(MarketError::Undisclosed(offer)),
-        (subject, Some(scope)) if scope.subject() != *subject => {
-            Err(MarketError::Missing { what: "offer of this disclosure", id: offer.to_string() })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Takes a request back. The payment comes back after some blocks, unless a grant was on its way.
 ///
 /// # Errors
@@ -199,6 +187,8 @@ pub fn cancel(
 /// The keys of a right.
 #[derive(Debug)]
 pub struct Keys {
+    /// What was bought.
+    pub bought: Bought,
     /// The right.
     pub right: Right,
     /// The offer it is of.
@@ -218,15 +208,13 @@ pub fn keys(venue: &Venue, bought: Bought, requested: &Requested) -> Result<Keys
     let (right, open, height) = bought.right(venue)?;
     let (RightStatus::Granted { wrapped, .. } | RightStatus::Settled { wrapped }) = right.status
     else {
-        let what = "only a granted one has keys";
-        let (id, status) = (request.to_string(), status(&right));
-        return Err(MarketError::Status { id, status, what }.into());
+        return Err(bought.wrong_status(&right, "only a granted one has keys").into());
     };
     let until = right.deadline.min(height);
     let sealed = venue.sealed_keys(wrapped, requested.since, until)?;
-    let sealed = sealed.ok_or(BuyerError::NoKeys { request })?;
+    let sealed = sealed.ok_or(BuyerError::NoKeys { bought })?;
     let grant = Grant::open(&sealed, &requested.secret, &context(requested.chain, request));
-    Ok(Keys { right, open, sealed, grant })
+    Ok(Keys { bought, right, open, sealed, grant })
 }
 
 /// What was received.
@@ -249,24 +237,8 @@ pub struct Received {
 pub struct Refused {
     /// Which: its place in the note.
     pub at: usize,
-    /// Its header, where it could be read.
-    pub header: Option<Vec<u8>>,
     /// Why.
     pub fault: Fault,
-}
-
-impl Refused {
-    /// Whether the key is what is wrong, which the ledger can judge.
-    #[must_use]
-    pub const fn is_disputable(&self) -> bool {
-        matches!(
-            self.fault,
-            Fault::Chunk(ForeignError::Body {
-                source: OpenChunkError::NoKey { .. } | OpenChunkError::OtherKey { .. },
-                ..
-            })
-        )
-    }
 }
 
 /// Whether a database works, and does not take what it was given.
@@ -284,48 +256,37 @@ const fn is_refusal(error: &WriteError) -> bool {
 /// Fetches, checks, opens and writes what a right is of. What does not hold is named; the rest is taken.
 /// Done again, it takes the same records once more, which changes nothing.
 ///
+/// What shows the ledger that a key is wrong is in the purse as soon as it is seen.
+///
 /// # Errors
-/// Where blocks cannot be had at all, or the database takes no records.
+/// Where blocks cannot be had at all, the database takes no records, or the purse cannot be written.
 pub fn receive(
     venue: &Venue,
+    purse: &Purse,
     requested: &Requested,
     keys: &Keys,
     note: &Note,
     source: &mut dyn Source,
     db: &Db,
 ) -> Result<Received, BuyerError> {
-    let request = requested.request;
-    // Where the grant does not open there is no key of any chunk, which the ledger can be shown.
-    let grant = keys.grant.as_ref().ok();
     if note.chunks.is_empty() {
-        return Err(BuyerError::Nothing { request });
+        return Err(BuyerError::Nothing { bought: keys.bought });
     }
     let checker = Checker::new(venue, keys, requested.scope.as_ref())?;
     let (mut received, mut writer) = (Received::default(), Writer::new(db));
-    let mut failure = None;
+    let mut failure: Option<BuyerError> = None;
+    let mut has_evidence = purse.has_dispute(requested.request);
     source.blocks(note, &mut |at, blocks| {
-        let Some(told) = note.chunks.get(at) else { return };
+        let Some(told) = note.chunks.get(at) else { return ControlFlow::Continue(()) };
         let (header, body) = match blocks {
             Ok(blocks) => blocks,
             Err(error) => {
-                let fault = Fault::Absent(error);
-                received.refused.push(Refused { at, header: None, fault });
-                return;
+                received.refused.push(Refused { at, fault: Fault::Absent(error) });
+                return ControlFlow::Continue(());
             }
         };
         received.bytes += (header.len() + body.len()) as u64;
-        let opened = ForeignChunk::new(told.path.chunk.into(), &header, body)
-            .map_err(Fault::Chunk)
-            .and_then(|chunk| {
-                checker.check(&chunk, &told.path)?;
-                let key = chunk
-                    .header()
-                    .encryption
-                    .and_then(|encryption| grant?.body_key(&encryption.tree, chunk.slot()));
-                let opened = chunk.open(key.as_ref()).map_err(Fault::Chunk)?;
-                checker.check_metric(opened.definition())?;
-                Ok(opened)
-            });
+        let opened = checker.open(told, &header, body);
         let placed = opened.and_then(|opened| match writer.place(&opened) {
             Err(error) if is_refusal(&error) => Err(Fault::NotTaken(error)),
             id => Ok((id, opened)),
@@ -335,14 +296,28 @@ pub fn receive(
                 received.chunks += 1;
                 received.records += opened.records().len() as u64;
                 if let Err(error) = id.and_then(|id| writer.add(id, opened)) {
-                    failure.get_or_insert(error);
+                    failure.get_or_insert(error.into());
                 }
             }
-            Err(fault) => received.refused.push(Refused { at, header: Some(header), fault }),
+            Err(fault) => {
+                if fault.is_of_key()
+                    && !has_evidence
+                    && let Some(evidence) = Evidence::of(requested, keys, told, &header)
+                {
+                    match evidence.keep(purse) {
+                        Ok(()) => has_evidence = true,
+                        Err(error) => {
+                            failure.get_or_insert(error.into());
+                        }
+                    }
+                }
+                received.refused.push(Refused { at, fault });
+            }
         }
+        ControlFlow::Continue(())
     })?;
     match failure {
-        Some(error) => return Err(error.into()),
+        Some(error) => return Err(error),
         None => received.metrics = writer.finish()?,
     }
     Ok(received)

@@ -129,38 +129,50 @@ pub enum MarketError {
         "the offer {0} hides what it is of: give the disclosure that its owner told to those who may buy"
     )]
     Undisclosed(chronolith_chain::hash::OfferId),
+    /// What was told is not what the offer hides.
+    #[error(
+        "the disclosure is not what the offer {0} hides, or it hides nothing: ask its owner for the one of this offer"
+    )]
+    OtherDisclosure(chronolith_chain::hash::OfferId),
     /// There is nothing to dispute.
     #[error("the answer {0} is what its owner signed: there is nothing to dispute")]
     Holds(chronolith_chain::content::ContentId),
     /// It is not the state in which this can be done.
-    #[error("the request {id} is {status}: {what}")]
+    #[error("the {of} {id} is {status}: {what}")]
     Status {
-        /// The request.
+        /// A request, or a period of a subscription.
+        of: &'static str,
+        /// Its id.
         id: String,
         /// What became of it.
         status: &'static str,
         /// What can be done.
         what: &'static str,
     },
-    /// What is given would come too late to be paid, and could be read all the same.
+    /// What is given or disputed would come too late to count, and could be read all the same.
     #[error(
-        "the {what} {id} is paid for what is in a block up to height {until}, and this is height {height}: it is too late"
+        "what comes for the {what} {id} counts in a block up to height {until}, and this is height {height}: it is \
+         too late"
     )]
     TooLate {
-        /// A request or a subscription.
+        /// A request, a subscription or a period of one.
         what: &'static str,
         /// Its id.
         id: String,
-        /// The last height at which something can be given.
+        /// The last height at which it counts.
         until: u64,
         /// Where the chain is.
         height: u64,
     },
     /// Somebody else of this process does the same.
-    #[error("the request {id} is being answered already")]
+    #[error("the {what} {id} is being {doing} already: look what comes of it")]
     UnderWay {
-        /// The request.
+        /// A request, or a period of a subscription.
+        what: &'static str,
+        /// Its id.
         id: String,
+        /// What is done.
+        doing: &'static str,
     },
     /// What a contract says cannot be offered.
     #[error("the contract {name}: {reason}")]

@@ -51,8 +51,8 @@ pub use link::NodeLink;
 pub use producing::{Producing, ProducingEvent, ProducingSettings, ProducingStatus};
 pub use run::{RunningNode, start};
 pub use selling::{
-    Desk, Heard, NotTaken, Selling, SellingEvent, SellingSettings, SellingStatus, WebhookStatus,
-    Word, WordError,
+    Desk, Disputing, Heard, NotTaken, Selling, SellingEvent, SellingSettings, SellingStatus,
+    WebhookStatus, Word, WordError,
 };
 pub use settings::{
     AloneSettings, DatabaseSettings, NodeSettings, ProcessSettings, StorageSettings,

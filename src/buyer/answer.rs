@@ -8,9 +8,11 @@ use chronolith_keys::open_answer;
 use chronolith_merkle::matches;
 
 use super::BuyerError;
+use super::dispute::in_time;
+use crate::market::bought::Bought;
 use crate::market::grant::context;
 use crate::market::purse::Requested;
-use crate::market::queue::{right, status};
+use crate::market::queue::right;
 use crate::market::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
@@ -55,22 +57,21 @@ pub fn open(venue: &Venue, requested: &Requested) -> Result<Opened, BuyerError> 
         RightStatus::Granted { wrapped, .. } | RightStatus::Settled { wrapped } => Some(wrapped),
         _ => None,
     };
+    let bought = Bought::Request(request);
     let (Some(answered), Some(wrapped)) = (answered, wrapped) else {
-        let what = "only an answered one has an answer";
-        let (id, status) = (request.to_string(), status(&found));
-        return Err(MarketError::Status { id, status, what }.into());
+        return Err(bought.wrong_status(&found, "only an answered one has an answer").into());
     };
     let sealed = venue.sealed_keys(wrapped, requested.since, found.deadline.min(height))?;
-    let sealed = sealed.ok_or(BuyerError::NoKeys { request })?;
+    let sealed = sealed.ok_or(BuyerError::NoKeys { bought })?;
     let opened = open_answer(&sealed, &requested.secret, &context(requested.chain, request));
     Ok(Opened { bytes: opened.ok().map(|bytes| bytes.to_vec()), answered, sealed })
 }
 
-/// Shows the ledger an answer that is not what was signed: the payment comes back.
+/// Shows the ledger an answer that is not what was signed: the payment comes back. Everybody can open the answer then.
 ///
 /// # Errors
-/// Where the answer holds, so that the secret of its key would be shown for nothing, or the ledger refuses: the time
-/// to check is over.
+/// Where the answer holds, the right is another's, or the time to check is over or nearly, so that the secret of its
+/// key would be shown for nothing; or where the ledger refuses.
 pub fn dispute(
     venue: &mut Venue,
     buyer: &AccountKey,
@@ -84,6 +85,7 @@ pub fn dispute(
     let wrapped =
         wrapped.map_err(|_| chronolith_keys::GrantError::TooLong { found: opened.sealed.len() })?;
     let (request, secret) = (requested.request, *requested.secret.bytes());
+    let (_, until) = in_time(venue, Bought::Request(request), buyer.address)?;
     let action = DisputeAnswer { request, secret, wrapped };
-    Ok(venue.commit("dispute an answer", &buyer.signer(), action)?)
+    Ok(venue.commit_until("dispute an answer", &buyer.signer(), action, until)?)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::content::ContentId;
@@ -40,34 +41,35 @@ pub enum SourceError {
     /// The network does not have it.
     #[error("{0}")]
     Network(String),
+    /// The time was over before it was fetched.
+    #[error("there was no time left to fetch {cid}: try again")]
+    Late {
+        /// Which chunk.
+        cid: ContentId,
+    },
 }
 
 /// The header and the body of a chunk.
 pub type Blocks = (Vec<u8>, Vec<u8>);
 
+/// Takes the blocks of the chunk at a place of a note, or why they cannot be had; says whether more are wanted.
+pub type Take<'a> = &'a mut dyn FnMut(usize, Result<Blocks, SourceError>) -> ControlFlow<()>;
+
 /// Somewhere that blocks come from.
 pub trait Source {
     /// Hands over the blocks of the chunks of a note, each with its place there, in any order; or why one
-    /// cannot be had.
+    /// cannot be had. It ends when no more are wanted.
     ///
     /// # Errors
     /// Where none can be had.
-    fn blocks(
-        &mut self,
-        note: &Note,
-        take: &mut dyn FnMut(usize, Result<Blocks, SourceError>),
-    ) -> Result<(), SourceError>;
+    fn blocks(&mut self, note: &Note, take: Take<'_>) -> Result<(), SourceError>;
 }
 
 /// A CAR file that the owner, or whoever has the blocks, wrote.
 pub struct CarFile<'a>(pub &'a Path);
 
 impl Source for CarFile<'_> {
-    fn blocks(
-        &mut self,
-        note: &Note,
-        take: &mut dyn FnMut(usize, Result<Blocks, SourceError>),
-    ) -> Result<(), SourceError> {
+    fn blocks(&mut self, note: &Note, take: Take<'_>) -> Result<(), SourceError> {
         let place = || self.0.to_owned();
         let disk = |source| SourceError::Disk { place: place(), source };
         let malformed = |source| SourceError::Car { place: place(), source };
@@ -103,12 +105,16 @@ impl Source for CarFile<'_> {
                 if let Some(found) = found.get_mut(at) {
                     *found = true;
                 }
-                take(at, Ok((header, body)));
+                if take(at, Ok((header, body))).is_break() {
+                    return Ok(());
+                }
             }
         }
         for (at, told) in note.chunks.iter().enumerate() {
-            if found.get(at) == Some(&false) {
-                take(at, Err(SourceError::Absent { cid: told.path.chunk }));
+            if found.get(at) == Some(&false)
+                && take(at, Err(SourceError::Absent { cid: told.path.chunk })).is_break()
+            {
+                break;
             }
         }
         Ok(())

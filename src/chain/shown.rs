@@ -8,8 +8,8 @@ use chronolith_chain::hash::{BountyId, DealId, OfferId, RequestId, ServiceId, Su
 use chronolith_chain::header::Header;
 use chronolith_chain::ledger::{
     AccountKey, Bounty, Contribution, Deal, DelegationKey, HoldingKey, Leftover, Offer, OpenOffer,
-    Ownership, Parameters, ParametersKey, Peer, PeerKey, Receipt, Right, ScheduleKey, Service,
-    Subject, Submission, Subscription, ValidatorKey, Validators, contribution,
+    Ownership, Parameters, ParametersKey, Peer, PeerKey, Receipt, Right, RightStatus, ScheduleKey,
+    Service, Subject, Submission, Subscription, ValidatorKey, Validators, contribution,
 };
 use chronolith_chain::state::{Overlay, State, StateError, View};
 use chronolith_net::exchange::NodeStatus;
@@ -375,9 +375,13 @@ pub(crate) fn offer(id: OfferId, open: &OpenOffer) -> Value {
     })
 }
 
-/// A right, as the account on one side of it sees it.
+/// A right, as the account on one side of it sees it. While it can be disputed, `settles` is the last height for that.
 pub(crate) fn right(request: RequestId, right: &Right, side: &str) -> Value {
     let with = if side == "sold" { right.buyer } else { right.owner };
+    let settles = match right.status {
+        RightStatus::Granted { settles, .. } => Some(settles),
+        _ => None,
+    };
     json!({
         "request": request.to_string(),
         "side": side,
@@ -389,6 +393,7 @@ pub(crate) fn right(request: RequestId, right: &Right, side: &str) -> Value {
         "price": coins(right.price),
         "escrow": coins(right.escrow),
         "deadline": right.deadline,
+        "settles": settles,
         "status": status_of(right),
     })
 }

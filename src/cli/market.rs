@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chronolith_chain::address::Address;
+use chronolith_chain::coin::Coin;
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::{OfferId, RequestId};
+use chronolith_chain::hash::{CoinId, OfferId, RequestId};
 use chronolith_chain::ledger::Action;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -226,6 +227,14 @@ fn content(text: &str) -> Result<ContentId> {
 
 fn offer_id(text: &str) -> Result<OfferId> {
     Ok(OfferId(id(text, "offer")?))
+}
+
+/// The coin of a price: an issued one by its id, or the chain's own.
+fn coin(issued: Option<&str>) -> Result<Coin> {
+    Ok(match issued {
+        Some(text) => Coin::Issued(CoinId(id(text, "coin")?)),
+        None => Coin::Native,
+    })
 }
 
 fn time_ms(text: &str) -> Result<u64> {

@@ -5,6 +5,7 @@
 //! GET    /api/v1/market/offers                 the offers of the chain that take requests
 //! POST   /api/v1/market/offers                 offers metrics of the node's database, or answers to a question
 //! DELETE /api/v1/market/offers/{offer}         takes an offer back
+//! GET    /api/v1/market/offers/{offer}/disclosure   what a hidden offer of the account is of, for those who may buy
 //! GET    /api/v1/market/rights                 what the account sold and bought, by ?side=
 //! POST   /api/v1/market/requests               asks for a right; what is granted comes into the database
 //! DELETE /api/v1/market/requests/{request}     takes a request back
@@ -62,14 +63,19 @@ use super::access::{Scope, guarded};
 use super::answer::json as answer;
 use super::chain::{ask, ending};
 use super::problem::Problem;
+use super::query::Admission;
 use super::state::HttpState;
 use crate::buyer::BuyerError;
+use crate::buyer::check::Fault;
 use crate::chain::coins;
 use crate::market::bought::Bought;
 use crate::market::subscription::Period;
 use crate::market::{MarketError, VenueError};
-use crate::node::submit::{Done, SubmitError};
+use crate::node::submit::Done;
 use crate::node::{Desk, NotTaken};
+
+/// How many disputes of keys there are at a time. Each waits on a thread for peers, and then for a block.
+pub(super) const DISPUTING: usize = 1;
 
 /// The routes.
 pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
@@ -107,8 +113,24 @@ async fn dealt<T: Send + 'static, E: Into<BuyerError> + Send + 'static>(
     state: &HttpState,
     work: impl FnOnce(&Desk) -> Result<T, E> + Send + 'static,
 ) -> Result<T, Problem> {
+    dealt_in(state.asking_node(), state, work).await
+}
+
+/// Disputes keys that were bought. Their chunks may have to be fetched once more, for which there is a room of its own.
+async fn disputed(state: &HttpState, bought: Bought) -> Result<Done, Problem> {
+    let disputing = desk(state)?.disputing(bought);
+    let disputing = disputing.map_err(|error| refused(&BuyerError::from(error)))?;
+    dealt_in(state.disputing(), state, move |_| disputing.settle()).await
+}
+
+/// Deals in a room.
+async fn dealt_in<T: Send + 'static, E: Into<BuyerError> + Send + 'static>(
+    room: &Admission,
+    state: &HttpState,
+    work: impl FnOnce(&Desk) -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem> {
     let desk = desk(state)?;
-    let permit = state.asking_node().enter(state.request_time() / 2).await?;
+    let permit = room.enter(state.request_time() / 2).await?;
     let dealt = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work(&desk)
@@ -145,8 +167,22 @@ fn refused(error: &BuyerError) -> Problem {
         BuyerError::Market(MarketError::UnderWay { .. }) => {
             Problem::new(StatusCode::CONFLICT, "under_way", message)
         }
+        BuyerError::Market(MarketError::Undisclosed(_)) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "undisclosed", message)
+        }
+        BuyerError::Market(MarketError::OtherDisclosure(_)) => {
+            Problem::invalid(message).with("field", "disclosure")
+        }
         // Nothing was done, and its owner's node may be back.
         BuyerError::NoNote { .. } => Problem::unavailable("no_note", message, 5),
+        BuyerError::NotJudged { fault, .. } if matches!(**fault, Fault::Venue(_)) => {
+            Problem::unavailable("chain", message, 5)
+        }
+        BuyerError::NotJudged { fault, .. } if fault.may_pass() => {
+            Problem::unavailable("not_fetched", message, 5)
+        }
+        BuyerError::Source(_) => Problem::unavailable("not_fetched", message, 5),
+        BuyerError::Write(_) => Problem::unavailable("database", message, 10),
         BuyerError::NoKeys { .. }
         | BuyerError::Market(MarketError::Missing { .. } | MarketError::NotHere { .. }) => {
             Problem::not_found(message)
@@ -155,16 +191,11 @@ fn refused(error: &BuyerError) -> Problem {
         BuyerError::Market(MarketError::Agreement(error)) if error.may_pass() => {
             Problem::unavailable("database", message, 5)
         }
-        BuyerError::Market(MarketError::Venue(error)) if !is_refusal(error) => {
+        BuyerError::Market(MarketError::Venue(error)) if !error.is_refusal() => {
             Problem::unavailable("chain", message, 5)
         }
         _ => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", message),
     }
-}
-
-/// Whether the ledger said no, so that it will again.
-fn is_refusal(error: &VenueError) -> bool {
-    matches!(error, VenueError::Submit(error) if matches!(**error, SubmitError::Refused { .. }))
 }
 
 /// What the ledger has of something, after its last block; `what` and `id` say of what it has nothing.
@@ -182,7 +213,7 @@ async fn found(
     Ok(answer(StatusCode::OK, &shown.await?))
 }
 
-/// What of something that was bought was not taken, by what it is disputed by.
+/// Something that was bought and is not here, or not all of it, by what it is disputed by.
 fn not_taken(one: &NotTaken) -> Value {
     let mut shown = match one.bought {
         Bought::Request(request) => json!({"request": request}),
@@ -192,6 +223,7 @@ fn not_taken(one: &NotTaken) -> Value {
     };
     shown["chunks"] = json!(one.chunks);
     shown["why"] = json!(one.reason);
+    shown["settles"] = json!(one.settles);
     shown["disputable"] = json!(one.is_disputable);
     shown
 }
@@ -244,10 +276,13 @@ mod tests {
 
     use axum::http::header::RETRY_AFTER;
     use axum::response::IntoResponse as _;
-    use chronolith_chain::hash::TransactionId;
+    use chronolith_chain::content::ContentId;
+    use chronolith_chain::hash::{OfferId, RequestId, SubscriptionId, TransactionId};
 
     use super::*;
+    use crate::buyer::source::SourceError;
     use crate::market::venue::Unsettled;
+    use crate::node::submit::SubmitError;
 
     fn of(error: VenueError) -> Problem {
         refused(&BuyerError::from(MarketError::from(error)))
@@ -282,6 +317,41 @@ mod tests {
             assert!(response.headers().contains_key(RETRY_AFTER));
         }
         assert!(late().may_be_done());
+    }
+
+    /// What could not be fetched was refused as what the ledger does not judge: a client gave up while the time to check
+    /// ran out.
+    #[test]
+    fn what_may_succeed_later_is_told_from_what_was_refused() {
+        let period = Bought::Period(Period { subscription: SubscriptionId([7; 32]), number: 3 });
+        let cid = ContentId::of_raw(b"a chunk");
+        let judged = |fault| {
+            refused(&BuyerError::NotJudged { bought: period, at: 2, fault: Box::new(fault) })
+        };
+        let absent = || Fault::Absent(SourceError::Absent { cid });
+        let unread = SubmitError::NotTaken("it is full".to_owned());
+        for (problem, code) in [
+            (judged(absent()), "not_fetched"),
+            (judged(Fault::Venue(VenueError::from(unread))), "chain"),
+            (refused(&BuyerError::from(SourceError::Late { cid })), "not_fetched"),
+            (refused(&BuyerError::NoNote { bought: period }), "no_note"),
+        ] {
+            assert_eq!((problem.status, problem.code), (StatusCode::SERVICE_UNAVAILABLE, code));
+            assert!(problem.into_response().headers().contains_key(RETRY_AFTER));
+        }
+        let wrong = judged(Fault::Path);
+        assert_eq!((wrong.status.as_u16(), wrong.code), (422, "refused"));
+        // A period is told of by its subscription.
+        let named = format!("the period 3 of the subscription {}", "07".repeat(32));
+        assert!(judged(absent()).message.contains(&named));
+        let market = |error: MarketError| refused(&error.into());
+        let undisclosed = market(MarketError::Undisclosed(OfferId([1; 32])));
+        assert_eq!((undisclosed.status.as_u16(), undisclosed.code), (422, "undisclosed"));
+        let other = market(MarketError::OtherDisclosure(OfferId([1; 32])));
+        assert_eq!((other.status.as_u16(), &other.to_json()["field"]), (400, &json!("disclosure")));
+        let (what, id) = Bought::Request(RequestId([1; 32])).name();
+        let twice = market(MarketError::UnderWay { what, id, doing: "disputed" });
+        assert_eq!((twice.status, twice.code), (StatusCode::CONFLICT, "under_way"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use super::callers;
 use super::chain::ASKING;
 use super::connection::serve;
+use super::market::DISPUTING;
 use super::router::router;
 use super::state::{HttpState, Listener, ServedNode};
 use super::tls::acceptor;
@@ -153,7 +154,7 @@ const WEBHOOK_THREADS: usize = 0;
 /// How many threads there may be that wait: as many as can at a time, so that neither a busy chain nor
 /// a network without an answer takes one from those who write. They are there only while they are needed.
 fn waiting_threads(settings: &HttpSettings) -> usize {
-    let asking = settings.queries().saturating_add(ASKING + callers::ASKING);
+    let asking = settings.queries().saturating_add(ASKING + callers::ASKING + DISPUTING);
     settings.writes().saturating_add(asking).saturating_add(WEBHOOK_THREADS + SPARE_THREADS)
 }
 

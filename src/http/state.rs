@@ -50,6 +50,8 @@ struct Shared {
     admission: Admission,
     /// Room for those who ask the node: it may be busy for long, and others need threads, too.
     asking_node: Admission,
+    /// Room for those who dispute what was bought, and wait for peers.
+    disputing: Admission,
     followers: Arc<Semaphore>,
     #[cfg(feature = "continuous")]
     continuous: super::query::Running,
@@ -92,6 +94,7 @@ impl HttpState {
             writers: Writers::new(&settings),
             admission: Admission::new(settings.queries()),
             asking_node: Admission::new(super::chain::ASKING),
+            disputing: Admission::new(super::market::DISPUTING),
             followers: Arc::new(Semaphore::new(settings.followers.min(Semaphore::MAX_PERMITS))),
             #[cfg(feature = "continuous")]
             continuous,
@@ -148,6 +151,10 @@ impl HttpState {
 
     pub(super) fn asking_node(&self) -> &Admission {
         &self.0.asking_node
+    }
+
+    pub(super) fn disputing(&self) -> &Admission {
+        &self.0.disputing
     }
 
     /// What answers SQL.

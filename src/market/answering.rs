@@ -13,6 +13,7 @@ use chronolith_engine::{KeyRandom, window_end, window_start};
 use chronolith_keys::{GRANT_BYTES_MAX, GrantError, seal_answer};
 
 use super::asking::{TIME_MOST, ask};
+use super::bought::Bought;
 use super::grant::{Stock, context, in_time};
 use super::purse::Purse;
 use super::question::{Question, QuestionError};
@@ -143,8 +144,7 @@ pub fn asked(venue: &Venue, request: RequestId, right: &Right) -> Result<Content
         Delivery::Answers { query } => Ok(query),
         Delivery::Keys => {
             let what = "the offer sells keys: chronolith market grant gives them";
-            let status = super::queue::status(right);
-            Err(MarketError::Status { id: request.to_string(), status, what })
+            Err(Bought::Request(request).wrong_status(right, what))
         }
     }
 }

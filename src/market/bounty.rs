@@ -3,19 +3,21 @@
 //! What is encrypted becomes a request when it is awarded: the submitter grants it as any other, and its share is paid
 //! for the keys. The secrets that open them are in the purse before anything is awarded.
 
+use std::collections::BTreeMap;
+
 use chronolith_chain::coin::{Amount, BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Rising;
-use chronolith_chain::hash::{BountyId, RequestId};
+use chronolith_chain::hash::{BountyId, OfferId, RequestId};
 use chronolith_chain::ledger::{
-    Award, AwardBounty, Bounty, BountyKey, Leftover, Ownership, PostBounty, Submission,
-    SubmissionKey, SubmitToBounty, SubmittedRight,
+    Award, AwardBounty, Bounty, BountyKey, HiddenScope, Leftover, Ownership, PostBounty,
+    Submission, SubmissionKey, SubmitToBounty, SubmittedRight,
 };
 use chronolith_chain::state::{Overlay, StateError};
 use chronolith_engine::KeyRandom;
 use chronolith_keys::OneTimeSecret;
 
-use super::offer::missing;
+use super::offer::{self, ensure_disclosed, missing};
 use super::purse::{Purse, Requested};
 use super::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
@@ -29,7 +31,9 @@ pub const GRANT_BLOCKS: u32 = 1_000;
 pub struct Wish {
     /// The content id of what is wanted, and of all that is agreed.
     pub text: ContentId,
-    /// What is paid for it, in the chain's own coin.
+    /// In which coin it is paid for.
+    pub coin: Coin,
+    /// What is paid for it.
     pub reward: Amount,
     /// For how many blocks submissions are taken.
     pub submit_blocks: u64,
@@ -54,6 +58,17 @@ pub struct Posted {
     pub done: Done,
 }
 
+/// What is awarded of a bounty.
+#[derive(Debug, Clone)]
+pub struct Awards {
+    /// Shares of the reward, by the numbers of submissions.
+    pub shares: Vec<(u32, BasisPoints)>,
+    /// For how many blocks the submitters of encrypted data may take to give its keys.
+    pub grant_blocks: u32,
+    /// What the offers of hidden submissions are of, as their owners told it.
+    pub disclosures: BTreeMap<OfferId, HiddenScope>,
+}
+
 /// Awards that are on the ledger.
 #[derive(Debug, Clone)]
 pub struct Awarded {
@@ -68,10 +83,9 @@ pub struct Awarded {
 /// # Errors
 /// Where the ledger refuses.
 pub fn post(venue: &mut Venue, poster: &AccountKey, wish: Wish) -> Result<Posted, MarketError> {
-    let Wish { text, reward, submit_blocks, award_blocks, leftover, ownership } = wish;
+    let Wish { text, coin, reward, submit_blocks, award_blocks, leftover, ownership } = wish;
     let submit_until = height(venue)?.saturating_add(submit_blocks);
     let award_until = submit_until.saturating_add(award_blocks);
-    let coin = Coin::Native;
     let post = PostBounty { text, coin, reward, submit_until, award_until, leftover, ownership };
     let id = |made_by| Ok::<_, MarketError>(BountyId::made_by(made_by));
     let (bounty, done) = venue.commit_kept("post a bounty", &poster.signer(), post, id)?;
@@ -95,17 +109,18 @@ pub fn submit(
 }
 
 /// Awards shares of the reward to submissions, by their numbers. The secrets of what is encrypted are in the purse
-/// before the ledger has the awards.
+/// before the ledger has the awards, and with them what is hidden: without it nothing could be received of what is paid
+/// for.
 ///
 /// # Errors
-/// Where there is no such submission, one is named twice, or the ledger refuses.
+/// Where there is no such submission, one is named twice, its offer hides what was not told or is something else, or the
+/// ledger refuses.
 pub fn award(
     venue: &mut Venue,
     poster: &AccountKey,
     purse: &Purse,
     bounty: BountyId,
-    shares: &[(u32, BasisPoints)],
-    grant_blocks: u32,
+    wanted: &Awards,
 ) -> Result<Awarded, MarketError> {
     let known = venue.look(|state, _| {
         let state = Overlay::new(state);
@@ -116,7 +131,7 @@ pub fn award(
     })?;
     let (chain, since) = (venue.id()?, height(venue)?);
     let (mut awards, mut kept) = (Vec::new(), Vec::new());
-    for (number, share) in shares.iter().copied() {
+    for (number, share) in wanted.shares.iter().copied() {
         let found = known.iter().find(|(known, _)| *known == number);
         let (_, found) = found.ok_or_else(|| missing("submission to the bounty", &number))?;
         let Some(right) = found.right else {
@@ -124,20 +139,25 @@ pub fn award(
             continue;
         };
         let request = RequestId::awarded(bounty, number);
+        let offer = right.offer;
+        let told = wanted.disclosures.get(&offer).cloned();
         // An award that was not heard of may be on the ledger: its secret is used again.
         let requested = match purse.known(request)? {
-            Some(known) => known,
+            Some(known) => Requested { scope: told.or(known.scope), ..known },
             None => {
                 let secret = OneTimeSecret::generate(&mut KeyRandom::new()?);
-                Requested { request, chain, offer: right.offer, since, secret, scope: None }
+                Requested { request, chain, offer, since, secret, scope: told }
             }
         };
+        let subject = offer::find(venue, offer)?.offer.scope.subject;
+        let delivery = offer::delivery(venue, offer)?;
+        ensure_disclosed(offer, &subject, delivery, requested.scope.as_ref())?;
         awards.push(Award { number, share, key: Some(requested.secret.public()) });
         kept.push(requested);
     }
     let awards = Rising::new(awards);
     let awards = awards.map_err(MarketError::Shares)?;
-    let action = AwardBounty { bounty, awards, grant_blocks };
+    let action = AwardBounty { bounty, awards, grant_blocks: wanted.grant_blocks };
     let keep = |_| {
         kept.iter().try_for_each(|requested| purse.keep_request(requested).map(drop))?;
         Ok::<_, MarketError>(())

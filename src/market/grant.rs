@@ -10,13 +10,14 @@ use chronolith_chain::ledger::{
 use chronolith_engine::{ChunkKeys, Db, KeyRandom};
 use chronolith_keys::{Grant, GrantContext};
 
+use super::bought::Bought;
 use super::scope::{Metrics, windows};
 use super::{MarketError, Venue, offer};
 use crate::node::submit::Done;
 use crate::wallet::AccountKey;
 
-/// So many blocks before its end nothing is given for a request any more: what is handed in then may find its way
-/// into none of them, and those who passed it on could have read it.
+/// So many blocks before its end nothing is given for a request any more, and nothing is disputed: what is handed in
+/// then may find its way into none of them, and those who passed it on could have read it.
 const MARGIN_BLOCKS: u64 = 3;
 
 /// What an owner has to grant from.
@@ -80,8 +81,7 @@ pub fn grant(
     if offer::delivery(venue, right.offer)? != Delivery::Keys {
         let what =
             "the offer sells answers, and keys would give the data away: chronolith market answer";
-        let (id, status) = (request.to_string(), super::queue::status(right));
-        return Err(MarketError::Status { id, status, what });
+        return Err(Bought::Request(request).wrong_status(right, what));
     }
     let keys = keys_for(stock, right, open, hidden)?;
     let sealed = keys.seal(&right.key, &context(venue.id()?, request), &mut KeyRandom::new()?)?;
@@ -147,7 +147,7 @@ fn last_height(right: &Right) -> u64 {
 }
 
 /// Refuses what may come too late; the last height otherwise.
-pub(super) fn ensure_in_time(
+pub(crate) fn ensure_in_time(
     (what, id): (&'static str, &dyn std::fmt::Display),
     until: u64,
     height: u64,
@@ -164,15 +164,14 @@ pub(super) fn ensure_waits(
     request: RequestId,
     right: &Right,
 ) -> Result<(), MarketError> {
-    let id = request.to_string();
     if right.owner != owner.address {
-        return Err(MarketError::Other { what: "request", id });
+        return Err(MarketError::Other { what: "request", id: request.to_string() });
     }
     match waits(right) {
         true => Ok(()),
         false => {
             let what = "only an open one can be granted or declined";
-            Err(MarketError::Status { id, status: super::queue::status(right), what })
+            Err(Bought::Request(request).wrong_status(right, what))
         }
     }
 }

@@ -7,7 +7,7 @@ use chronolith_chain::encoding::Rising;
 use chronolith_chain::hash::{Hash, OfferId};
 use chronolith_chain::ledger::{
     Action, CloseOffer, Delivery, EraKey, ExtensionKey, HiddenScope, Offer, OfferExtended,
-    OfferKey, OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Terms,
+    OfferKey, OpenOffer, ParameterName, Parameters, ParametersKey, Scope, Source, Subject, Terms,
 };
 use chronolith_chain::state::Overlay;
 use chronolith_contract::Compiled;
@@ -198,6 +198,61 @@ pub fn delivery(venue: &Venue, offer: OfferId) -> Result<Delivery, VenueError> {
     })
 }
 
+/// Refuses to pay for keys of what its buyer was not told, and could neither check nor open, and what was told of
+/// something else. An answer is bought without: whether it is the one that was signed is seen from itself.
+///
+/// # Errors
+/// Where the offer hides what was not told, or something else.
+pub fn ensure_disclosed(
+    offer: OfferId,
+    subject: &Subject,
+    delivery: Delivery,
+    told: Option<&HiddenScope>,
+) -> Result<(), MarketError> {
+    match (subject, told) {
+        (Subject::Hidden(_), None) if delivery == Delivery::Keys => {
+            Err(MarketError::Undisclosed(offer))
+        }
+        (subject, Some(scope)) if scope.subject() != *subject => {
+            Err(MarketError::OtherDisclosure(offer))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn missing(what: &'static str, id: &dyn std::fmt::Display) -> MarketError {
     MarketError::Missing { what, id: id.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever asked for an answer over hidden metrics had to be told what they are, which the answer is sold instead of.
+    #[test]
+    fn keys_of_what_is_hidden_are_bought_by_those_who_were_told_and_answers_by_all() {
+        let scope = |salt| HiddenScope {
+            salt: [salt; 32],
+            device: Address([1; 32]),
+            tree: 2,
+            trees: Default::default(),
+        };
+        let (offer, hidden, other) = (OfferId([3; 32]), scope(7), scope(8));
+        let (subject, answers) =
+            (hidden.subject(), Delivery::Answers { query: ContentId::of_raw(b"a question") });
+        let check = |delivery, told| ensure_disclosed(offer, &subject, delivery, told);
+        assert!(check(Delivery::Keys, Some(&hidden)).is_ok());
+        assert!(matches!(check(Delivery::Keys, None), Err(MarketError::Undisclosed(_))));
+        assert!(check(answers, None).is_ok() && check(answers, Some(&hidden)).is_ok());
+        for delivery in [Delivery::Keys, answers] {
+            let told = check(delivery, Some(&other));
+            assert!(matches!(told, Err(MarketError::OtherDisclosure(_))));
+        }
+        // What hides nothing needs no disclosure, and has none.
+        let (device, tree, metrics) = (Address([1; 32]), 2, Default::default());
+        let open = Subject::Metrics { device, tree, metrics };
+        let check = |told| ensure_disclosed(offer, &open, Delivery::Keys, told);
+        assert!(check(None).is_ok());
+        assert!(matches!(check(Some(&hidden)), Err(MarketError::OtherDisclosure(_))));
+    }
 }

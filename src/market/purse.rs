@@ -8,12 +8,14 @@
 //! market/subscriptions/ID.json    the same of a subscription
 //! market/budgets/DEVICE.budget   what noisy answers about a device told so far
 //! market/answers/ID.answer   an answer that is made, sealed and not yet on the ledger
+//! market/disputes/ID.dispute what shows the ledger that a key is wrong: a dispute without its secret
 //! ```
 //!
-//! A file is there before the transaction that needs it is handed in.
+//! A file is there before the transaction that needs it is handed in. Those of bytes are in `purse/kept.rs`.
+
+mod kept;
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use chronolith_chain::address::Address;
@@ -35,10 +37,6 @@ const REQUESTS: (&str, &str) = ("requests", "chronolith request 1");
 /// The same of subscriptions.
 const SUBSCRIPTIONS: (&str, &str) = ("subscriptions", "chronolith subscription 1");
 const FOLDER: &str = "market";
-/// The folder of answers, and how the names of its files end.
-const ANSWERS: (&str, &str) = ("answers", ".answer");
-/// The longest answer that is read: bytes. What is sealed has at most 16 KiB, its batches some more.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// The largest file that is read: bytes. A hidden offer names at most 32 key trees.
 const BYTES_MAX: u64 = 16 << 10;
 
@@ -82,6 +80,9 @@ pub enum Mismatch {
         /// Which was asked for.
         wanted: String,
     },
+    /// It says no offer.
+    #[error("it is of {0:?}, and an offer has 64 hexadecimal digits")]
+    NoOffer(String),
 }
 
 /// What a hidden offer is of: for the owner, and for those who may buy it.
@@ -109,6 +110,29 @@ impl Disclosure {
         let told: Self = read(place)?;
         told.check(offer).map_err(|error| wrong(place, error.to_string()))?;
         Ok(told)
+    }
+
+    /// Reads what an owner told of whichever offer; which one it is of, and what that hides.
+    ///
+    /// # Errors
+    /// Where it is something else, or says no offer.
+    pub fn read_any(place: &Path) -> Result<(OfferId, HiddenScope), PurseError> {
+        let told: Self = read(place)?;
+        let offer = told.offer().map_err(|error| wrong(place, error.to_string()))?;
+        Ok((offer, told.scope))
+    }
+
+    /// The offer that it says it is of.
+    ///
+    /// # Errors
+    /// Where it is something else, or says no offer.
+    pub fn offer(&self) -> Result<OfferId, Mismatch> {
+        if self.format != OFFER_FORMAT {
+            let (found, expected) = (self.format.clone(), OFFER_FORMAT.to_owned());
+            return Err(Mismatch::Format { found, expected });
+        }
+        let id = secret_of(&self.offer).map_err(|_| Mismatch::NoOffer(self.offer.clone()))?;
+        Ok(OfferId(id))
     }
 
     /// Refuses what is something else, or of another offer.
@@ -305,68 +329,6 @@ impl Purse {
         read_budget(&self.folder.join("budgets").join(format!("{device}.budget")))
     }
 
-    /// Keeps an answer that was made and paid for, until it is on the ledger.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub fn keep_answer(&self, request: RequestId, made: &[u8]) -> Result<PathBuf, PurseError> {
-        put(&self.folder.join(ANSWERS.0), &format!("{request}{}", ANSWERS.1), made)
-    }
-
-    /// An answer that was made and is not known to be on the ledger; none where there is none.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn answer(&self, request: RequestId) -> Result<Option<Vec<u8>>, PurseError> {
-        let place = self.answer_place(request);
-        let mut bytes = Vec::new();
-        let read = fs::File::open(&place)
-            .and_then(|file| file.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut bytes));
-        match read {
-            Ok(length) if length as u64 > ANSWER_BYTES_MAX => {
-                Err(wrong(&place, "it is longer than an answer is".to_owned()))
-            }
-            Ok(_) => Ok(Some(bytes)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(WalletError::Disk { what: "read", place, source }.into()),
-        }
-    }
-
-    /// The requests of which there are such answers, in order.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
-    pub fn answers(&self) -> Result<Vec<RequestId>, PurseError> {
-        self.listed(ANSWERS)
-    }
-
-    /// Forgets an answer, where there is one.
-    ///
-    /// # Errors
-    /// Where it cannot be removed.
-    pub fn forget_answer(&self, request: RequestId) -> Result<(), PurseError> {
-        let place = self.answer_place(request);
-        match fs::remove_file(&place) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => {
-                removed.map_err(|source| WalletError::Disk { what: "remove", place, source }.into())
-            }
-        }
-    }
-
-    fn answer_place(&self, request: RequestId) -> PathBuf {
-        self.folder.join(ANSWERS.0).join(format!("{request}{}", ANSWERS.1))
-    }
-
-    /// What is wrong with a kept answer.
-    pub(super) fn no_answer(
-        &self,
-        request: RequestId,
-        reason: &dyn std::fmt::Display,
-    ) -> PurseError {
-        wrong(&self.answer_place(request), format!("it is no answer: {reason}"))
-    }
-
     /// Keeps a subscription, in the place of a request.
     ///
     /// # Errors
@@ -511,36 +473,17 @@ mod tests {
         let told = serde_json::to_value(Disclosure::new(offer, scope.clone())).unwrap();
         let back: Disclosure = serde_json::from_value(told.clone()).unwrap();
         assert_eq!((back.check(offer), &back.scope), (Ok(()), &scope));
+        assert_eq!(back.offer(), Ok(offer));
         assert_eq!(back.scope.subject(), scope.subject(), "it has the hash of the ledger");
         assert!(matches!(back.check(other), Err(Mismatch::Other { .. })));
-        let mut other = told;
-        other["format"] = "chronolith request 1".into();
-        let other: Disclosure = serde_json::from_value(other).unwrap();
+        let with = |name: &str, wrong: &str| -> Disclosure {
+            let mut other = told.clone();
+            other[name] = wrong.into();
+            serde_json::from_value(other).unwrap()
+        };
+        let other = with("format", "chronolith request 1");
         assert!(matches!(other.check(offer), Err(Mismatch::Format { .. })));
-    }
-
-    /// Answers were kept in memory alone: a node that was killed before its answer was in a block made another one,
-    /// which cost of the budget again and told more by its other noise.
-    #[test]
-    fn an_answer_is_kept_until_it_is_forgotten_and_none_is_too_long() {
-        let directory = tempfile::tempdir().unwrap();
-        let purse = || Purse::of(&Wallet::at(directory.path().to_owned()));
-        let (first, second) = (RequestId([1; 32]), RequestId([2; 32]));
-        assert_eq!((purse().answer(first).unwrap(), purse().answers().unwrap()), (None, vec![]));
-        purse().forget_answer(first).unwrap();
-        purse().keep_answer(second, b"two").unwrap();
-        purse().keep_answer(first, b"one").unwrap();
-        // A file that a crash left behind is no answer.
-        fs::write(directory.path().join("market/answers/.x.answer.new"), "x").unwrap();
-        assert_eq!(purse().answers().unwrap(), [first, second]);
-        assert_eq!(purse().answer(first).unwrap().unwrap(), b"one");
-        purse().forget_answer(first).unwrap();
-        assert_eq!(
-            (purse().answer(first).unwrap(), purse().answers().unwrap()),
-            (None, vec![second])
-        );
-        let long = vec![0; usize::try_from(ANSWER_BYTES_MAX).unwrap() + 1];
-        purse().keep_answer(second, &long).unwrap();
-        assert!(purse().answer(second).unwrap_err().to_string().contains("longer than an answer"));
+        assert!(matches!(other.offer(), Err(Mismatch::Format { .. })));
+        assert!(matches!(with("offer", "7").offer(), Err(Mismatch::NoOffer(_))));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use chronolith_chain::address::Address;
 use chronolith_chain::coin::{Amount, CoinError};
 use chronolith_chain::content::ContentId;
@@ -69,7 +70,7 @@ pub struct Subscribed {
 }
 
 /// A subscription and one of its periods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Period {
     /// The subscription.
     pub subscription: SubscriptionId,

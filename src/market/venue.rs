@@ -68,6 +68,12 @@ fn why(reason: &SubmitError) -> String {
 }
 
 impl VenueError {
+    /// Whether the ledger said no, so that it will again.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Submit(error) if matches!(**error, SubmitError::Refused { .. }))
+    }
+
     /// Whether something else of the account was done in its place, so that it can be done again.
     fn is_overtaken(&self) -> bool {
         matches!(self, Self::Submit(error) if matches!(**error, SubmitError::Overtaken { .. }))

@@ -64,8 +64,8 @@ use crate::wallet::Wallet;
 use agreeing::ToldDeal;
 use calls::Calls;
 pub use calls::WebhookStatus;
-pub use desk::Desk;
 use desk::Trade;
+pub use desk::{Desk, Disputing};
 use incoming::Incoming;
 pub use incoming::{Heard, Word, WordError};
 use look::Look;
@@ -154,6 +154,7 @@ impl Selling {
             desk: desk.clone(),
             noted: BTreeMap::new(),
             looks: BTreeMap::new(),
+            failing: BTreeMap::new(),
             draws: BTreeMap::new(),
             agreed: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -197,6 +198,8 @@ struct Runner {
     noted: BTreeMap<RequestId, u64>,
     /// When the next look for what an account bought is worth it.
     looks: BTreeMap<RequestId, Look>,
+    /// Why what an account bought could not be looked at when it was tried last.
+    failing: BTreeMap<RequestId, String>,
     /// When the next look for periods that are over is worth it.
     draws: BTreeMap<SubscriptionId, Look>,
     /// What was told of deals that go by contracts.
@@ -217,7 +220,10 @@ impl Runner {
         while !self.stop.is_told() {
             let selling = self.watch().and(self.sell()).and(self.draw());
             let selling = selling.err().map(|error| error.to_string());
-            let buying = self.receive().err().map(|error| error.to_string());
+            let buying = match self.receive() {
+                Ok(()) => self.failing.values().next().cloned(),
+                Err(error) => Some(error.to_string()),
+            };
             // What was broken off to stop has not failed.
             if self.stop.is_told() {
                 return;

@@ -57,7 +57,8 @@ fn a_subscription_is_paid_by_the_periods_whose_keys_are_there() {
     assert_eq!(records(place, "bought", "cycMps"), records(place, "car", "cycMps"));
     let early = ["receive", &subscription, "--period", "1", "--db", "bought"];
     let told = refused(place, "buyer", &[&early[..], &files].concat());
-    assert!(told.contains("only a granted one has keys"), "{told}");
+    let period = format!("no keys of the period 1 of the subscription {subscription}");
+    assert!(told.contains(&period), "{told}");
     // More is paid for, and its owner ends it: what is not drawn comes back.
     assert_eq!(deal(place, "buyer", &["top-up", &subscription, "--periods", "2"])["payment"], "12");
     let before = balance(place);
@@ -246,6 +247,44 @@ fn a_bounty_is_paid_for_keys_that_open_what_was_submitted() {
     let received =
         deal(place, "buyer", &[&["receive", &request, "--db", "bought"][..], &files].concat());
     assert_eq!((&received["records"], &received["refused"]), (&value!(600), &value!([])));
+}
+
+/// Who awarded what is hidden had keys that he could neither check nor open, and paid for them.
+#[test]
+fn what_is_hidden_is_awarded_to_who_was_told_and_answered_to_everybody() {
+    let directory = market();
+    let place = directory.path();
+    let chunks = json(place, 0, &["chunks", "--db", "car", "--format", "json"]);
+    let content = text(&chunks[0]["cid"]).to_owned();
+    let post = ["bounty", "post", "--text", &content, "--reward", "10"];
+    let posted = deal(place, "buyer", &[&post[..], &["--submit", "50", "--award", "50"]].concat());
+    let bounty = text(&posted["bounty"]).to_owned();
+    let hidden = offer(place, "cycGrade", &["--per-hour", "1"]);
+    let range = ["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"];
+    let submit = ["bounty", "submit", &bounty, "--content", &content];
+    let right = ["--offer", text(&hidden["offer"])];
+    deal(place, "main", &[&submit[..], &right, &range].concat());
+    let award = ["bounty", "award", &bounty, "--share", "0=10000"];
+    let told = refused(place, "buyer", &award);
+    assert!(told.contains("hides what it is of"), "{told}");
+    let disclosure = ["--disclosure", text(&hidden["disclosure"])];
+    let awarded = deal(place, "buyer", &[&award[..], &disclosure].concat());
+    let request = text(&awarded["requests"][0]).to_owned();
+    grant(place, &request);
+    let files = ["--note", "note", "--car", "chunks.car"];
+    deal(place, "main", &[&["deliver", &request, "--db", "car"][..], &files].concat());
+    let received =
+        deal(place, "buyer", &[&["receive", &request, "--db", "bought"][..], &files].concat());
+    assert_eq!((&received["records"], &received["refused"]), (&value!(600), &value!([])));
+    // An answer over it is bought by whoever was told nothing.
+    fs::write(place.join("q.toml"), QUESTION.replace("cycMps", "cycGrade")).unwrap();
+    let answers = offer(place, "cycGrade", &["--fixed", "2", "--question", "q.toml"]);
+    assert_eq!(answers["hidden"], true, "{answers}");
+    let buy = ["buy", text(&answers["offer"])];
+    let request = text(&deal(place, "buyer", &[&buy[..], &range].concat())["request"]).to_owned();
+    deal(place, "main", &["answer", &request, "--db", "car", "--question", "q.toml"]);
+    let read = deal(place, "buyer", &["read", &request]);
+    assert_eq!((&read["holds"], &read["answer"]["rows"][0][0]), (&value!(true), &value!(600)));
 }
 
 #[test]

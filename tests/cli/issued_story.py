@@ -22,6 +22,11 @@ def issued():
 
 coin = until("the coin is issued", issued)[0]["coin"]
 refused(400, lambda: seller.market.offer("car", ["speed"], fixed="1", coin="MILE"), "64 hexadecimal digits")
+# It is read in the form in which it is shown, too.
+again = seller.market.offer("car", ["speed"], fixed="1", coin={"Issued": coin})
+assert again["coin"] == {"Issued": coin}, again
+own = seller.market.offer("car", ["speed"], fixed="1", coin="Native")
+assert own["coin"] == "Native", own
 refused(422, lambda: seller.market.offer("car", ["speed"], fixed="1", coin=NOBODY), "there is no such coin")
 offered = seller.market.offer("car", ["speed"], fixed="250motes", coin=coin)
 offer = offered["offer"]
@@ -39,4 +44,8 @@ until("it is granted", lambda: right(buyer, bought["request"])["status"] == "gra
 dear = seller.market.offer("car", ["speed"], fixed="5000motes", coin=coin)["offer"]
 until("the dear offer is seen", lambda: [one for one in buyer.market.offers() if one["offer"] == dear])
 refused(422, lambda: buyer.market.buy(dear, *RANGE), "refuses")
+# A reward is in it, too.
+wanted = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e"
+posted = buyer.market.post_bounty(wanted, "100motes", submit_blocks=50, award_blocks=50, coin=coin)["bounty"]
+assert buyer.market.bounty(posted)["coin"] == {"Issued": coin}, posted
 print(json.dumps({"left": left}))

@@ -162,7 +162,7 @@ fn what_is_hidden_is_sold_to_those_who_were_told_and_granted_by_hand() {
     fs::set_permissions(place.join("changed.json"), private).unwrap();
     let wrong: [(&[&str], &str); 2] = [
         (&[], "hides what it is of"),
-        (&["--disclosure", "changed.json"], "no offer of this disclosure"),
+        (&["--disclosure", "changed.json"], "is not what the offer"),
     ];
     for (told, said) in wrong {
         let output = chronolith(place, &buying(&offer, "buyer", told));
@@ -182,6 +182,51 @@ fn what_is_hidden_is_sold_to_those_who_were_told_and_granted_by_hand() {
     assert_eq!(records(place, "bought", "cycGrade"), records(place, "car", "cycGrade"));
 }
 
+/// Grants a request, as its owner, by bytes that are no keys.
+fn lie(place: &Path, request: &str) {
+    let wrapped = "ab".repeat(200);
+    let lie = value!({"action": {"Grant": {"request": request, "wrapped": wrapped}}});
+    fs::write(place.join("lie.json"), lie.to_string()).unwrap();
+    let signed = expect(place, 0, &[&["wallet", "sign", "lie.json"][..], &PARTIES].concat());
+    fs::write(place.join("signed.json"), signed).unwrap();
+    expect(place, 0, &["chain", "tx", "--dir", "c", "signed.json"]);
+    assert_eq!(status(place, request), "granted");
+}
+
+/// What showed a wrong key was gone when the command had ended: an owner who took his note away then was paid.
+#[test]
+fn a_wrong_key_that_was_seen_is_disputed_whatever_its_owner_does_then() {
+    let directory = market();
+    let place = directory.path();
+    let offer = offer(place, "cycMps", &["--fixed", "100"]);
+    let before = balance(place);
+    let request = buy(place, &offer, &[]);
+    lie(place, &request);
+    deliver(place, &request);
+    let receive = ["market", "receive", &request, "--db", "bought", "--json"];
+    let files = ["--account", "buyer", "--note", "note", "--car", "chunks.car"];
+    let seen = json(place, 3, &[&receive[..], &files, &PARTIES].concat());
+    assert_eq!(seen["refused"].as_array().unwrap().len(), 2, "{seen}");
+    assert!(seen["disputed"].is_null(), "{seen}");
+    for file in ["note", "chunks.car"] {
+        fs::remove_file(place.join(file)).unwrap();
+    }
+    let dispute = [&receive[..], &["--dispute"], &PARTIES].concat();
+    // Another account's dispute would be refused, and its secret be there for everybody.
+    let output = chronolith(place, &dispute);
+    let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && problem.contains("another account's"), "{problem}");
+    assert_eq!(status(place, &request), "granted");
+    let disputed = json(place, 3, &[&dispute[..], &["--account", "buyer"]].concat());
+    assert!(disputed["disputed"]["height"].as_u64() > Some(0), "{disputed}");
+    assert_eq!(status(place, &request), "faulty");
+    let lost = before - balance(place);
+    assert!((0.0..0.1).contains(&lost), "fees alone: {lost}");
+    let kept = fs::read_dir(place.join("w/market/disputes")).unwrap();
+    let ending = |path: &Path| path.extension().is_some_and(|ending| ending == "dispute");
+    assert_eq!(kept.filter(|one| ending(&one.as_ref().unwrap().path())).count(), 0);
+}
+
 #[test]
 fn a_wrong_key_is_shown_to_the_ledger_and_the_payment_comes_back() {
     let directory = market();
@@ -189,14 +234,7 @@ fn a_wrong_key_is_shown_to_the_ledger_and_the_payment_comes_back() {
     let offer = offer(place, "cycMps", &["--fixed", "100"]);
     let before = balance(place);
     let request = buy(place, &offer, &[]);
-    // The owner posts bytes that are no keys.
-    let wrapped = "ab".repeat(200);
-    let lie = value!({"action": {"Grant": {"request": request, "wrapped": wrapped}}});
-    fs::write(place.join("lie.json"), lie.to_string()).unwrap();
-    let signed = expect(place, 0, &[&["wallet", "sign", "lie.json"][..], &PARTIES].concat());
-    fs::write(place.join("signed.json"), signed).unwrap();
-    expect(place, 0, &["chain", "tx", "--dir", "c", "signed.json"]);
-    assert_eq!(status(place, &request), "granted");
+    lie(place, &request);
     deliver(place, &request);
     let received = receive(place, 3, &request, "bought");
     assert_eq!((&received["records"], received["disputed"].is_null()), (&value!(0), false));

@@ -49,6 +49,16 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         let path = format!("/api/v1/market{path}");
         server.ask("GET", &path, &[reader.as_str()], b"")
     };
+    // What is hidden is for administrators, also where it is only looked at.
+    let disclosure = format!("/offers/{id}/disclosure");
+    assert_eq!(get(&disclosure).expect(403).json()["error"], "wrong_scope");
+    let told = |path: &str| {
+        let path = format!("/api/v1/market{path}");
+        server.ask("GET", &path, &[admin.as_str()], b"")
+    };
+    assert_eq!(told(&disclosure).expect(404).json()["error"], "not_found");
+    let refused = told("/offers/7/disclosure").expect(400).json();
+    assert!(refused["message"].as_str().unwrap().contains("is no id"), "{refused}");
     for path in ["/bounties", "/deals"].map(str::to_owned).iter().chain([
         &format!("/bounties/{id}"),
         &format!("/deals/{id}"),
@@ -57,8 +67,15 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         let refused = get(path).expect(404).json();
         assert_eq!(refused["error"], "not_found", "{path}: {refused}");
     }
-    // What the server understands, it would do, if it followed a chain.
+    // What the server understands, it would do, if it followed a chain. A coin is read as it is shown, too.
     post(&admin, "/bounties", &bounty.to_string()).expect(404);
+    for coin in [value!(id), value!({"Issued": id}), value!("Native"), value!(null)] {
+        let offer = value!({"device": "a", "fixed": "1", "coin": coin});
+        post(&admin, "/offers", &offer.to_string()).expect(404);
+        let mut bounty = bounty.clone();
+        bounty["coin"] = coin;
+        post(&admin, "/bounties", &bounty.to_string()).expect(404);
+    }
     let with = |name: &str, wrong: serde_json::Value| {
         let mut body = bounty.clone();
         body[name] = wrong;
@@ -81,6 +98,14 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
     };
     let told = "/disclosure";
     let scope = "/disclosure/scope";
+    // What is awarded, with one thing of what the owner of a hidden submission told changed.
+    let awards = format!("/bounties/{id}/awards");
+    let awarded = |part: &str, name: &str, wrong: serde_json::Value| {
+        let body: serde_json::Value = serde_json::from_str(&hidden(part, name, wrong)).unwrap();
+        let shares = [value!({"number": 0, "share": 10_000})];
+        value!({"shares": shares, "disclosures": [body["disclosure"]]}).to_string()
+    };
+    post(&admin, &awards, &awarded(told, "offer", value!(id))).expect(404);
     // What it understands it would buy, if it dealt, and dispute.
     post(&admin, "/requests", &hidden(told, "offer", value!(id))).expect(404);
     post(&admin, &format!("/requests/{id}/dispute"), "").expect(404);
@@ -123,6 +148,20 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         ("/offers", value!({"device": "a", "contract": "x"}).to_string(), "contract", "content id"),
         ("/offers", value!({"device": "a", "coin": "MILE"}).to_string(), "coin", "64 hexadecimal"),
         ("/offers", value!({"device": "a", "coin": {}}).to_string(), "coin", "64 hexadecimal"),
+        ("/offers", value!({"device": "a", "coin": 7}).to_string(), "coin", "64 hexadecimal"),
+        (
+            "/offers",
+            value!({"device": "a", "coin": {"Issued": "7"}}).to_string(),
+            "coin.Issued",
+            "64 hexadecimal",
+        ),
+        ("/bounties", with("coin", value!({"Native": id})), "coin", "64 hexadecimal"),
+        (
+            &awards,
+            awarded(scope, "salt", value!("07")),
+            "disclosures[0].scope.salt",
+            "64 hexadecimal",
+        ),
         (
             "/requests",
             hidden(scope, "salt", value!("07")),
@@ -168,6 +207,7 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         ("/requests/7/dispute", String::new(), "is no id"),
         ("/subscriptions/7/periods/0/dispute", String::new(), "is no id"),
         (&format!("/subscriptions/{id}/periods/x/dispute"), String::new(), "is no period"),
+        (&format!("/subscriptions/{id}/periods/4294967296/dispute"), String::new(), "is no period"),
         (
             "/offers",
             value!({"device": "a", "contract": CID, "coin": id}).to_string(),
@@ -176,10 +216,21 @@ fn bodies_and_ids_that_are_none_are_told_with_their_place() {
         ("/requests", hidden(told, "secret", value!(7)), "unknown field `secret`"),
         ("/requests", hidden(told, "offer", value!("08".repeat(32))), "it is of 0808"),
         ("/requests", hidden(told, "format", value!("a")), "it has the format \"a\""),
+        (&awards, awarded(told, "secret", value!(7)), "unknown field `secret`"),
     ] {
         let refused = post(&admin, path, &body).expect(400).json();
         let message = refused["message"].as_str().unwrap();
         assert!(refused["error"] == "invalid" && message.contains(said), "{path}: {refused}");
+    }
+    // What is told of something else has no place of its own in the body.
+    for (path, body, field, said) in [
+        ("/requests", hidden(told, "offer", value!("08".repeat(32))), "disclosure", "it is of"),
+        (&awards, awarded(told, "format", value!("a")), "disclosures", "it has the format \"a\""),
+        (&awards, awarded(told, "offer", value!("a")), "disclosures", "64 hexadecimal digits"),
+    ] {
+        let refused = post(&admin, path, &body).expect(400).json();
+        assert_eq!(refused["field"], field, "{path}: {refused}");
+        assert!(refused["message"].as_str().unwrap().contains(said), "{path}: {refused}");
     }
     let refused = get("/bounties?closed=maybe").expect(400).json();
     assert!(refused["message"].as_str().unwrap().contains("true or false"), "{refused}");

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 _PATH = "/api/v1/market"
+#: An issued coin by its id, or as the node shows it: ``{"Issued": ID}`` or ``"Native"``.
+Coin = Union[str, Mapping[str, str], None]
 
 
 def _part(limit: Optional[int], after: Optional[str], **more: Optional[str]) -> Dict[str, str]:
@@ -32,8 +34,8 @@ class Market:
     def status(self) -> Dict[str, Any]:
         """How the role is doing.
 
-        Among it the requests that wait for the owner's word (``"waiting"``), and what was bought and not taken
-        (``"not_taken"``), with the reasons.
+        Among it the requests that wait for the owner's word (``"waiting"``), and what was bought, has keys and is not
+        here (``"not_taken"``), with the reasons; ``"settles"`` of these is the last height for a dispute.
         """
         return self._ask("GET", "")
 
@@ -55,7 +57,7 @@ class Market:
         revocable: bool = False,
         revocation_fee_bp: int = 0,
         contract: Optional[str] = None,
-        coin: Optional[str] = None,
+        coin: Coin = None,
         check_blocks: Optional[int] = None,
     ) -> Dict[str, Any]:
         """Offers metrics of a device; none means all that are not hidden, also those to come.
@@ -64,8 +66,9 @@ class Market:
         the text of the file of another. ``sources`` are offers that the data was made of; ``royalty_bp`` is what is
         asked of sales of what is made of this data, in basis points of their price. What is ``revocable`` may be
         taken back after it was paid. With ``contract``, the content id of one of the node's configuration, price and
-        terms are what it says, and its rules grant. ``coin`` is the id of an issued coin that the price is in, the
-        chain's own where it is not said; ``check_blocks`` is how many blocks a buyer has to check what he was given.
+        terms are what it says, and its rules grant. ``coin`` is the issued coin that the price is in, by its id or as
+        it is shown, the chain's own where it is not said; ``check_blocks`` is how many blocks a buyer has to check what
+        he was given.
 
         Where ``"hidden"`` is true the ledger has a hash alone: ``"disclosure"`` is what it is of. Give it to those who
         may buy, and to nobody else.
@@ -77,6 +80,10 @@ class Market:
         said.update(coin=coin, check_blocks=check_blocks)
         asked.update((name, value) for name, value in said.items() if value is not None)
         return self._ask("POST", "/offers", asked)
+
+    def disclosure(self, offer: str) -> Dict[str, Any]:
+        """What a hidden offer of the node's account is of, as ``offer`` answered it."""
+        return self._ask("GET", f"/offers/{offer}/disclosure")
 
     def close(self, offer: str) -> Dict[str, Any]:
         """Takes an offer back; what was bought of it stays."""
@@ -92,8 +99,8 @@ class Market:
     ) -> Dict[str, Any]:
         """Asks for a right, with its price set aside. What is granted comes into the node's database.
 
-        A hidden offer needs its ``disclosure``: the JSON that its owner told, as ``offer`` gave it to him and as it
-        is in his wallet.
+        Keys of a hidden offer need its ``disclosure``: the JSON that its owner told, as ``offer`` gave it to him and
+        as it is in his wallet. A ``ChronolithError`` with the code ``undisclosed`` without it.
         """
         asked: Dict[str, Any] = {"offer": offer, "from": start, "until": end}
         if deadline_blocks is not None:
@@ -103,10 +110,13 @@ class Market:
         return self._ask("POST", "/requests", asked)
 
     def dispute(self, request: str) -> Dict[str, Any]:
-        """Looks at what was bought once more, and shows the ledger a key that is wrong: the payment comes back.
+        """Shows the ledger a key that is wrong: the payment comes back.
 
-        What ``status()["not_taken"]`` has as ``"disputable"`` can be disputed while the time to check is not over. A
-        ``ChronolithError`` with the status 422 where the keys hold, so that nothing is shown for nothing.
+        This publishes the secret of the request: everybody can open what was granted from then on, and of a hidden
+        offer everybody reads the device and its key trees. What ``status()["not_taken"]`` has as ``"disputable"`` can
+        be disputed up to its ``"settles"``, whatever the owner's note says then. A ``ChronolithError`` with the status
+        422 where the keys hold or it is too late, so that nothing is shown for nothing; with the code ``under_way``
+        where somebody disputes the same.
         """
         return self._ask("POST", f"/requests/{request}/dispute")
 
@@ -142,7 +152,10 @@ class Market:
         return self._ask("GET", f"/requests/{request}/answer")
 
     def dispute_answer(self, request: str) -> Dict[str, Any]:
-        """Shows the ledger an answer that is not what its owner signed: the payment comes back."""
+        """Shows the ledger an answer that is not what its owner signed: the payment comes back.
+
+        This publishes the secret of the request: everybody can open the answer from then on.
+        """
         return self._ask("POST", f"/requests/{request}/answer/dispute")
 
     def rights(
@@ -169,7 +182,10 @@ class Market:
         return self._ask("POST", f"/subscriptions/{subscription}/top_up", {"periods": periods})
 
     def dispute_period(self, subscription: str, period: int) -> Dict[str, Any]:
-        """The same as ``dispute`` of a period of a subscription, which ends with it."""
+        """The same as ``dispute`` of a period of a subscription, which ends with it.
+
+        This publishes the secret of the subscription: everybody can open the keys of all its periods from then on.
+        """
         return self._ask("POST", f"/subscriptions/{subscription}/periods/{period}/dispute")
 
     def end(self, subscription: str) -> Dict[str, Any]:
@@ -194,14 +210,17 @@ class Market:
         award_blocks: int,
         leftover: str = "poster",
         ownership: str = "submitter",
+        coin: Coin = None,
     ) -> Dict[str, Any]:
         """Asks for data that nobody offers, with a reward set aside; ``text`` is the content id of what is wanted.
 
         What nobody was awarded goes to the ``"poster"`` or the ``"submitters"``; the data is the ``"submitter"``'s,
-        the ``"poster"``'s or of ``"both"`` once it is awarded.
+        the ``"poster"``'s or of ``"both"`` once it is awarded. ``coin`` is that of the reward, as of ``offer``.
         """
         asked: Dict[str, Any] = {"text": text, "reward": reward, "leftover": leftover, "ownership": ownership}
         asked.update(submit_blocks=submit_blocks, award_blocks=award_blocks)
+        if coin is not None:
+            asked["coin"] = coin
         return self._ask("POST", "/bounties", asked)
 
     def submit(
@@ -220,15 +239,22 @@ class Market:
         return self._ask("POST", f"/bounties/{bounty}/submissions", asked)
 
     def award(
-        self, bounty: str, shares: Mapping[int, int], grant_blocks: Optional[int] = None
+        self,
+        bounty: str,
+        shares: Mapping[int, int],
+        grant_blocks: Optional[int] = None,
+        disclosures: Sequence[Mapping[str, Any]] = (),
     ) -> Dict[str, Any]:
         """Awards shares of the reward, in basis points by the numbers of submissions.
 
-        Awards of encrypted data become requests; what is granted comes into the node's database.
+        Awards of encrypted data become requests; what is granted comes into the node's database. What is submitted by
+        a hidden offer is awarded only with what its owner told, among ``disclosures``.
         """
         asked: Dict[str, Any] = {"shares": [{"number": number, "share": share} for number, share in shares.items()]}
         if grant_blocks is not None:
             asked["grant_blocks"] = grant_blocks
+        if disclosures:
+            asked["disclosures"] = [dict(told) for told in disclosures]
         return self._ask("POST", f"/bounties/{bounty}/awards", asked)
 
     def deals(self, limit: Optional[int] = None, after: Optional[str] = None) -> List[Dict[str, Any]]:

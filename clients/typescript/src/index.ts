@@ -7,6 +7,7 @@ export {
   type Advance,
   type Award,
   type Bounty,
+  type Coin,
   type Disclosure,
   type Following,
   Market,

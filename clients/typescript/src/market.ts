@@ -15,6 +15,9 @@ export interface Part {
   after?: string;
 }
 
+/** An issued coin by its id, or as the node shows it. */
+export type Coin = string | { Issued: string };
+
 /**
  * What a hidden offer is of: what the ledger has the hash of. Its owner has it from `offer`, and in his wallet, and
  * gives it to those who may buy, and to nobody else.
@@ -35,8 +38,8 @@ export interface Offering {
   metrics?: string[];
   perHour?: string;
   fixed?: string;
-  /** The id of an issued coin that the price is in; the chain's own where it is not said. */
-  coin?: string;
+  /** The coin that the price is in; the chain's own where it is not said. */
+  coin?: Coin;
   /** How many blocks a buyer has to check what he was given. */
   checkBlocks?: number;
   start?: string;
@@ -68,7 +71,7 @@ export interface Wish {
   end: string;
   /** For how many blocks the owner may think. */
   deadlineBlocks?: number;
-  /** What a hidden offer is of, as its owner told it: it cannot be bought without. */
+  /** What a hidden offer is of, as its owner told it: its keys cannot be bought without (`undisclosed`). */
   disclosure?: Disclosure;
 }
 
@@ -90,6 +93,8 @@ export interface Bounty {
   text: string;
   /** Coin as a text. */
   reward: string;
+  /** The coin of the reward; the chain's own where it is not said. */
+  coin?: Coin;
   /** For how many blocks submissions are taken. */
   submitBlocks: number;
   /** For how many blocks after that awards may be made. */
@@ -173,8 +178,8 @@ export class Market {
   }
 
   /**
-   * How the role is doing, with the requests that wait for the owner's word (`waiting`) and what was bought and not
-   * taken (`not_taken`).
+   * How the role is doing, with the requests that wait for the owner's word (`waiting`) and what was bought, has keys
+   * and is not here (`not_taken`), with the reasons; `settles` of these is the last height for a dispute.
    */
   async status(): Promise<Shown> {
     return (await this.#ask("GET", PATH)) as Shown;
@@ -198,6 +203,11 @@ export class Market {
     return (await this.#ask("POST", `${PATH}/offers`, asked)) as Shown;
   }
 
+  /** What a hidden offer of the node's account is of, as `offer` answered it. */
+  async disclosure(offer: string): Promise<Disclosure> {
+    return (await this.#ask("GET", `${PATH}/offers/${offer}/disclosure`)) as Disclosure;
+  }
+
   /** Takes an offer back; what was bought of it stays. */
   async close(offer: string): Promise<Shown> {
     return (await this.#ask("DELETE", `${PATH}/offers/${offer}`)) as Shown;
@@ -210,9 +220,11 @@ export class Market {
   }
 
   /**
-   * Looks at what was bought once more, and shows the ledger a key that is wrong: the payment comes back. What
-   * `not_taken` of the status has as `disputable` can be disputed while the time to check is not over. An error with
-   * the status 422 where the keys hold, so that nothing is shown for nothing.
+   * Shows the ledger a key that is wrong: the payment comes back. This publishes the secret of the request: everybody
+   * can open what was granted from then on, and of a hidden offer everybody reads the device and its key trees. What
+   * `not_taken` of the status has as `disputable` can be disputed up to its `settles`, whatever the owner's note says
+   * then. An error with the status 422 where the keys hold or it is too late, so that nothing is shown for nothing;
+   * with the code `under_way` where somebody disputes the same.
    */
   async dispute(request: string): Promise<Shown> {
     return (await this.#ask("POST", `${PATH}/requests/${request}/dispute`)) as Shown;
@@ -255,7 +267,10 @@ export class Market {
     return (await this.#ask("GET", `${PATH}/requests/${request}/answer`)) as Shown;
   }
 
-  /** Shows the ledger an answer that is not what its owner signed: the payment comes back. */
+  /**
+   * Shows the ledger an answer that is not what its owner signed: the payment comes back. This publishes the secret of
+   * the request: everybody can open the answer from then on.
+   */
   async disputeAnswer(request: string): Promise<Shown> {
     return (await this.#ask("POST", `${PATH}/requests/${request}/answer/dispute`)) as Shown;
   }
@@ -281,7 +296,10 @@ export class Market {
     return (await this.#ask("POST", `${PATH}/subscriptions/${subscription}/top_up`, { periods })) as Shown;
   }
 
-  /** The same as `dispute` of a period of a subscription, which ends with it. */
+  /**
+   * The same as `dispute` of a period of a subscription, which ends with it. This publishes the secret of the
+   * subscription: everybody can open the keys of all its periods from then on.
+   */
   async disputePeriod(subscription: string, period: number): Promise<Shown> {
     const path = `${PATH}/subscriptions/${subscription}/periods/${period}/dispute`;
     return (await this.#ask("POST", path)) as Shown;
@@ -303,9 +321,11 @@ export class Market {
   }
 
   /** Asks for data that nobody offers, with a reward set aside. */
-  async postBounty({ text, reward, submitBlocks, awardBlocks, leftover, ownership }: Bounty): Promise<Shown> {
+  async postBounty(bounty: Bounty): Promise<Shown> {
+    const { text, reward, coin, submitBlocks, awardBlocks, leftover, ownership } = bounty;
     const blocks = { submit_blocks: submitBlocks, award_blocks: awardBlocks };
-    return (await this.#ask("POST", `${PATH}/bounties`, { text, reward, ...blocks, leftover, ownership })) as Shown;
+    const asked = { text, reward, coin, ...blocks, leftover, ownership };
+    return (await this.#ask("POST", `${PATH}/bounties`, asked)) as Shown;
   }
 
   /** Submits to a bounty, and agrees to its terms. */
@@ -316,10 +336,15 @@ export class Market {
 
   /**
    * Awards shares of the reward. Awards of encrypted data become requests; what is granted comes into the node's
-   * database.
+   * database. What is submitted by a hidden offer is awarded only with what its owner told, among `disclosures`.
    */
-  async award(bounty: string, shares: Award[], grantBlocks?: number): Promise<Shown> {
-    const asked = { shares, grant_blocks: grantBlocks };
+  async award(
+    bounty: string,
+    shares: Award[],
+    grantBlocks?: number,
+    disclosures?: Disclosure[],
+  ): Promise<Shown> {
+    const asked = { shares, grant_blocks: grantBlocks, disclosures };
     return (await this.#ask("POST", `${PATH}/bounties/${bounty}/awards`, asked)) as Shown;
   }
 

@@ -1,5 +1,7 @@
 //! `chronolith market bounty`: data that nobody offers is asked for, with a reward set aside.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use chronolith_chain::coin::{Amount, BasisPoints};
 use chronolith_chain::hash::BountyId;
@@ -8,14 +10,15 @@ use chronolith_chain::state::Overlay;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
-use super::{ActingArgs, VenueArgs, content, id, offer_id, print_done, time_ms};
+use super::{ActingArgs, VenueArgs, coin, content, id, offer_id, print_done, time_ms};
 use crate::chain::shown;
 use crate::cli::Outcome;
 use crate::cli::chain::amount;
 use crate::cli::listing::ListingArgs;
 use crate::cli::usage::Usage;
 use crate::market::VenueError;
-use crate::market::bounty::{self, Awarded, GRANT_BLOCKS, Posted, Wish};
+use crate::market::bounty::{self, Awarded, Awards, GRANT_BLOCKS, Posted, Wish};
+use crate::market::purse::Disclosure;
 
 /// Bounties: post what is wanted, submit it, award shares of the reward. What is encrypted becomes a request when
 /// it is awarded: the submitter grants it as any other, and its share is paid for the keys.
@@ -83,6 +86,10 @@ pub(in crate::cli) struct PostCommand {
     #[arg(long, value_name = "COIN", value_parser = amount)]
     reward: Amount,
 
+    /// The issued coin of the reward [default: the chain's own]
+    #[arg(long, value_name = "ID")]
+    coin: Option<String>,
+
     /// For how many blocks submissions are taken
     #[arg(long, value_name = "BLOCKS")]
     submit: u64,
@@ -105,6 +112,7 @@ impl PostCommand {
         let ActingArgs { venue, party, json } = &self.acting;
         let wish = Wish {
             text: content(&self.text)?,
+            coin: coin(self.coin.as_deref())?,
             reward: self.reward,
             submit_blocks: self.submit,
             award_blocks: self.award,
@@ -258,6 +266,10 @@ pub(in crate::cli) struct AwardCommand {
     /// How many blocks the keys of encrypted submissions may take
     #[arg(long, value_name = "BLOCKS", default_value_t = GRANT_BLOCKS)]
     grant: u32,
+
+    /// What the offer of a hidden submission is of: the file that its owner told; may be given several times
+    #[arg(long = "disclosure", value_name = "FILE")]
+    disclosures: Vec<PathBuf>,
 }
 
 fn share(text: &str) -> Result<(u32, BasisPoints)> {
@@ -272,9 +284,12 @@ impl AwardCommand {
         let ActingArgs { venue, party, json } = &self.acting;
         let bounty = bounty_id(&self.bounty)?;
         let shares = self.shares.iter().map(|text| share(text)).collect::<Result<Vec<_>>>()?;
+        let told = self.disclosures.iter().map(|file| Disclosure::read_any(file));
+        let disclosures = told.collect::<Result<_, _>>()?;
+        let awards = Awards { shares, grant_blocks: self.grant, disclosures };
         let (mut venue, poster, purse) = (venue.open()?, party.key()?, party.purse()?);
         let Awarded { requests, done } =
-            bounty::award(&mut venue, &poster, &purse, bounty, &shares, self.grant)?;
+            bounty::award(&mut venue, &poster, &purse, bounty, &awards)?;
         print_done(*json, json!({"bounty": bounty, "requests": requests}), &done)
     }
 }

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use chronolith_chain::coin::{Amount, BasisPoints, Coin};
-use chronolith_chain::hash::{CoinId, Hash};
+use chronolith_chain::coin::{Amount, BasisPoints};
+use chronolith_chain::hash::Hash;
 use chronolith_chain::ledger::Subject;
 use chronolith_chain::state::Overlay;
 use clap::Args;
 use serde_json::json;
 
-use super::{PartyArgs, VenueArgs, id, offer_id, print_done, time_ms};
+use super::{PartyArgs, VenueArgs, coin, offer_id, print_done, time_ms};
 use crate::chain::shown::milliseconds;
 use crate::cli::Outcome;
 use crate::cli::chain::{amount, coins};
@@ -127,10 +127,7 @@ impl OfferCommand {
             metrics: self.metric.clone(),
             from_ms: self.from.as_deref().map(time_ms).transpose()?,
             until_ms: self.until.as_deref().map(time_ms).transpose()?,
-            coin: match &self.coin {
-                Some(coin) => Coin::Issued(CoinId(id(coin, "coin")?)),
-                None => Coin::Native,
-            },
+            coin: coin(self.coin.as_deref())?,
             fixed: self.fixed,
             per_hour: self.per_hour,
             check_blocks: self.check_blocks,

@@ -2,29 +2,32 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::encoding::Bytes;
-use chronolith_chain::hash::RequestId;
 use chronolith_net::exchange::{Question, Reply};
 use chronolith_net::network::{Multiaddr, PeerId};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::RequestArgs;
 use super::subscribing::bought;
-use crate::buyer::peers::{Peers, Way, note_from};
+use crate::buyer::check::names_anchored;
+use crate::buyer::dispute::{Evidence, hand_in};
+use crate::buyer::peers::{Peers, Way, note_of};
 use crate::buyer::source::CarFile;
-use crate::buyer::{BuyerError, Keys, Received, dispute, keys, receive};
+use crate::buyer::{BuyerError, Keys, LOOK_TIME_MOST, Received, keys, receive};
 use crate::cli::Outcome;
 use crate::cli::chain::print_fields;
 use crate::cli::database::DatabaseArgs;
 use crate::cli::fetch::Seeker;
 use crate::cli::output::say;
 use crate::market::note::{NOTE_BYTES_MAX, Note};
-use crate::market::purse::Requested;
+use crate::market::purse::{Purse, Requested};
 use crate::market::{Venue, notes};
+use crate::node::submit::Done;
 use crate::node::{Client, NodeSettings};
 
 /// Fetch what was bought, check it, open it and write it into a database.
@@ -51,7 +54,8 @@ pub(in crate::cli) struct ReceiveCommand {
     #[arg(long, value_name = "FILE")]
     car: Option<PathBuf>,
 
-    /// Where a key is wrong, show the ledger: the payment comes back
+    /// Where a key is wrong, show the ledger: the payment comes back, and everybody can open the keys. One that was
+    /// seen before is shown without anything being fetched
     #[arg(long)]
     dispute: bool,
 }
@@ -65,28 +69,29 @@ impl ReceiveCommand {
         if venue.id()? != requested.chain {
             bail!("{} is of another chain: {}", requested.request, requested.chain);
         }
+        // What was seen before needs nothing more of its owner.
+        if let Some(done) = self.dispute(&mut venue, &purse, &requested)? {
+            return self.print(None, &Received::default(), Some(&done));
+        }
         let keys = keys(&venue, bought, &requested)?;
-        let note = self.note(&requested)?;
+        let note = self.note(&venue, &keys, &requested)?;
         let db = self.database.write()?;
         let received = match &self.car {
-            Some(car) => receive(&venue, &requested, &keys, &note, &mut CarFile(car), &db)?,
+            Some(car) => receive(&venue, &purse, &requested, &keys, &note, &mut CarFile(car), &db)?,
             None => {
                 let config = self.request.acting.venue.config.as_deref();
                 let config = config.context("give --car FILE, or a node with --config FILE")?;
-                let mut peers =
-                    Peers(|pack| way(config, pack).map_err(|error| format!("{error:#}")));
-                receive(&venue, &requested, &keys, &note, &mut peers, &db)?
+                let way = |pack| way(config, pack).map_err(|error| format!("{error:#}"));
+                let mut peers = Peers { way, until: None };
+                receive(&venue, &purse, &requested, &keys, &note, &mut peers, &db)?
             }
         };
         db.close()?;
-        let disputed = match self.dispute {
-            true => self.dispute(&mut venue, &requested, &keys, &note, &received)?,
-            false => None,
-        };
-        self.print(&keys, &received, disputed)
+        let disputed = self.dispute(&mut venue, &purse, &requested)?;
+        self.print(Some(&keys), &received, disputed.as_ref())
     }
 
-    fn note(&self, requested: &Requested) -> Result<Note> {
+    fn note(&self, venue: &Venue, keys: &Keys, requested: &Requested) -> Result<Note> {
         let sealed = match (&self.note, &self.request.acting.venue.config) {
             (Some(file), _) => {
                 let read = || format!("cannot read {}", file.display());
@@ -96,7 +101,7 @@ impl ReceiveCommand {
                 }
                 fs::read(file).with_context(read)?
             }
-            (None, Some(config)) => note_from_peers(config, requested.request)?,
+            (None, Some(config)) => return note_from_peers(config, venue, keys, requested),
             (None, None) => {
                 bail!("give the owner's note with --note FILE, or a node with --config")
             }
@@ -104,22 +109,28 @@ impl ReceiveCommand {
         Ok(Note::open(&sealed, requested.chain, requested.request, &requested.secret)?)
     }
 
+    /// Shows the ledger a wrong key that was seen, if that is wanted.
     fn dispute(
         &self,
         venue: &mut Venue,
+        purse: &Purse,
         requested: &Requested,
-        keys: &Keys,
-        note: &Note,
-        received: &Received,
-    ) -> Result<Option<Value>> {
-        let Some(dispute) = dispute::of(requested, keys, note, received) else { return Ok(None) };
+    ) -> Result<Option<Done>> {
+        if !self.dispute {
+            return Ok(None);
+        }
+        let Some(evidence) = Evidence::kept(purse, requested.request)? else { return Ok(None) };
         let buyer = self.request.acting.party.key()?;
-        let bought = bought(&self.request, self.period)?;
-        let done = dispute::hand_in(venue, &buyer, bought, &keys.right, dispute)?;
-        Ok(Some(json!({"height": done.height})))
+        Ok(Some(hand_in(venue, purse, &buyer, requested, evidence)?))
     }
 
-    fn print(&self, keys: &Keys, received: &Received, disputed: Option<Value>) -> Result<Outcome> {
+    /// Prints what was received; without keys nothing was looked at, since a wrong one had been seen before.
+    fn print(
+        &self,
+        keys: Option<&Keys>,
+        received: &Received,
+        disputed: Option<&Done>,
+    ) -> Result<Outcome> {
         let Received { chunks, records, bytes, metrics, refused } = received;
         let mut shown = json!({
             "request": self.request.request,
@@ -132,21 +143,22 @@ impl ReceiveCommand {
         });
         if self.request.acting.json {
             shown["metrics"] = json!(metrics);
-            shown["disputed"] = json!(disputed);
+            shown["disputed"] = json!(disputed.map(|done| json!({"height": done.height})));
             let told = refused.iter();
             let told = told.map(|one| json!({"chunk": one.at, "why": one.fault.to_string()}));
             shown["refused"] = told.collect();
         }
         print_fields(self.request.acting.json, &shown)?;
         if !self.request.acting.json {
-            if let Err(error) = &keys.grant {
+            if let Some(Err(error)) = keys.map(|keys| &keys.grant) {
                 say!("{error}");
             }
             for one in refused {
                 say!("chunk {} of the note: {}", one.at, one.fault);
             }
         }
-        Ok(if refused.is_empty() { Outcome::Done } else { Outcome::Rejected })
+        let holds = refused.is_empty() && disputed.is_none();
+        Ok(if holds { Outcome::Done } else { Outcome::Rejected })
     }
 }
 
@@ -158,9 +170,14 @@ fn way(config: &Path, pack: ContentId) -> Result<Way> {
 }
 
 /// Asks whoever announced the note of a request for it.
-fn note_from_peers(config: &Path, request: RequestId) -> Result<Vec<u8>> {
+fn note_from_peers(
+    config: &Path,
+    venue: &Venue,
+    keys: &Keys,
+    requested: &Requested,
+) -> Result<Note> {
     let client = Client::new(&NodeSettings::read(config)?, None)?;
-    let key = Bytes::new(notes::key(&request))?;
+    let key = Bytes::new(notes::key(&requested.request))?;
     let found = client.ask(&Question::Find(key), |reply| match reply {
         Reply::Found(peers, _) => Some(peers),
         _ => None,
@@ -177,7 +194,10 @@ fn note_from_peers(config: &Path, request: RequestId) -> Result<Vec<u8>> {
         let told = neighbours.iter().filter(|one| one.peer.parse().is_ok_and(is_it));
         asked.push((peer, told.filter_map(|one| one.address.parse().ok()).collect()));
     }
-    let network = client.network();
-    let mut notes = asked.iter().map(|(peer, at)| note_from(&network, *peer, at, request));
-    Ok(notes.find_map(|note| note).ok_or(BuyerError::NoNote { request })?)
+    let (subject, hidden) = (&keys.open.offer.scope.subject, requested.scope.as_ref());
+    // What cannot be seen is not there.
+    let is_there = |note: &Note| names_anchored(venue, subject, hidden, note).unwrap_or(false);
+    let (network, until) = (client.network(), Instant::now() + LOOK_TIME_MOST);
+    let note = note_of(&network, asked, requested, until, is_there);
+    Ok(note.ok_or(BuyerError::NoNote { bought: keys.bought })?)
 }

@@ -1,18 +1,20 @@
 //! Bounties: data that nobody offers, with a reward set aside.
 
+use std::collections::BTreeMap;
+
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use chronolith_chain::coin::BasisPoints;
+use chronolith_chain::coin::{BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, OfferId};
 use chronolith_chain::ledger::{BountyKey, Leftover, Ownership, SubmittedRight};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::input::{Coins, Time, body, id};
+use super::input::{CoinSaid, Coins, Time, body, id};
 use super::lists::Part;
 use super::{admin, dealt, done, found, read};
 use crate::chain::shown;
@@ -20,7 +22,9 @@ use crate::http::answer::json as answer;
 use crate::http::parameters::last;
 use crate::http::problem::Problem;
 use crate::http::state::HttpState;
-use crate::market::bounty::{self, GRANT_BLOCKS, Wish};
+use crate::market::MarketError;
+use crate::market::bounty::{self, Awards, GRANT_BLOCKS, Wish};
+use crate::market::purse::Disclosure;
 
 /// The routes.
 pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
@@ -91,6 +95,8 @@ enum Owner {
 #[serde(deny_unknown_fields)]
 struct BountyBody {
     text: ContentId,
+    /// The coin of the reward; the chain's own, where none is said.
+    coin: Option<CoinSaid>,
     reward: Coins,
     submit_blocks: u64,
     award_blocks: u64,
@@ -107,6 +113,7 @@ async fn offer_reward(
     let told: BountyBody = body(&state, request).await?;
     let wish = Wish {
         text: told.text,
+        coin: told.coin.map_or(Coin::Native, |said| said.0),
         reward: told.reward.0,
         submit_blocks: told.submit_blocks,
         award_blocks: told.award_blocks,
@@ -176,6 +183,29 @@ struct ShareBody {
 struct AwardBody {
     shares: Vec<ShareBody>,
     grant_blocks: Option<u32>,
+    /// What the offers of hidden submissions are of: the JSON of the files that their owners told.
+    #[serde(default)]
+    disclosures: Vec<Disclosure>,
+}
+
+impl AwardBody {
+    /// What is awarded.
+    fn awards(self) -> Result<Awards, Problem> {
+        let mut disclosures = BTreeMap::new();
+        for told in self.disclosures {
+            let offer = told.offer().map_err(|error| wrong_disclosures(&error))?;
+            disclosures.insert(offer, told.scope);
+        }
+        Ok(Awards {
+            shares: self.shares.iter().map(|one| (one.number, one.share)).collect(),
+            grant_blocks: self.grant_blocks.unwrap_or(GRANT_BLOCKS),
+            disclosures,
+        })
+    }
+}
+
+fn wrong_disclosures(error: &dyn std::fmt::Display) -> Problem {
+    Problem::invalid(format!("the body: the disclosures: {error}")).with("field", "disclosures")
 }
 
 async fn award(
@@ -184,10 +214,12 @@ async fn award(
     request: Request,
 ) -> Result<Response, Problem> {
     let wanted = id(&bounty, BountyId)?;
-    let told: AwardBody = body(&state, request).await?;
-    let shares: Vec<_> = told.shares.iter().map(|one| (one.number, one.share)).collect();
-    let grant_blocks = told.grant_blocks.unwrap_or(GRANT_BLOCKS);
-    let made = dealt(&state, move |desk| desk.award(wanted, &shares, grant_blocks)).await?;
+    let awards = body::<AwardBody>(&state, request).await?.awards()?;
+    let made = dealt(&state, move |desk| match desk.award(wanted, &awards) {
+        Err(error @ MarketError::OtherDisclosure(_)) => Ok(Err(wrong_disclosures(&error))),
+        made => made.map(Ok),
+    });
+    let made = made.await??;
     let shown = json!({"bounty": bounty, "requests": made.requests});
     Ok(answer(StatusCode::OK, &done(shown, &made.done)))
 }

@@ -2,11 +2,14 @@
 //!
 //! What is wrong in a body is refused with the field, its line and its column.
 
+use std::fmt;
+
 use axum::extract::Request;
-use chronolith_chain::coin::Amount;
+use chronolith_chain::coin::{Amount, Coin};
 use chronolith_chain::content::ContentId;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use chronolith_chain::hash::CoinId;
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::chain::amount;
 use crate::http::body::{Taken, read_most};
@@ -86,6 +89,45 @@ impl TryFrom<String> for Coins {
 
     fn try_from(text: String) -> Result<Self, String> {
         amount(&text).map(Self)
+    }
+}
+
+/// A coin: in the form that it is shown, `"Native"` or `{"Issued": ID}`, or the id of an issued one alone.
+#[derive(Clone, Copy)]
+pub(super) struct CoinSaid(pub(super) Coin);
+
+impl<'de> Deserialize<'de> for CoinSaid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CoinVisitor)
+    }
+}
+
+struct CoinVisitor;
+
+impl<'de> Visitor<'de> for CoinVisitor {
+    type Value = CoinSaid;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a coin: the id of an issued one, 64 hexadecimal digits, {\"Issued\": ID} or \"Native\"",
+        )
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<CoinSaid, E> {
+        if text == "Native" {
+            return Ok(CoinSaid(Coin::Native));
+        }
+        let id = secret_of(text).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))?;
+        Ok(CoinSaid(Coin::Issued(CoinId(id))))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<CoinSaid, A::Error> {
+        let wrong = || A::Error::invalid_value(Unexpected::Map, &self);
+        let (name, id) = map.next_entry::<String, CoinId>()?.ok_or_else(wrong)?;
+        match name == "Issued" && map.next_key::<IgnoredAny>()?.is_none() {
+            true => Ok(CoinSaid(Coin::Issued(id))),
+            false => Err(wrong()),
+        }
     }
 }
 

@@ -7,13 +7,13 @@ use axum::response::Response;
 use axum::routing::{delete, get, post};
 use chronolith_chain::coin::{BasisPoints, Coin};
 use chronolith_chain::content::ContentId;
-use chronolith_chain::hash::{CoinId, OfferId};
+use chronolith_chain::hash::OfferId;
 use chronolith_chain::ledger::{Delivery, ExtensionKey, OfferKey};
 use chronolith_chain::state::Overlay;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::input::{Asked, Coins, Time, body, id};
+use super::input::{Asked, CoinSaid, Coins, Time, body, id};
 use super::lists::Part;
 use super::{admin, dealt, done, read};
 use crate::chain::shown;
@@ -30,6 +30,7 @@ pub(super) fn routes(state: &HttpState) -> Router<HttpState> {
     Router::new()
         .route("/api/v1/market/offers", read(state, get(offers)).merge(admin(state, post(offer))))
         .route("/api/v1/market/offers/{offer}", admin(state, delete(close)))
+        .route("/api/v1/market/offers/{offer}/disclosure", admin(state, get(disclosure)))
 }
 
 async fn offers(State(state): State<HttpState>, request: Request) -> Result<Response, Problem> {
@@ -67,8 +68,8 @@ struct OfferBody {
     until: Option<Time>,
     fixed: Option<Coins>,
     per_hour: Option<Coins>,
-    /// The issued coin of the price; the chain's own, where none is said.
-    coin: Option<CoinId>,
+    /// The coin of the price; the chain's own, where none is said.
+    coin: Option<CoinSaid>,
     check_blocks: Option<u32>,
     #[serde(default)]
     revocable: bool,
@@ -120,7 +121,7 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
             metrics: told.metrics,
             from_ms: told.from.map(|from| from.0),
             until_ms: told.until.map(|until| until.0),
-            coin: told.coin.map_or(Coin::Native, Coin::Issued),
+            coin: told.coin.map_or(Coin::Native, |said| said.0),
             fixed: told.fixed.unwrap_or_default().0,
             per_hour: told.per_hour.unwrap_or_default().0,
             check_blocks: told.check_blocks,
@@ -154,6 +155,16 @@ async fn offer(State(state): State<HttpState>, request: Request) -> Result<Respo
         "contract": contract,
     });
     Ok(answer(StatusCode::CREATED, &done(shown, &offered.done)))
+}
+
+/// What a hidden offer is of. Whoever lost the answer to it has it from here.
+async fn disclosure(
+    State(state): State<HttpState>,
+    Path(offer): Path<String>,
+) -> Result<Response, Problem> {
+    let wanted = id(&offer, OfferId)?;
+    let told = dealt(&state, move |desk| desk.disclosure(wanted)).await?;
+    Ok(answer(StatusCode::OK, &json!(told)))
 }
 
 async fn close(

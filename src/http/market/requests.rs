@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::input::{Time, body, id};
 use super::lists::Part;
-use super::{admin, dealt, desk, done, read};
+use super::{admin, dealt, desk, disputed, done, read};
 use crate::buyer::{self, BuyerError};
 use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
@@ -149,5 +149,7 @@ async fn dispute(
     State(state): State<HttpState>,
     Path(request): Path<String>,
 ) -> Result<Response, Problem> {
-    of_request(&state, request, |desk, request| desk.dispute(Bought::Request(request))).await
+    let wanted = id(&request, RequestId)?;
+    let made = disputed(&state, Bought::Request(wanted)).await?;
+    Ok(answer(StatusCode::OK, &done(json!({"request": request}), &made)))
 }

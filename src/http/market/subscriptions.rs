@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::input::{Time, body, id};
 use super::lists::Part;
-use super::{admin, dealt, desk, done, read};
+use super::{admin, dealt, desk, disputed, done, read};
 use crate::chain::{coins, shown};
 use crate::http::answer::json as answer;
 use crate::http::problem::Problem;
@@ -115,7 +115,7 @@ async fn dispute(
         Problem::invalid(format!("{period:?} is no period: write its number, from 0 on"))
     })?;
     let bought = Bought::Period(Period { subscription: wanted, number });
-    let made = dealt(&state, move |desk| desk.dispute(bought)).await?;
+    let made = disputed(&state, bought).await?;
     let shown = json!({"subscription": subscription, "period": number});
     Ok(answer(StatusCode::OK, &done(shown, &made)))
 }

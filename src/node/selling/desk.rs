@@ -1,13 +1,15 @@
 //! Where deals are made by hand in a node that runs: one at a time, since each needs the account's next
 //! nonce.
 //!
-//! Bounties and deals are in `desk/agreeing.rs`, answers in `desk/answering.rs`, disputes of keys in `desk/bought.rs`.
+//! Bounties and deals are in `desk/agreeing.rs`, answers in `desk/answering.rs`, disputes of keys in `desk/bought.rs`;
+//! who does something that nobody may do at the same time is in `desk/claim.rs`.
 
 mod agreeing;
 mod answering;
 mod bought;
+mod claim;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use super::incoming::Incoming;
 use crate::buyer;
 use crate::market::grant::{self, Stock};
 use crate::market::offer::{self, Offered};
-use crate::market::purse::Purse;
+use crate::market::purse::{Disclosure, Purse};
 use crate::market::question::Questions;
 use crate::market::queue::{Entry, Side, right, rights};
 use crate::market::subscription::{self, Subscribed};
@@ -32,6 +34,8 @@ use crate::market::{MarketError, Venue, VenueError};
 use crate::node::submit::Done;
 use crate::node::{Client, NodeLink, NodeSettings};
 use crate::wallet::AccountKey;
+pub use bought::Disputing;
+use claim::Claims;
 
 /// What deals are made with.
 pub(super) struct Trade {
@@ -58,8 +62,10 @@ struct Shared {
     trade: Trade,
     venue: Mutex<Option<Venue>>,
     status: Mutex<SellingStatus>,
-    /// The requests that are being answered.
-    answering: Mutex<BTreeSet<RequestId>>,
+    /// What is being answered.
+    answering: Arc<Claims>,
+    /// What is being disputed.
+    disputing: Arc<Claims>,
 }
 
 /// Deals of the node's account; cloning is cheap.
@@ -68,8 +74,9 @@ pub struct Desk(Arc<Shared>);
 
 impl Desk {
     pub(super) fn new(trade: Trade) -> Self {
-        let (venue, status, answering) = (Mutex::new(None), Mutex::default(), Mutex::default());
-        Self(Arc::new(Shared { trade, venue, status, answering }))
+        let (venue, status) = (Mutex::new(None), Mutex::default());
+        let (answering, disputing) = (Claims::new("answered"), Claims::new("disputed"));
+        Self(Arc::new(Shared { trade, venue, status, answering, disputing }))
     }
 
     pub(super) fn trade(&self) -> &Trade {
@@ -119,6 +126,21 @@ impl Desk {
     pub fn offer(&self, wish: offer::Wish) -> Result<Offered, MarketError> {
         let Trade { purse, account, db, keys, .. } = &self.0.trade;
         self.with_venue(|venue| offer::offer(venue, db, keys, account, purse, wish))
+    }
+
+    /// What a hidden offer of the account is of, for those who may buy.
+    ///
+    /// # Errors
+    /// Where there is no such offer, it is another's, hides nothing, or was made elsewhere.
+    pub fn disclosure(&self, offer: OfferId) -> Result<Disclosure, MarketError> {
+        let open = self.with_venue(|venue| offer::find(venue, offer))?;
+        let id = offer.to_string();
+        if open.owner != self.account() {
+            return Err(MarketError::Other { what: "offer", id });
+        }
+        let hidden = self.0.trade.purse.offer(offer)?;
+        let missing = MarketError::NotHere { what: "disclosure of the offer", id };
+        hidden.map(|scope| Disclosure::new(offer, scope)).ok_or(missing)
     }
 
     /// Takes an offer back.

@@ -6,7 +6,6 @@ use std::time::Instant;
 use chronolith_chain::hash::{Hash, RequestId, SubscriptionId};
 
 use super::calls::WebhookStatus;
-use crate::buyer::{Received, Refused};
 use crate::market::bought::Bought;
 use crate::market::events::SaleId;
 
@@ -84,32 +83,20 @@ pub enum SellingEvent {
     },
 }
 
-/// What of something that was bought was not taken when it was looked at last.
+/// Something that was bought, has keys, and is not here, or not all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotTaken {
     /// What was bought.
     pub bought: Bought,
-    /// How many chunks were refused.
+    /// How many chunks were refused when it was looked at last.
     pub chunks: usize,
-    /// Why one of them was: where there is one with a wrong key, that one.
+    /// Why it is not here: where there is a chunk with a wrong key, that.
     pub reason: String,
-    /// Whether a key is wrong: shown to the ledger, it brings the payment back.
+    /// The height at which its owner is paid, and the last one for a dispute; none where he was.
+    pub settles: Option<u64>,
+    /// Whether a key is seen to be wrong, and the time to check is not over: shown to the ledger, it brings the payment
+    /// back.
     pub is_disputable: bool,
-}
-
-impl NotTaken {
-    /// Of what was received; none where all of it was taken.
-    pub(super) fn of(bought: Bought, received: &Received) -> Option<Self> {
-        let refused = &received.refused;
-        let disputable = refused.iter().find(|one| one.is_disputable());
-        let shown: &Refused = disputable.or_else(|| refused.first())?;
-        Some(Self {
-            bought,
-            chunks: refused.len(),
-            reason: shown.fault.to_string(),
-            is_disputable: disputable.is_some(),
-        })
-    }
 }
 
 /// How the role is doing.
@@ -125,7 +112,7 @@ pub struct SellingStatus {
     pub waiting: BTreeMap<RequestId, String>,
     /// Rights that were bought and received since then.
     pub received: u64,
-    /// Rights that were bought, have keys, and of which something was not taken.
+    /// What was bought, has keys, and is not here, or not all of it.
     pub not_taken: BTreeMap<RequestId, NotTaken>,
     /// How the webhooks of the contracts are doing, by the contract's hash and the webhook's name.
     pub webhooks: BTreeMap<(Hash, String), WebhookStatus>,

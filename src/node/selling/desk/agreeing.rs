@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chronolith_chain::coin::BasisPoints;
 use chronolith_chain::content::ContentId;
 use chronolith_chain::hash::{BountyId, DealId};
 use chronolith_chain::ledger::{Advance, Arbitrate, Plan, SubmittedRight};
@@ -13,7 +12,7 @@ use serde_json::Value;
 use super::Desk;
 use crate::market::MarketError;
 use crate::market::agreement;
-use crate::market::bounty::{self, Awarded, Posted};
+use crate::market::bounty::{self, Awarded, Awards, Posted};
 use crate::market::deal::{self, Found};
 use crate::node::submit::Done;
 
@@ -43,15 +42,11 @@ impl Desk {
     /// Awards shares of a bounty's reward; what is granted for them is received into the node's database.
     ///
     /// # Errors
-    /// Where there is no such submission, one is named twice, or the ledger refuses.
-    pub fn award(
-        &self,
-        bounty: BountyId,
-        shares: &[(u32, BasisPoints)],
-        grant_blocks: u32,
-    ) -> Result<Awarded, MarketError> {
+    /// Where there is no such submission, one is named twice, its offer hides what was not told or is something else,
+    /// or the ledger refuses.
+    pub fn award(&self, bounty: BountyId, awards: &Awards) -> Result<Awarded, MarketError> {
         let (account, purse) = (&self.trade().account, &self.trade().purse);
-        self.with_venue(|venue| bounty::award(venue, account, purse, bounty, shares, grant_blocks))
+        self.with_venue(|venue| bounty::award(venue, account, purse, bounty, awards))
     }
 
     /// Opens a deal by its plan, and sets the account's part aside.

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use chronolith_chain::hash::RequestId;
-use parking_lot::Mutex;
 
 use super::{Desk, Trade};
 use crate::buyer::BuyerError;
@@ -37,7 +36,7 @@ impl Desk {
         question: Option<&Question>,
     ) -> Result<Answered, MarketError> {
         // Two answers would cost twice, and tell more by their noise.
-        let _claim = Claim::of(&self.0.answering, request)?;
+        let _claim = self.0.answering.claim(Bought::Request(request))?;
         let made = self.make(request, question)?;
         let Trade { purse, account, .. } = self.trade();
         let answered = self.with_venue(|venue| hand_in(venue, purse, account, &made))?;
@@ -96,49 +95,14 @@ impl Desk {
     /// Shows the ledger an answer that is not what its owner signed: the payment comes back.
     ///
     /// # Errors
-    /// As [`Desk::opened`]; where the answer holds, or the ledger refuses.
+    /// As [`Desk::opened`]; where somebody disputes it already, the answer holds, the time to check is over, or the
+    /// ledger refuses.
     pub fn dispute_answer(&self, request: RequestId) -> Result<Done, BuyerError> {
+        let _claim = self.0.disputing.claim(Bought::Request(request))?;
         let requested = self.requested(Bought::Request(request))?;
         let opened = self.opened(request)?;
         let account = &self.trade().account;
         let done = self.with_venue(|venue| answer::dispute(venue, account, &requested, &opened))?;
         Ok(done)
-    }
-}
-
-/// One of those who do something with a request, as long as it lives.
-struct Claim<'a> {
-    all: &'a Mutex<BTreeSet<RequestId>>,
-    request: RequestId,
-}
-
-impl<'a> Claim<'a> {
-    fn of(all: &'a Mutex<BTreeSet<RequestId>>, request: RequestId) -> Result<Self, MarketError> {
-        match all.lock().insert(request) {
-            true => Ok(Self { all, request }),
-            false => Err(MarketError::UnderWay { id: request.to_string() }),
-        }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        self.all.lock().remove(&self.request);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_answered_by_one_at_a_time() {
-        let (all, request) = (Mutex::default(), RequestId([1; 32]));
-        let first = Claim::of(&all, request);
-        assert!(first.is_ok());
-        assert!(matches!(Claim::of(&all, request), Err(MarketError::UnderWay { .. })));
-        assert!(Claim::of(&all, RequestId([2; 32])).is_ok(), "others are not held up");
-        drop(first);
-        assert!(Claim::of(&all, request).is_ok(), "who failed has let go of it");
     }
 }
