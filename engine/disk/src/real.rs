@@ -87,10 +87,18 @@ impl DiskFile for RealFile {
     }
 }
 
-/// Holds the file open; the lock ends when it is closed, also when the process is killed.
-struct RealLock(#[expect(dead_code, reason = "dropping it unlocks")] File);
+/// Holds the file open; the lock ends when this is dropped, or when the process is killed.
+struct RealLock(File);
 
 impl DiskLock for RealLock {}
+
+impl Drop for RealLock {
+    /// Closing alone would not end it: a process that is being started has all open files, too, until it becomes
+    /// its program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
 
 impl Disk for RealDisk {
     fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
@@ -174,5 +182,31 @@ impl Disk for RealDisk {
 
     fn describe(&self, path: &str) -> String {
         self.at(path).display().to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// Symptom: a database that was closed and opened again at once was said to be in use. Cause: another thread
+    /// was starting a process, which had the lock's file open for a moment, too.
+    #[test]
+    fn a_lock_ends_although_a_process_that_is_started_has_its_file() {
+        let folder = std::env::temp_dir().join(format!("chronolith-lock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let place = folder.join("lock");
+        let file = File::create(&place).unwrap();
+        file.try_lock().unwrap();
+        let inherited = file.try_clone().unwrap();
+        let disk = RealDisk::existing(&folder).unwrap();
+        let held = disk.lock("lock").map(drop);
+        assert_eq!(held.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(RealLock(file));
+        drop(disk.lock("lock").unwrap());
+        drop(inherited);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }
