@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{Ident, ObjectName, Query, Statement, Visit as _, Visitor, visit_relations};
+use sqlparser::ast::{
+    Ident, ObjectName, Query, SetExpr, Statement, TableFactor, Visit as _, Visitor, visit_relations,
+};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 use toml::de::{DeTable, DeValue};
@@ -51,6 +53,8 @@ struct Tables {
     named: BTreeSet<String>,
     /// A table that is made of one of its own name, or after it was read: which of the two is read is hard to see.
     doubtful: Option<String>,
+    /// What rows are taken from and is no table by its name, as it is written.
+    unnamed: Option<String>,
 }
 
 /// A name as the database reads it.
@@ -87,11 +91,26 @@ impl Visitor for Tables {
         }
         self.named.extend(names.iter().cloned());
         self.made.push(names);
+        self.unnamed = self.unnamed.take().or_else(|| bare_table(&query.body));
         ControlFlow::Continue(())
     }
 
     fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
         self.made.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        let is_seen = matches!(
+            factor,
+            TableFactor::Table { .. }
+                | TableFactor::Derived { .. }
+                | TableFactor::NestedJoin { .. }
+                | TableFactor::UNNEST { .. }
+        );
+        if !is_seen {
+            self.unnamed.get_or_insert_with(|| factor.to_string());
+        }
         ControlFlow::Continue(())
     }
 
@@ -101,6 +120,15 @@ impl Visitor for Tables {
             self.read.push(name);
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// `TABLE name` in the place of a question; what lies in brackets is a question of its own.
+fn bare_table(body: &SetExpr) -> Option<String> {
+    match body {
+        SetExpr::Table(table) => Some(table.to_string()),
+        SetExpr::SetOperation { left, right, .. } => bare_table(left).or_else(|| bare_table(right)),
+        _ => None,
     }
 }
 
@@ -127,7 +155,13 @@ pub(crate) fn tables(sql: &str) -> BTreeSet<String> {
 fn problem(sql: &str, metrics: &BTreeSet<String>) -> Option<String> {
     match parse(sql).as_deref() {
         Ok([Statement::Query(question)]) => {
-            let Tables { read, doubtful, named, .. } = tables_of(question);
+            let Tables { read, doubtful, named, unnamed, .. } = tables_of(question);
+            if let Some(source) = unnamed {
+                let source: String = source.chars().take(100).collect();
+                return Some(format!(
+                    "it reads {source:?}: write SELECT ... FROM and the names of metrics"
+                ));
+            }
             let hides = || named.intersection(metrics).next().cloned();
             if let Some(name) = doubtful.or_else(hides) {
                 return Some(format!(

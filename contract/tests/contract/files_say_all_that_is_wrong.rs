@@ -57,6 +57,12 @@ fn each_wrong_thing_has_its_sentence() {
         ("SELECT count(*)", "SELEC count(*)", "no SQL"),
         ("SELECT count(*) FROM speed", "DELETE FROM speed", "only asks"),
         ("SELECT count(*) FROM speed", "SELECT 1; SELECT 2", "2 statements"),
+        (
+            "SELECT count(*) FROM speed",
+            "SELECT 1 UNION (TABLE a.doors)",
+            "it reads \"TABLE a.doors",
+        ),
+        ("SELECT count(*) FROM speed", "SELECT * FROM speed, LATERAL doors(1)", "LATERAL doors(1)"),
         ("fixed = \"2.5\"", "fixed = 2.5", "a number of coins as a text"),
         ("fixed = \"2.5\"", "fixed = \"2.50\"", "no zeros at the end"),
         ("fixed = \"2.5\"", "decimals = 6\nfixed = \"2.5\"", "the native coin has 18"),
