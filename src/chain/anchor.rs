@@ -21,7 +21,7 @@ use chronolith_chain::light::ProveError;
 use chronolith_chain::state::{Overlay, StateError, View};
 use chronolith_chain::transaction::Transaction;
 use chronolith_engine::chunk::ChunkKey;
-use chronolith_engine::{Db, ReadError};
+use chronolith_engine::{Db, DeviceAccount, ReadError};
 use chronolith_merkle::{Tree, leaf_hash};
 
 use super::compose::Composer;
@@ -59,10 +59,10 @@ pub enum AnchorError {
         /// The content id.
         cid: String,
     },
-    /// The keys of the database are of another device.
+    /// A device that was taken over is not on the chain.
     #[error(
-        "the chunks of {name} are sealed as the device {device}, which is not on this chain and not one of \
-         {account}: anchor with the account of keys.toml, on the chain that has the device"
+        "the chunks of {name} are sealed as the device {device}, which was taken over and is not on this chain: \
+         anchor for {account} on the chain that has the device"
     )]
     OtherDevice {
         /// The device's name in the database.
@@ -133,8 +133,8 @@ pub struct LeftOut {
 #[non_exhaustive]
 pub enum Unowned {
     /// It is another's.
-    #[error("it was handed over to {0}")]
-    HandedOver(Address),
+    #[error("its owner is {0}")]
+    Other(Address),
     /// It produces no more.
     #[error("it was retired")]
     Retired,
@@ -393,30 +393,40 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// The device that a name stands for: the one that the keys are of, which one that was taken over is, or
-    /// else the account's own; none, and it is noted, where the account does not anchor for it.
+    /// The device that a name stands for: the one that the keys are of where the ledger has it, which one that
+    /// was taken over is, or else the account's own; none, and it is noted, where the account does not anchor for it.
     fn device(&mut self, name: &str) -> Result<Option<Address>, AnchorError> {
         if let Some(known) = self.devices.get(name) {
             return Ok(*known);
         }
-        let own = Address::from(self.account.device(name).public());
+        let state = Overlay::new(self.state);
+        let (own, account) = (self.account.device(name).public().into(), self.account.address);
         let sealed = self.db.keys().map(|keys| keys.account(name)).filter(|one| one.key != [0; 32]);
-        let device = sealed.map_or(own, |sealed| Address(sealed.key));
-        let account = self.account.address;
-        let why = match Overlay::new(self.state).get(&DeviceKey { device })? {
-            None if device != own => {
+        let mut found = (own, None, None);
+        if let Some(DeviceAccount { key, era }) = sealed {
+            let device = Address(key);
+            let known = state.get(&DeviceKey { device })?;
+            if known.is_some() {
+                found = (device, known, Some(era));
+            } else if era > 0 {
                 let name = name.to_owned();
                 return Err(AnchorError::OtherDevice { name, device, account });
             }
-            None => None,
-            Some(known) if !known.may_anchor(device, account) => {
-                Some(Unowned::HandedOver(known.owner))
+        }
+        if found.1.is_none() {
+            found.1 = state.get(&DeviceKey { device: own })?;
+        }
+        let (device, known, era) = found;
+        let why = known.and_then(|known| {
+            let ledger = known.tree;
+            if !known.may_anchor(device, account) {
+                Some(Unowned::Other(known.owner))
+            } else if known.is_retired {
+                Some(Unowned::Retired)
+            } else {
+                era.filter(|here| *here != ledger).map(|here| Unowned::Tree { here, ledger })
             }
-            Some(known) if known.is_retired => Some(Unowned::Retired),
-            Some(known) => sealed
-                .filter(|sealed| sealed.era != known.tree)
-                .map(|sealed| Unowned::Tree { here: sealed.era, ledger: known.tree }),
-        };
+        });
         let ours = why.is_none().then_some(device);
         let left_out = why.map(|why| (name.to_owned(), LeftOut { device, why }));
         self.report.left_out.extend(left_out);

@@ -130,6 +130,15 @@ impl SealCommand {
             if let Some(anchors) = &anchors {
                 let count = anchors["anchored"].as_array().map_or(0, Vec::len);
                 say!("{count} batches anchored, up to height {}", anchors["height"]);
+                for device in anchors["left_out"].as_array().into_iter().flatten() {
+                    let text = |field: &str| device[field].as_str().unwrap_or_default();
+                    say!(
+                        "of {} nothing is anchored: of the device {}, {}",
+                        text("device"),
+                        text("key"),
+                        text("why")
+                    );
+                }
             }
         }
         Ok(left_for_repair(&report.faults))

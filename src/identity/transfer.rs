@@ -99,7 +99,8 @@ pub fn take(
         return Err(IdentityError::Named { device, name: other });
     }
     let entry = DeviceEntry { account: device, tree: known.tree };
-    if keys.devices.get(name) != Some(&entry) {
+    let here = db.keys().map(|keys| keys.account(name));
+    if here.is_none_or(|here| (Address(here.key), here.era) != (entry.account, entry.tree)) {
         for metric in db.select(&Selector::all().device(name))? {
             if !db.chunks(metric, ..)?.is_empty() {
                 return Err(IdentityError::Sealed { name: name.to_owned() });

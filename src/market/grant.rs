@@ -190,26 +190,11 @@ pub const fn context(chain: ChainId, request: RequestId) -> GrantContext {
 
 #[cfg(test)]
 mod tests {
-    use chronolith_chain::address::Address;
-    use chronolith_chain::coin::{Amount, Coin};
-    use chronolith_chain::hash::OfferId;
-
     use super::*;
+    use crate::market::bought::tests::right_with;
 
     fn right(deadline: u64, status: RightStatus) -> Right {
-        Right {
-            offer: OfferId([1; 32]),
-            owner: Address([2; 32]),
-            buyer: Address([3; 32]),
-            from_ms: 0,
-            until_ms: 1,
-            key: [4; 32],
-            coin: Coin::Native,
-            price: Amount(1),
-            escrow: Amount(1),
-            deadline,
-            status,
-        }
+        Right { deadline, ..right_with(status) }
     }
 
     /// A grant was made by the right's status alone. Past the deadline the ledger refuses it, gives the payment

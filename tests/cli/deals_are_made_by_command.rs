@@ -222,31 +222,43 @@ fn a_contract_sells_answers_for_a_purpose_until_the_budget_is_spent() {
     assert_eq!(waits["became"], "waits", "nothing is left: {waits}");
 }
 
+const TEN_MINUTES: [&str; 4] =
+    ["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"];
+
+/// A bounty of the buyer's, and what the owner submitted to it: ten minutes of a metric, by an offer of it.
+fn submitted(place: &Path, metric: &str) -> (String, Value) {
+    let chunks = json(place, 0, &["chunks", "--db", "car", "--format", "json"]);
+    let content = text(&chunks[0]["cid"]);
+    let post = ["bounty", "post", "--text", content, "--reward", "10"];
+    let posted = deal(place, "buyer", &[&post[..], &["--submit", "50", "--award", "50"]].concat());
+    let offer = offer(place, metric, &["--per-hour", "1"]);
+    let bounty = text(&posted["bounty"]).to_owned();
+    let submit = ["bounty", "submit", &bounty, "--content", content, "--offer"];
+    deal(place, "main", &[&submit[..], &[text(&offer["offer"])], &TEN_MINUTES].concat());
+    (bounty, offer)
+}
+
+/// Grants what was awarded, and has the buyer receive the ten minutes.
+fn is_received(place: &Path, request: &str) {
+    grant(place, request);
+    let files = ["--note", "note", "--car", "chunks.car"];
+    deal(place, "main", &[&["deliver", request, "--db", "car"][..], &files].concat());
+    let received =
+        deal(place, "buyer", &[&["receive", request, "--db", "bought"][..], &files].concat());
+    assert_eq!((&received["records"], &received["refused"]), (&value!(600), &value!([])));
+}
+
 #[test]
 fn a_bounty_is_paid_for_keys_that_open_what_was_submitted() {
     let directory = market();
     let place = directory.path();
-    let chunks = json(place, 0, &["chunks", "--db", "car", "--format", "json"]);
-    let content = text(&chunks[0]["cid"]).to_owned();
-    let post = ["bounty", "post", "--text", &content, "--reward", "10"];
-    let posted = deal(place, "buyer", &[&post[..], &["--submit", "50", "--award", "50"]].concat());
-    let bounty = text(&posted["bounty"]).to_owned();
-    let offer = offer(place, "cycMps", &["--per-hour", "1"]);
-    let range = ["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"];
-    let submit = ["bounty", "submit", &bounty, "--content", &content];
-    let right = ["--offer", text(&offer["offer"])];
-    deal(place, "main", &[&submit[..], &right, &range].concat());
+    let (bounty, offer) = submitted(place, "cycMps");
     let listed = ["market", "bounty", "submissions", &bounty, "--chain", "c", "--json"];
     assert_eq!(json(place, 0, &listed)[0]["offer"], offer["offer"]);
     let awarded = deal(place, "buyer", &["bounty", "award", &bounty, "--share", "0=10000"]);
     let request = text(&awarded["requests"][0]).to_owned();
     assert_eq!(json(place, 0, &["market", "bounty", "list", "--chain", "c", "--json"]), value!([]));
-    grant(place, &request);
-    let files = ["--note", "note", "--car", "chunks.car"];
-    deal(place, "main", &[&["deliver", &request, "--db", "car"][..], &files].concat());
-    let received =
-        deal(place, "buyer", &[&["receive", &request, "--db", "bought"][..], &files].concat());
-    assert_eq!((&received["records"], &received["refused"]), (&value!(600), &value!([])));
+    is_received(place, &request);
 }
 
 /// Who awarded what is hidden had keys that he could neither check nor open, and paid for them.
@@ -254,34 +266,21 @@ fn a_bounty_is_paid_for_keys_that_open_what_was_submitted() {
 fn what_is_hidden_is_awarded_to_who_was_told_and_answered_to_everybody() {
     let directory = market();
     let place = directory.path();
-    let chunks = json(place, 0, &["chunks", "--db", "car", "--format", "json"]);
-    let content = text(&chunks[0]["cid"]).to_owned();
-    let post = ["bounty", "post", "--text", &content, "--reward", "10"];
-    let posted = deal(place, "buyer", &[&post[..], &["--submit", "50", "--award", "50"]].concat());
-    let bounty = text(&posted["bounty"]).to_owned();
-    let hidden = offer(place, "cycGrade", &["--per-hour", "1"]);
-    let range = ["--from", "2026-01-05T08:05:00Z", "--until", "2026-01-05T08:15:00Z"];
-    let submit = ["bounty", "submit", &bounty, "--content", &content];
-    let right = ["--offer", text(&hidden["offer"])];
-    deal(place, "main", &[&submit[..], &right, &range].concat());
+    let (bounty, hidden) = submitted(place, "cycGrade");
     let award = ["bounty", "award", &bounty, "--share", "0=10000"];
     let told = refused(place, "buyer", &award);
     assert!(told.contains("hides what it is of"), "{told}");
     let disclosure = ["--disclosure", text(&hidden["disclosure"])];
     let awarded = deal(place, "buyer", &[&award[..], &disclosure].concat());
     let request = text(&awarded["requests"][0]).to_owned();
-    grant(place, &request);
-    let files = ["--note", "note", "--car", "chunks.car"];
-    deal(place, "main", &[&["deliver", &request, "--db", "car"][..], &files].concat());
-    let received =
-        deal(place, "buyer", &[&["receive", &request, "--db", "bought"][..], &files].concat());
-    assert_eq!((&received["records"], &received["refused"]), (&value!(600), &value!([])));
+    is_received(place, &request);
     // An answer over it is bought by whoever was told nothing.
     fs::write(place.join("q.toml"), QUESTION.replace("cycMps", "cycGrade")).unwrap();
     let answers = offer(place, "cycGrade", &["--fixed", "2", "--question", "q.toml"]);
     assert_eq!(answers["hidden"], true, "{answers}");
     let buy = ["buy", text(&answers["offer"])];
-    let request = text(&deal(place, "buyer", &[&buy[..], &range].concat())["request"]).to_owned();
+    let bought = deal(place, "buyer", &[&buy[..], &TEN_MINUTES].concat());
+    let request = text(&bought["request"]).to_owned();
     deal(place, "main", &["answer", &request, "--db", "car", "--question", "q.toml"]);
     let read = deal(place, "buyer", &["read", &request]);
     assert_eq!((&read["holds"], &read["answer"]["rows"][0][0]), (&value!(true), &value!(600)));

@@ -68,6 +68,11 @@ fn a_car_that_is_sold_goes_on_under_its_new_owner() {
     let before = devices(place, "main");
     let device = before[0]["device"].as_str().unwrap();
     let batches = before[0]["batches"].as_u64().unwrap();
+    // What it is already it may be told to be.
+    let same = ["identity", "device", "take", device, "--db", "car", "--name", "udds"];
+    expect(place, 0, &[&same[..], &["--chain", "c"]].concat());
+    let other = ["identity", "device", "take", device, "--db", "car", "--name", "other"];
+    refused(place, &[&other[..], &["--chain", "c"]].concat(), "one device has one name");
     // The second owner's database, which cannot take what is not his yet.
     expect(place, 0, &["init", "second"]);
     let keys = ["keys", "init", "--db", "second", "--wallet", "w", "--account", "next"];
@@ -98,7 +103,7 @@ fn a_car_that_is_sold_goes_on_under_its_new_owner() {
     ingest(place, "car", "2026-01-06T08:00:00Z");
     let sealed = seal(place, "car", "main");
     let anchors = sealed.to_string();
-    let why = "it was handed over to chron1";
+    let why = "its owner is chron1";
     assert!(anchors.contains(why) && anchors.contains(device), "{anchors}");
     assert_eq!(devices(place, "next")[0]["batches"].as_u64(), Some(batches));
     // And what the second owner's gets is anchored for it.
