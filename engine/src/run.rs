@@ -37,7 +37,7 @@ use crate::record;
 
 pub(crate) use mend::{Mended, mend};
 pub(crate) use section::{Mark, Section};
-pub(crate) use writer::{Columns, RunWriter, fits_section};
+pub(crate) use writer::{Columns, RunWriter, encode_sections, fits_section};
 
 /// The folder of all runs.
 pub(crate) const DIR: &str = "runs";

@@ -7,6 +7,7 @@
 //! without it. Followers of the log are told that something came which is not in memory, and ask
 //! [`Db::changes`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,13 +17,11 @@ use super::{Db, Inner, Maintained, Upkeep};
 use crate::batch::Batch;
 use crate::block::Block;
 use crate::chunk::OpenedForeign;
-use crate::chunk::body::encode_columns;
-use crate::chunk::codec::Policy;
 use crate::error::{MaintenanceError, WriteError};
 use crate::layers::MetricRef;
 use crate::manifest::RunRecord;
 use crate::model::{BlobRef, Column, Definition, MetricId, Window, floor_to_window, window_end};
-use crate::run::{self, Columns, fits_section};
+use crate::run::{self, Columns, encode_sections, fits_section};
 use crate::wal::Sequence;
 
 /// The most that a load holds, encoded: bytes.
@@ -53,20 +52,11 @@ const LOAD_BYTES_MAX: usize = 256 << 20;
 pub struct BulkLoad<'a> {
     db: &'a Db,
     /// By metric and window; of a window by time.
-    pieces: BTreeMap<(u32, Window), Vec<Piece>>,
+    pieces: BTreeMap<(u32, Window), Vec<Columns>>,
     /// By the positions of their records.
     blobs: Vec<(usize, BlobRef)>,
     records: usize,
     size_bytes: usize,
-}
-
-/// Records of one metric in one window.
-#[derive(Debug)]
-struct Piece {
-    count: u32,
-    first_ns: i64,
-    last_ns: i64,
-    bytes: Vec<u8>,
 }
 
 impl Db {
@@ -108,7 +98,14 @@ impl BulkLoad<'_> {
         }
         self.note(records);
         for (window, range) in parts {
-            self.put((reference.number, window), records, range);
+            let part = match range.len() == records.len() {
+                true => Cow::Borrowed(records),
+                false => Cow::Owned(records.part(range)),
+            };
+            encode_sections(&part, &mut |columns| {
+                self.keep((reference.number, window), columns);
+                Ok::<_, WriteError>(())
+            })?;
         }
         Ok(())
     }
@@ -136,7 +133,7 @@ impl BulkLoad<'_> {
         self.check_room(place, records, &(0..records.len()), &definition)?;
         self.note(records);
         let (count, bytes) = (records.len() as u32, opened.columns().to_vec());
-        self.keep(place, Piece { count, first_ns, last_ns, bytes });
+        self.keep(place, Columns { count, first_ns, last_ns, bytes });
         Ok(())
     }
 
@@ -198,30 +195,9 @@ impl BulkLoad<'_> {
         self.records += records.len();
     }
 
-    /// Encodes some records of one window.
-    fn put(&mut self, place: (u32, Window), records: &Block, range: Range<usize>) {
-        let part;
-        let part = if range.len() == records.len() {
-            records
-        } else {
-            part = records.part(range.clone());
-            &part
-        };
-        if !fits_section(part) {
-            let middle = range.start + range.len() / 2;
-            self.put(place, records, range.start..middle);
-            self.put(place, records, middle..range.end);
-            return;
-        }
-        if let (Some(first_ns), Some(last_ns)) = (part.first_time(), part.last_time()) {
-            let bytes = encode_columns(part, Policy::Fastest);
-            self.keep(place, Piece { count: part.len() as u32, first_ns, last_ns, bytes });
-        }
-    }
-
-    fn keep(&mut self, place: (u32, Window), mut piece: Piece) {
+    fn keep(&mut self, place: (u32, Window), mut piece: Columns) {
         piece.bytes.shrink_to_fit();
-        self.size_bytes += size_of::<Piece>() + piece.bytes.len();
+        self.size_bytes += size_of::<Columns>() + piece.bytes.len();
         let pieces = self.pieces.entry(place).or_default();
         let next = pieces.partition_point(|other| other.first_ns < piece.first_ns);
         pieces.insert(next, piece);
@@ -279,15 +255,13 @@ impl Inner {
         )))
     }
 
-    fn load(&self, pieces: BTreeMap<(u32, Window), Vec<Piece>>) -> Maintained<Sequence> {
+    fn load(&self, pieces: BTreeMap<(u32, Window), Vec<Columns>>) -> Maintained<Sequence> {
         let _loading = self.loading.read();
         // The sequence is given when the run is shown.
         let mut output = RunOutput::new(self, self.take_number()?, (0, 0))?;
         for ((metric, window), pieces) in pieces {
             let metric = self.metric_ref(metric)?;
-            for Piece { count, first_ns, last_ns, bytes } in &pieces {
-                let (count, first_ns, last_ns) = (*count, *first_ns, *last_ns);
-                let columns = Columns { count, first_ns, last_ns, bytes };
+            for columns in &pieces {
                 output.put_columns(metric, window, columns)?;
             }
         }

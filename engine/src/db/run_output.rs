@@ -90,7 +90,7 @@ impl<'a> RunOutput<'a> {
         &mut self,
         metric: MetricRef,
         window: Window,
-        columns: Columns<'_>,
+        columns: &Columns,
     ) -> Maintained<()> {
         self.note(columns.count.into(), columns.first_ns, columns.last_ns);
         Ok(self.writer.push_columns(metric.number, window, columns)?)

@@ -25,11 +25,29 @@ const SECTION_BYTES_MAX: usize = 16 << 20;
 const STREAM_BYTES_MAX: usize = 64 << 20;
 
 /// Encoded columns of records of one window.
-pub(crate) struct Columns<'a> {
+pub(crate) struct Columns {
     pub(crate) count: u32,
     pub(crate) first_ns: i64,
     pub(crate) last_ns: i64,
-    pub(crate) bytes: &'a [u8],
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// Encodes records as columns that sections take: cut into two where one would be too long. They are handed over by
+/// time.
+pub(crate) fn encode_sections<E>(
+    block: &Block,
+    put: &mut impl FnMut(Columns) -> Result<(), E>,
+) -> Result<(), E> {
+    let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) else {
+        return Ok(());
+    };
+    if fits_section(block) {
+        let bytes = encode_columns(block, Policy::Fastest);
+        return put(Columns { count: block.len() as u32, first_ns, last_ns, bytes });
+    }
+    let middle = block.len() / 2;
+    encode_sections(&block.part(0..middle), put)?;
+    encode_sections(&block.part(middle..block.len()), put)
 }
 
 /// Whether one section takes the records of a block.
@@ -86,17 +104,7 @@ impl<'a> RunWriter<'a> {
         window: Window,
         block: &Block,
     ) -> Result<(), DiskError> {
-        let (Some(first_ns), Some(last_ns)) = (block.first_time(), block.last_time()) else {
-            return Ok(());
-        };
-        if fits_section(block) {
-            let bytes = &encode_columns(block, Policy::Fastest);
-            let count = block.len() as u32;
-            return self.push_columns(metric, window, Columns { count, first_ns, last_ns, bytes });
-        }
-        let middle = block.len() / 2;
-        self.push_block(metric, window, &block.part(0..middle))?;
-        self.push_block(metric, window, &block.part(middle..block.len()))
+        encode_sections(block, &mut |columns| self.push_columns(metric, window, &columns))
     }
 
     /// Adds encoded columns as they are.
@@ -104,8 +112,9 @@ impl<'a> RunWriter<'a> {
         &mut self,
         metric: u32,
         window: Window,
-        Columns { count, first_ns, last_ns, bytes }: Columns<'_>,
+        columns: &Columns,
     ) -> Result<(), DiskError> {
+        let Columns { count, first_ns, last_ns, ref bytes } = *columns;
         let (offset, size, form) = (0, 0, COLUMNS);
         let section = Section { metric, window, count, first_ns, last_ns, offset, size, form };
         self.put(section, |out| out.extend_from_slice(bytes))
